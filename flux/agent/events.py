@@ -1,0 +1,139 @@
+"""What happens in a turn, as values. Every door renders these and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from flux.core.usage import Cost, Usage
+
+TurnStatus = Literal["completed", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    type: ClassVar[str] = "turn_start"
+    turn_id: str
+    session_id: str
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextStreamed:
+    type: ClassVar[str] = "text_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningStreamed:
+    type: ClassVar[str] = "reasoning_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A call of the model is about to run. `title` says it in words for the user (`read flux/core/text.py`)."""
+
+    type: ClassVar[str] = "tool_call"
+    call_id: str
+    name: str
+    title: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What the model was told. `summary` is a few words for the user; `is_error`: the call was refused or failed."""
+
+    type: ClassVar[str] = "tool_result"
+    call_id: str
+    name: str
+    summary: str
+    content: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """The turn waits for the user. `diff` is a unified diff of what would change."""
+
+    type: ClassVar[str] = "approval"
+    call_id: str
+    paths: tuple[str, ...]
+    diff: str
+    decision: str = ""
+    """Empty while it waits; then `yes`, `always` or `no`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditApplied:
+    """Files were changed, and seen to be. `is_saved` is false where the text stands in an editor's buffer."""
+
+    type: ClassVar[str] = "edit_applied"
+    call_id: str
+    paths: tuple[str, ...]
+    diff: str
+    is_saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    type: ClassVar[str] = "retry"
+    reason: str
+    wait_s: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something the user should know: what was pruned, refused, left out or chosen on their behalf."""
+
+    type: ClassVar[str] = "notice"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """One request's tokens and money, and how full the window is. `window_tokens` is the model's input window."""
+
+    type: ClassVar[str] = "usage"
+    model: str
+    usage: Usage
+    cost: Cost
+    window_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The last event of every turn. `unsaved` names the files whose changes stand in buffers only."""
+
+    type: ClassVar[str] = "turn_end"
+    turn_id: str
+    status: TurnStatus
+    usage: Usage
+    cost: Cost
+    error: str = ""
+    error_kind: str = ""
+    unsaved: tuple[str, ...] = ()
+
+
+TurnEvent = (
+    TurnStarted
+    | TextStreamed
+    | ReasoningStreamed
+    | ToolCalled
+    | ToolAnswered
+    | ApprovalAsked
+    | EditApplied
+    | Retrying
+    | Noticed
+    | UsageReported
+    | TurnEnded
+)
+
+
+def to_json(event: TurnEvent) -> dict[str, Any]:
+    """The event as a JSON object with its `type`; the form of `flux -p --json` and of `flux/turnEvent`."""
+    return {"type": event.type, **dataclasses.asdict(event)}

@@ -1,0 +1,1 @@
+"""What the model is shown, built from the workspace. Knows token counts and limits, no model and no provider."""

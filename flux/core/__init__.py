@@ -1,0 +1,1 @@
+"""The words of the domain. Imports nothing else of flux."""

@@ -1,0 +1,184 @@
+"""Lines and positions. UTF-8, UTF-16 and UTF-32 units exist here and in the front ends, nowhere else.
+
+Inside Flux an offset is a code-point index into a text, and a column a code-point index into a line. A line ends with
+`\\n`, `\\r\\n` or `\\r` and with nothing else (LSP 3.17, "Text Documents"); form feed, NEL and U+2028 are ordinary
+characters. Knows nothing of files, documents or editors.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between two characters: zero-based line, zero-based column in code points."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Range:
+    """From `start` up to and not including `end`."""
+
+    start: Position
+    end: Position
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines with their ends. The last has none and may be empty, so there is always one more than line ends."""
+    lines = list(io.StringIO(text, newline=""))
+    if not lines or lines[-1][-1] in "\r\n":
+        lines.append("")
+    return lines
+
+
+def line_content(line: str) -> str:
+    """The line without its end."""
+    if line.endswith("\r\n"):
+        return line[:-2]
+    return line[:-1] if line.endswith(("\n", "\r")) else line
+
+
+def main_line_end(text: str) -> str:
+    """The most frequent line end; on a tie the first of `\\n`, `\\r\\n`, `\\r`. A text without one gives `\\n`."""
+    crlf = text.count("\r\n")
+    counts = {"\n": text.count("\n") - crlf, "\r\n": crlf, "\r": text.count("\r") - crlf}
+    return max(counts, key=lambda end: counts[end])
+
+
+class LineIndex:
+    """Where the lines of a text begin. Costs one pass over the text, then a bisection per question."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        starts = [0]
+        for line in split_lines(text)[:-1]:
+            starts.append(starts[-1] + len(line))
+        self._starts = starts
+
+    @property
+    def line_count(self) -> int:
+        return len(self._starts)
+
+    def line_start(self, line: int) -> int:
+        """The offset where the zero-based line begins."""
+        return self._starts[line]
+
+    def line(self, line: int) -> str:
+        """The line with its end."""
+        start = self._starts[line]
+        end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self._text)
+        return self._text[start:end]
+
+    def position(self, offset: int) -> Position:
+        """The position of an offset between 0 and the text's length."""
+        line = bisect_right(self._starts, offset) - 1
+        return Position(line, offset - self._starts[line])
+
+    def offset(self, position: Position) -> int:
+        """The offset of a position; past the end of a line or of the text it is the end of that."""
+        if position.line >= len(self._starts):
+            return len(self._text)
+        return self._starts[position.line] + min(position.column, len(line_content(self.line(position.line))))
+
+
+def column_to_units(line: str, column: int, encoding: PositionEncoding) -> int:
+    """How many units of the encoding stand before the code-point column."""
+    head = line[:column]
+    if encoding == "utf-32" or head.isascii():
+        return len(head)
+    if encoding == "utf-16":
+        return len(head) + sum(1 for character in head if character > "\uffff")
+    return len(head.encode("utf-8", "surrogatepass"))
+
+
+def units_to_column(line: str, units: int, encoding: PositionEncoding) -> int:
+    """The code-point column before which `units` units of the encoding stand.
+
+    Past the end of the line it is the end of its content (LSP 3.17, "Position"); inside a character it is that
+    character's beginning.
+    """
+    content = line_content(line)
+    if encoding == "utf-32" or content.isascii():
+        return min(max(units, 0), len(content))
+    left = units
+    for column, character in enumerate(content):
+        left -= _width(character, encoding)
+        if left < 0:
+            return column
+    return len(content)
+
+
+def _width(character: str, encoding: PositionEncoding) -> int:
+    if encoding == "utf-16":
+        return 2 if character > "\uffff" else 1
+    if character < "\x80":
+        return 1
+    if character < "\u0800":
+        return 2
+    return 4 if character > "\uffff" else 3
+
+
+class LineBuffer:
+    """A text that is edited in place, at a cost that does not grow with its size (but for moving a list of pointers).
+
+    Columns of `replace` are units of an encoding, as editors send them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines = split_lines(text)
+        self._text: str | None = text
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines with their ends. Not to be changed, nor kept over an edit."""
+        return self._lines
+
+    @property
+    def text(self) -> str:
+        """The whole text; joined when asked for after an edit."""
+        if self._text is None:
+            self._text = "".join(self._lines)
+        return self._text
+
+    def column(self, line: int, units: int, encoding: PositionEncoding) -> int:
+        """The code-point column of a position of an editor; a line past the end counts as the end of the text."""
+        if line >= len(self._lines):
+            return len(self._lines[-1])
+        return units_to_column(self._lines[line], units, encoding)
+
+    def replace(self, start: tuple[int, int], end: tuple[int, int], text: str, encoding: PositionEncoding) -> None:
+        """Put `text` where the range (line, units) to (line, units) stands. Past-end positions mean the end."""
+        first, head = self._resolve(start, encoding)
+        last, tail = self._resolve(end, encoding)
+        if (last, tail) < (first, head):
+            first, head, last, tail = last, tail, first, head
+        middle = self._lines[first][:head] + text + self._lines[last][tail:]
+        # A lone \r before the change or a \n behind it may become half of a \r\n, or stop being one.
+        if first > 0 and middle.startswith("\n") and self._lines[first - 1].endswith("\r"):
+            first -= 1
+            middle = self._lines[first] + middle
+        if last + 1 < len(self._lines) and middle.endswith("\r"):
+            last += 1
+            middle += self._lines[last]
+        changed = split_lines(middle)
+        if last + 1 < len(self._lines) and changed[-1] == "":
+            changed.pop()  # the line that follows begins where `middle` ends
+        self._lines[first : last + 1] = changed
+        self._text = None
+
+    def _resolve(self, place: tuple[int, int], encoding: PositionEncoding) -> tuple[int, int]:
+        line, units = place
+        if line < 0:
+            return 0, 0
+        if line >= len(self._lines):
+            return len(self._lines) - 1, len(self._lines[-1])
+        return line, units_to_column(self._lines[line], units, encoding)

@@ -1,0 +1,1 @@
+"""Pure: text in, text edits out. Knows no files, editors, models or tools."""

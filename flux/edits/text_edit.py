@@ -1,0 +1,38 @@
+"""One replacement in a text, and lists of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flux.core.errors import OverlappingEdits
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TextEdit:
+    """Put `new_text` where the code points `start` up to `end` of a text stand."""
+
+    start: int
+    end: int
+    new_text: str
+
+
+def sorted_edits(edits: Iterable[TextEdit]) -> tuple[TextEdit, ...]:
+    """The edits by place. Raises OverlappingEdits where two share text or insert at one place."""
+    ordered = tuple(sorted(edits, key=lambda edit: (edit.start, edit.end)))
+    for before, after in itertools.pairwise(ordered):
+        if after.start < before.end or (after.start == before.start and after.end == before.end):
+            raise OverlappingEdits("Two edits touch the same text. Send them as one edit.")
+    return ordered
+
+
+def apply_edits(text: str, edits: Sequence[TextEdit]) -> str:
+    """The text with all edits made; their offsets all refer to the text as given."""
+    parts: list[str] = []
+    at = 0
+    for edit in sorted_edits(edits):
+        parts += (text[at : edit.start], edit.new_text)
+        at = edit.end
+    parts.append(text[at:])
+    return "".join(parts)

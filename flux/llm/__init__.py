@@ -1,0 +1,1 @@
+"""A conversation in, a stream of deltas out. Knows no files, tools or editors."""

@@ -1,0 +1,224 @@
+"""The seam to a model: a request of neutral values in, a stream of deltas out.
+
+`fold` makes one `Response` of the deltas. Retrying, choosing a model and counting money are not known here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from flux.core.errors import StreamBroken
+from flux.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolSpec
+from flux.core.usage import Usage
+
+FinishReason = Literal["stop", "length", "tool_calls", "refused"]
+
+EncodedMessages = MutableMapping[tuple[str, Message], bytes]
+"""A message's bytes by (wire format, message): encoded once, kept by the session, sent again as they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """All that one request needs. `tool_choice` is `auto`, `none`, `required` or the name of a tool.
+
+    `temperature` None leaves it to the provider. `is_streamed` false asks for one plain answer, which comes as the same
+    deltas. `session_id` groups requests for the provider's prompt cache.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    system: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int = 8192
+    temperature: float | None = None
+    tool_choice: str = "auto"
+    is_streamed: bool = True
+    session_id: str = ""
+    encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The provider took the request. `model` is the name it answers under."""
+
+    model: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's thoughts. `opaque`, if set, completes the block (see `Reasoning.opaque`)."""
+
+    text: str = ""
+    wire: str = ""
+    opaque: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of the tool call number `index`. The first delta of an index has its id and name."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments_json: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDelta:
+    """The usage of this request so far; a later one replaces it."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The protocol's own end of an answer. A stream that ends without it was broken."""
+
+    reason: FinishReason
+
+
+Delta = Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer. `parts` are in the order in which they came."""
+
+    parts: tuple[Part, ...] = ()
+    model: str = ""
+    request_id: str = ""
+    usage: Usage = Usage()
+    finish_reason: FinishReason = "stop"
+
+    @property
+    def content(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def has_tool_calls(self) -> bool:
+        return bool(self.tool_calls)
+
+    def message(self) -> Message:
+        """The answer as a step of the conversation."""
+        return Message("assistant", self.parts)
+
+
+class Folder:
+    """Collects deltas into a Response. `response()` may be asked at any time, also after a fault."""
+
+    def __init__(self) -> None:
+        self._chunks: list[_Chunk] = []
+        self._calls: dict[int, _Chunk] = {}
+        self._started = Started()
+        self._usage = Usage()
+        self._finish_reason: FinishReason | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self._finish_reason is not None
+
+    def add(self, delta: Delta) -> None:
+        match delta:
+            case TextDelta(text):
+                self._last("text").text.append(text)
+            case ReasoningDelta(text, wire, opaque):
+                chunk = self._last("reasoning")
+                chunk.text.append(text)
+                chunk.wire = wire or chunk.wire
+                chunk.opaque = opaque or chunk.opaque
+                chunk.is_closed = bool(opaque)
+            case ToolCallDelta(index, id_, name, arguments_json):
+                chunk = self._calls.get(index)
+                if chunk is None:
+                    chunk = self._calls[index] = self._new("call")
+                chunk.id = chunk.id or id_
+                chunk.name = chunk.name or name
+                chunk.text.append(arguments_json)
+            case UsageDelta(usage):
+                self._usage = usage
+            case Started():
+                self._started = delta
+            case Finished(reason):
+                self._finish_reason = reason
+            case _:
+                assert_never(delta)
+
+    def response(self) -> Response:
+        """What came so far."""
+        parts = tuple(part for chunk in self._chunks if (part := chunk.part()) is not None)
+        return Response(
+            parts, self._started.model, self._started.request_id, self._usage, self._finish_reason or "stop"
+        )
+
+    def _last(self, kind: str) -> _Chunk:
+        if self._chunks and self._chunks[-1].kind == kind and not self._chunks[-1].is_closed:
+            return self._chunks[-1]
+        return self._new(kind)
+
+    def _new(self, kind: str) -> _Chunk:
+        self._chunks.append(_Chunk(kind))
+        return self._chunks[-1]
+
+
+@dataclass(slots=True)
+class _Chunk:
+    kind: str
+    text: list[str] = field(default_factory=list[str])
+    id: str = ""
+    name: str = ""
+    wire: str = ""
+    opaque: str = ""
+    is_closed: bool = False
+
+    def part(self) -> Part | None:
+        text = "".join(self.text)
+        if self.kind == "call":
+            return ToolCall(self.id, self.name, text)
+        if self.kind == "reasoning":
+            return Reasoning(text, self.wire, self.opaque) if text or self.opaque else None
+        return Text(text) if text else None
+
+
+def fold(deltas: Iterable[Delta]) -> Response:
+    """The whole answer. Raises StreamBroken where the terminal event is missing."""
+    folder = Folder()
+    for delta in deltas:
+        folder.add(delta)
+    if not folder.is_finished:
+        raise StreamBroken("The answer ended before it was complete.")
+    return folder.response()
+
+
+class BaseLLMProvider(ABC):
+    """A model behind an endpoint. Safe to use for several requests at a time."""
+
+    name: str
+    """The provider's name as the user chose it, e.g. `anthropic`."""
+
+    @abstractmethod
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+        """The answer as it comes; ends with Finished.
+
+        Raises a ProviderError where it does not. Closing the generator closes the connection.
+        """
+
+    async def complete(self, request: ModelRequest) -> Response:
+        """The whole answer. Raises as `stream` does, and StreamBroken where the terminal event is missing."""
+        return fold([delta async for delta in self.stream(request)])
+
+    async def close(self) -> None:
+        """Let go of connections. May be called twice."""
+        return

@@ -1,0 +1,56 @@
+"""The seam between Flux and the user's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from flux.core.diagnostics import Diagnostic
+from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.edits.plan import AppliedPlan, EditPlan
+
+
+class Workspace(Protocol):
+    """One or several folders, and the buffers that an editor has open in them."""
+
+    @property
+    def roots(self) -> Sequence[str]:
+        """The absolute folders, in the user's order. Never empty."""
+        ...
+
+    def path(self, text: str) -> WorkspacePath:
+        """The file a person or a model names: relative to a root, `LABEL/relative` with several roots, or absolute.
+
+        Raises OutsideWorkspace, also where a symbolic link leads out of every root.
+        """
+        ...
+
+    async def read(self, path: WorkspacePath) -> FileSnapshot:
+        """The file now: an open buffer wins over the disk.
+
+        Raises FileMissing, NotText, SecretFile, OutsideWorkspace.
+        """
+        ...
+
+    async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
+        """All files below a folder (all roots by default), sorted, without ignored and secret ones.
+
+        Files that exist only as open buffers are included. Raises FileMissing, OutsideWorkspace.
+        """
+        ...
+
+    def open_buffers(self) -> Sequence[FileSnapshot]:
+        """What the editor has open inside the roots, most recently used first. Empty on a terminal."""
+        ...
+
+    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+        """What other tools reported for the file's current text, as far as the editor tells."""
+        ...
+
+    async def apply(self, plan: EditPlan) -> AppliedPlan:
+        """Make all changes or none, on the text as it is now, and return what was verified.
+
+        An edit is rebased onto what the user typed since its snapshot. Raises StaleSnapshot where that is not certain,
+        WriteRefused where editor or disk do not take it, and the errors of `read`.
+        """
+        ...
