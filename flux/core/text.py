@@ -106,15 +106,15 @@ def units_to_column(line: str, units: int, encoding: PositionEncoding) -> int:
     Past the end of the line it is the end of its content (LSP 3.17, "Position"); inside a character it is that
     character's beginning.
     """
-    content = line_content(line)
-    if encoding == "utf-32" or content.isascii():
-        return min(max(units, 0), len(content))
+    head = line_content(line)[: max(units, 0)]  # a character is at least one unit, so what follows does not matter
+    if encoding == "utf-32" or head.isascii():
+        return len(head)
     left = units
-    for column, character in enumerate(content):
+    for column, character in enumerate(head):
         left -= _width(character, encoding)
         if left < 0:
             return column
-    return len(content)
+    return len(head)
 
 
 def _width(character: str, encoding: PositionEncoding) -> int:

@@ -1,0 +1,171 @@
+"""The documents that the editor has open, as it has them: our own buffers under pygls' workspace.
+
+pygls' document breaks lines where LSP does not, clamps positions wrongly and copies the whole text at every keystroke
+(2.1.1); nothing of it runs here. Knows versions and the order of use, and tells who waits for a change. Does not know
+what is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from lsprotocol import types
+from pygls.workspace import TextDocument, Workspace
+
+from flux.core.text import LineBuffer, PositionEncoding
+from flux.lsp.convert import path_of_uri
+
+logger = logging.getLogger(__name__)
+
+ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
+
+
+class Document(TextDocument):
+    """One open document. `path` is its absolute path with symbolic links resolved, empty where it is not a file."""
+
+    def __init__(self, uri: str, text: str, version: int, language_id: str, encoding: PositionEncoding) -> None:
+        super().__init__(uri, "", version, language_id)
+        path = path_of_uri(uri)
+        self.path: str = os.path.realpath(path) if path else ""
+        self.version: int = version
+        self.language_id: str = language_id
+        self.buffer = LineBuffer(text)
+        self._encoding: PositionEncoding = encoding
+
+    @property
+    def text(self) -> str:
+        return self.buffer.text
+
+    @property
+    def source(self) -> str:
+        return self.buffer.text
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return self.buffer.lines
+
+    def apply_change(self, change: ContentChange) -> None:
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            start, end = change.range.start, change.range.end
+            self.buffer.replace((start.line, start.character), (end.line, end.character), change.text, self._encoding)
+        else:
+            self.buffer = LineBuffer(change.text)
+
+
+class Documents(Workspace):
+    """All open documents, least recently used first inside.
+
+    Odd messages do not stop it: what an editor says is logged where it is against the protocol, and believed.
+    """
+
+    def __init__(
+        self, root_uri: str | None, folders: Sequence[types.WorkspaceFolder], encoding: PositionEncoding
+    ) -> None:
+        super().__init__(root_uri, types.TextDocumentSyncKind.Incremental, folders, encoding)
+        self.encoding: PositionEncoding = encoding
+        self._open: dict[str, Document] = {}
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
+
+    def __iter__(self) -> Iterator[Document]:
+        """The open documents, most recently used first."""
+        return reversed(list(self._open.values()))
+
+    def get(self, uri: str) -> Document | None:
+        """The open document of a URI, also where it is written otherwise than when it was opened."""
+        if document := self._open.get(uri):
+            return document
+        path = path_of_uri(uri)
+        return self.at_path(path) if path else None
+
+    def at_path(self, path: str) -> Document | None:
+        """The open document of an absolute path, the most recently used where it is open under several names."""
+        wanted = os.path.normcase(os.path.realpath(path))
+        return next(
+            (document for document in self if document.path and os.path.normcase(document.path) == wanted), None
+        )
+
+    def open(self, item: types.TextDocumentItem) -> None:
+        if item.uri in self._open:
+            logger.warning("%s was opened twice; the later text counts.", item.uri)
+        self._open.pop(item.uri, None)
+        self._open[item.uri] = Document(item.uri, item.text, item.version, item.language_id, self.encoding)
+        self._tell()
+
+    def change(self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[ContentChange]) -> None:
+        """Make the changes in their order. Waiters see the text after the last one only."""
+        document = self.get(identifier.uri) or self._begin_late(identifier, changes)
+        if document is None:
+            return
+        if identifier.version < document.version:
+            logger.warning("%s went back from version %d to %d.", document.uri, document.version, identifier.version)
+        for change in changes:
+            document.apply_change(change)
+        document.version = identifier.version
+        self.use(document)
+        self._tell()
+
+    def close(self, uri: str) -> None:
+        document = self.get(uri)
+        if document is None:
+            logger.warning("%s was closed but not open.", uri)
+            return
+        del self._open[document.uri]
+        self._tell()
+
+    def use(self, document: Document) -> None:
+        """The user is in this document now."""
+        if document.uri in self._open:
+            self._open[document.uri] = self._open.pop(document.uri)
+
+    async def until(self, predicate: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for an open, a change or a close after which `predicate` holds; whether it did within the bound."""
+        if predicate():
+            return True
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[future] = predicate
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.pop(future, None)
+        return True
+
+    def _begin_late(
+        self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[ContentChange]
+    ) -> Document | None:
+        """A changed document that was never opened: its text is known if the editor sends all of it."""
+        logger.warning("%s was changed but not open.", identifier.uri)
+        if all(isinstance(change, types.TextDocumentContentChangePartial) for change in changes):
+            return None
+        self._open[identifier.uri] = Document(identifier.uri, "", identifier.version, "", self.encoding)
+        return self._open[identifier.uri]
+
+    def _tell(self) -> None:
+        for future, predicate in list(self._waiting.items()):
+            if not future.done() and predicate():
+                future.set_result(None)
+
+    # What pygls itself calls or offers.
+
+    @property
+    def text_documents(self) -> dict[str, TextDocument]:
+        return dict(self._open)
+
+    def get_text_document(self, doc_uri: str) -> TextDocument:
+        return self.get(doc_uri) or super().get_text_document(doc_uri)
+
+    def put_text_document(self, text_document: types.TextDocumentItem, notebook_uri: str | None = None) -> None:
+        self.open(text_document)
+
+    def remove_text_document(self, doc_uri: str) -> None:
+        self.close(doc_uri)
+
+    def update_text_document(
+        self, text_doc: types.VersionedTextDocumentIdentifier, change: types.TextDocumentContentChangeEvent
+    ) -> None:
+        self.change(text_doc, [change])
