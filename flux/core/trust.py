@@ -1,0 +1,69 @@
+"""What a folder's own files would set, and whether its user has said yes to exactly that.
+
+Knows how the answers are kept; who asks, and how, is the business of a door.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from flux.core.errors import ConfigError
+from flux.core.layers import Source
+
+
+@dataclass(frozen=True, slots=True)
+class TrustItem:
+    """One setting of a project's file: its name there, and its value as it may be shown (a key is masked)."""
+
+    name: str
+    shown: str
+    source: Source
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.shown}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustQuestion:
+    """What the user is asked before the files of `folder` take effect. `digest` stands for the values themselves."""
+
+    folder: Path
+    items: tuple[TrustItem, ...]
+    digest: str
+
+    def __str__(self) -> str:
+        lines = [f"The folder {self.folder} wants to set, for Flux:"]
+        for source in dict.fromkeys(item.source for item in self.items):
+            lines.append(f"  in {source}")
+            lines += [f"    {item}" for item in self.items if item.source == source]
+        return "\n".join(lines)
+
+
+class TrustStore:
+    """The user's answers: one small file for each yes, readable by the user alone, so that no two writers collide."""
+
+    def __init__(self, state_folder: Path) -> None:
+        self._folder = state_folder / "trust"
+
+    def is_granted(self, question: TrustQuestion) -> bool:
+        """Whether the user has said yes to this content in this folder."""
+        return self._file(question).is_file()
+
+    def grant(self, question: TrustQuestion) -> None:
+        """Remember a yes; may be called twice. Raises ConfigError where it cannot be written."""
+        record = {"folder": str(question.folder), "set": [str(item) for item in question.items]}
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self._file(question), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(record, file, ensure_ascii=False, indent=1)
+        except OSError as e:
+            raise ConfigError(f"The answer cannot be kept in {self._folder}: {e.strerror}") from e
+
+    def _file(self, question: TrustQuestion) -> Path:
+        name = hashlib.sha256(f"{question.folder}\n{question.digest}".encode("utf-8", "surrogatepass")).hexdigest()
+        return self._folder / f"{name}.json"
