@@ -1,0 +1,54 @@
+"""Logging to standard error or a file, never to standard output, which is the protocol. Keys are taken out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from flux.core.errors import ConfigError
+from flux.core.secret import Secret, redact
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a record, traceback included, and then hides every known key and whatever looks like one.
+
+    A filter would see the message only, not the traceback that is added to it.
+    """
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        super().__init__(_FORMAT)
+        self._secrets = set(secrets)
+
+    def hide(self, secrets: Iterable[Secret]) -> None:
+        """Also keep these out from now on, such as a key that an editor sends later."""
+        self._secrets.update(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record), self._secrets)
+
+
+def start_logging(
+    file: Path | None = None, secrets: Iterable[Secret] = (), level: int = logging.WARNING
+) -> RedactingFormatter:
+    """Log what all libraries say from `level` on, to the file or else to standard error. Replaces an earlier call.
+
+    Raises ConfigError where the file cannot be opened.
+    """
+    try:
+        handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    except OSError as e:
+        raise ConfigError(f"The log file {file} cannot be opened: {e.strerror}", key="log_file") from e
+    formatter = RedactingFormatter(secrets)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    for earlier in root.handlers[:]:
+        if isinstance(earlier.formatter, RedactingFormatter):
+            root.removeHandler(earlier)
+            earlier.close()
+    root.addHandler(handler)
+    root.setLevel(level)
+    return formatter

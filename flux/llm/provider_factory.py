@@ -1,0 +1,134 @@
+"""From settings to a provider: one table of built-ins, and what other packages register.
+
+A package of the user's own registers a callable `(Settings) -> BaseLLMProvider` under a name in the entry point group
+`flux.providers`. A provider's module, and the SDK under it, is imported when the provider is made.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flux.core.config import Settings
+from flux.core.errors import ConfigError
+from flux.llm.base_provider import BaseLLMProvider
+from flux.llm.endpoints import ENDPOINTS, Endpoint
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+ENTRY_POINT_GROUP = "flux.providers"
+
+WAYS_TO_SET_UP = (
+    "Set ANTHROPIC_API_KEY or OPENAI_API_KEY; or FLUX_PROVIDER=compatible with FLUX_BASE_URL for a server of your own; "
+    "or FLUX_PROVIDER=demo to try Flux offline, without a model. Your editor's settings and config.toml take the same."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """`path` is `module:callable`; it is called with the settings, and with the endpoint where there is one."""
+
+    path: str
+    default_model: str
+    endpoint: Endpoint | None = None
+
+
+_LOCAL = {
+    "demo": Builtin("flux.llm.demo_provider:create", "demo"),
+    "scripted": Builtin("flux.llm.scripted_provider:create", "scripted"),
+}
+_PATHS: Mapping[str, str] = {}
+"""The class of each endpoint's provider, by the endpoint's name."""
+
+BUILTINS: Mapping[str, Builtin] = {
+    **{e.name: Builtin(_PATHS[e.name], e.default_model, e) for e in ENDPOINTS if e.name in _PATHS},
+    **_LOCAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A provider's name and, in words for the user, why it is this one."""
+
+    name: str
+    reason: str
+
+
+def choose_provider(settings: Settings) -> Choice:
+    """The provider to use: the one that is set, else the first whose own key is found.
+
+    Raises ConfigError where there is none. The demo is never chosen in silence.
+    """
+    if settings.provider:
+        return Choice(settings.provider, f"set in {settings.source('provider')}")
+    found = [row for row in ENDPOINTS if row.key_setting and getattr(settings, row.key_setting)]
+    if not found:
+        raise ConfigError("No provider is set, and no key was found.", key="provider", hint=WAYS_TO_SET_UP)
+    first, *others = (row.key_setting for row in found)
+    reason = f"{first.upper()} is set in {settings.source(first)}"
+    if others:
+        reason += f"; {others[0].upper()} is too, and FLUX_PROVIDER chooses between them"
+    return Choice(found[0].name, reason)
+
+
+def choose_model(settings: Settings, provider: str) -> str:
+    """The model to ask a provider for: the one that is set, else the provider's default.
+
+    The setting `model` is meant for the chosen provider. Raises ConfigError where neither is known.
+    """
+    if settings.model and settings.provider in {"", provider}:
+        return settings.model
+    row = BUILTINS.get(provider)
+    if row is None or not row.default_model:
+        raise ConfigError(f"The provider {provider} needs a model's name.", key="model", hint="Set FLUX_MODEL.")
+    return row.default_model
+
+
+def create_provider(config: Settings, provider: str | None = None) -> BaseLLMProvider:
+    """The provider of that name, else the one that `choose_provider` gives.
+
+    Raises ConfigError (a ValueError) for an unknown name, a missing key, and a key that must not go to the base URL.
+    """
+    name = provider.strip().lower() if provider else choose_provider(config).name
+    if name in BUILTINS:
+        row = BUILTINS[name]
+        create = pkgutil.resolve_name(row.path)
+        if row.endpoint is None:
+            return _checked(create(config), name)
+        config.credentials(row.endpoint)  # said before an SDK is imported for nothing
+        return _checked(create(config, row.endpoint), name)
+    registered = _registered()
+    if name in registered:
+        create = cast("Callable[[Settings], object]", registered[name].load())  # whatever the package registered
+        return _checked(create(config), name)
+    raise _unsupported(name, [*BUILTINS, *registered])
+
+
+def supported_providers() -> tuple[str, ...]:
+    """The names that can be used: built-ins first."""
+    return tuple(dict.fromkeys((*BUILTINS, *_registered())))
+
+
+def _registered() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return {entry.name.lower(): entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _checked(made: object, name: str) -> BaseLLMProvider:
+    if not isinstance(made, BaseLLMProvider):
+        raise ConfigError(f"What is registered as the provider {name} makes a {type(made).__name__}, not a provider.")
+    return made
+
+
+def _unsupported(name: str, supported: list[str]) -> ConfigError:
+    near = difflib.get_close_matches(name, supported, 1)
+    return ConfigError(
+        f"Unsupported provider: {name}. Supported providers: {', '.join(supported)}",
+        key="provider",
+        hint=f"Did you mean {near[0]}?" if near else "",
+    )

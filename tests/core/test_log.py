@@ -1,0 +1,68 @@
+"""No key in a log, nothing on standard output."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flux.core.errors import ConfigError
+from flux.core.log import start_logging
+from flux.core.secret import Secret, redact
+
+KEY = Secret("plain-word-of-a-gateway")
+
+
+@pytest.fixture(autouse=True)
+def _root_logger_as_found() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(level)
+
+
+def test_known_keys_and_what_looks_like_one_are_kept_out_also_of_tracebacks(tmp_path: Path) -> None:
+    file = tmp_path / "flux.log"
+    formatter = start_logging(file, [KEY])
+    formatter.hide([Secret("sent later")])
+    try:
+        raise ValueError(f"refused {KEY.reveal()}")
+    except ValueError:
+        logging.getLogger("test").exception("with %s and sk-ant-0123456789abcdef", "sent later")
+    text = file.read_text(encoding="utf-8")
+    assert "with **** and ****" in text
+    assert "ValueError: refused ****" in text
+    assert KEY.reveal() not in text
+
+
+def test_it_logs_to_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging()
+    start_logging()
+    logging.getLogger("test").warning("once")
+    out, err = capsys.readouterr()
+    assert (out, err.count("once")) == ("", 1)
+
+
+def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        start_logging(tmp_path / "missing" / "flux.log")
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("Authorization: Bearer abc.def-123456", "Authorization: Bearer ****"),
+        ("x-api-key: whatever", "x-api-key: ****"),
+        ("http://me:word@proxy:8080/x", "http://****@proxy:8080/x"),
+        ("gsk_0123456789abcdefgh and hf_0123456789abcdef", "**** and ****"),
+        ("the risk-free desk-0123 task_description_of_it", "the risk-free desk-0123 task_description_of_it"),
+    ],
+)
+def test_what_looks_like_a_key(text: str, safe: str) -> None:
+    assert redact(text) == safe

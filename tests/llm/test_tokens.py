@@ -1,0 +1,117 @@
+"""Counting tokens, without the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import tiktoken
+
+from flux.core.errors import ConfigError, ConnectionFailed
+from flux.llm.tokens import (
+    O200K,
+    EstimatedCounter,
+    Ranks,
+    TiktokenCounter,
+    chunks,
+    estimate_tokens,
+    find_counter,
+    install_ranks,
+)
+
+SMALL = {bytes([byte]): byte for byte in range(256)} | {b"he": 256, b"ll": 257, b"hell": 258}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Ranks, Path]]:
+    """A small tokenizer's ranks on a server of this machine, and the folder that it serves."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    content = b"\n".join(base64.b64encode(token) + b" %d" % rank for token, rank in SMALL.items())
+    (folder / "small.tiktoken").write_bytes(content)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/small.tiktoken"
+    yield replace(O200K, name="small", url=url, sha256=hashlib.sha256(content).hexdigest()), folder
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_an_estimate_is_near_for_code_prose_dense_text_and_chinese() -> None:
+    # Real counts by o200k_base are not at hand here; the bounds are the measured bytes a token of each kind.
+    code = Path(subprocess.__file__).read_text(encoding="utf-8")
+    assert len(code) / 5 < estimate_tokens(code) < len(code) / 3
+    assert 200 < estimate_tokens("The quick brown fox jumps over the lazy dog. " * 20) < 260
+    assert estimate_tokens("c2VjcmV0" * 1000) == pytest.approx(8000 / 1.5, abs=2)
+    assert 600 < estimate_tokens("语言模型" * 200) < 800
+    assert estimate_tokens("") == 0
+    assert estimate_tokens("a") == 1
+
+
+def test_claudes_tokens_are_smaller() -> None:
+    text = "some words " * 100
+    assert find_counter("anthropic/claude-sonnet-5-5", ()).count(text) > find_counter("my-own", ()).count(text) * 1.2
+
+
+def test_without_ranks_on_disk_every_count_is_an_estimate(tmp_path: Path) -> None:
+    assert find_counter("gpt-5.6-sol", (tmp_path,)) == EstimatedCounter()
+    (tmp_path / O200K.file_name).write_bytes(b"not the ranks")
+    assert find_counter("gpt-5.6-sol", (tmp_path,)) == EstimatedCounter()
+
+
+def test_ranks_are_kept_under_the_name_that_tiktoken_uses() -> None:
+    assert O200K.file_name == "fb374d419588a4632f3f557e76b4b70aebbca790"
+
+
+def test_ranks_are_installed_only_if_they_are_what_they_must_be(served: tuple[Ranks, Path], tmp_path: Path) -> None:
+    ranks, folder = served
+    target = install_ranks(tmp_path / "installed", ranks)
+    assert target.read_bytes() == (folder / "small.tiktoken").read_bytes()
+    with pytest.raises(ConfigError, match="nothing was installed"):
+        install_ranks(tmp_path / "other", replace(ranks, sha256="0" * 64))
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(ConnectionFailed):
+        install_ranks(tmp_path / "other", replace(ranks, url=ranks.url + "x"))
+
+
+def test_a_tokenizer_counts_exactly_also_over_chunks() -> None:
+    encoding = tiktoken.Encoding("small", pat_str=O200K.pattern, mergeable_ranks=SMALL, special_tokens={})
+    counter = TiktokenCounter(encoding, is_exact=True)
+    assert counter.count("hello") == 2
+    assert counter.count("hello\n" * 30_000) == 3 * 30_000
+    assert counter.count(" " * 1_000_000) > 0
+
+
+def test_chunks_lose_nothing_and_end_at_line_ends_where_there_are_any() -> None:
+    text = "one\ntwo\r\nthree" + "x" * 25 + "\nfour"
+    pieces = list(chunks(text, 10))
+    assert "".join(pieces) == text
+    assert all(len(piece) <= 10 for piece in pieces)
+    assert pieces[0] == "one\ntwo\r\n"
+
+
+def test_importing_the_language_models_imports_no_sdk() -> None:
+    heavy = "{'anthropic', 'openai', 'tiktoken', 'pygls', 'git', 'prompt_toolkit', 'platformdirs', 'dotenv'}"
+    names = ["flux.core.config", "flux.core.log"]
+    names += [
+        f"flux.llm.{n}" for n in ("tokens", "catalogue", "provider_factory", "scripted_provider", "demo_provider")
+    ]
+    code = f"import sys, {', '.join(names)}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
