@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from flux.core.errors import OverlappingEdits, StaleSnapshot
+from flux.core.errors import FileMissing, OverlappingEdits, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between
 from flux.edits.text_edit import TextEdit, apply_edits, sorted_edits
@@ -96,7 +96,8 @@ class AppliedPlan:
 def rebase_change(change: FileChange, now: FileSnapshot | None) -> FileChange:
     """The change as it is to be made on the file as it is now (None: there is none), with `now` as its snapshot.
 
-    Raises StaleSnapshot where the text under an edit, or the presence of the file, is not as the change expects.
+    Raises StaleSnapshot where the text under an edit is not as the change expects, or where a file is in the way of a
+    new one; FileMissing where the file to edit is gone.
     """
     match change:
         case CreateFile():
@@ -109,7 +110,7 @@ def rebase_change(change: FileChange, now: FileSnapshot | None) -> FileChange:
             return DeleteFile(now)
         case EditFile():
             if now is None:
-                raise StaleSnapshot(f"{change.path} is no longer there.")
+                raise FileMissing(f"{change.path} is no longer there.", path=str(change.path))
             try:
                 return EditFile(now, rebase(change.edits, change.snapshot.text, now.text))
             except StaleSnapshot as e:

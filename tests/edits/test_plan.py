@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flux.core.errors import OverlappingEdits, StaleSnapshot
+from flux.core.errors import FileMissing, OverlappingEdits, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan, rebase, rebase_change
 from flux.edits.text_edit import TextEdit, apply_edits
@@ -93,7 +93,6 @@ def test_two_changes_of_one_file_are_no_plan() -> None:
 def test_a_change_that_no_longer_fits_names_the_file() -> None:
     edit = EditFile(FileSnapshot(PATH, TEXT), (EDIT_OF_THREE,))
     for change, now in (
-        (edit, None),
         (edit, FileSnapshot(PATH, "")),
         (CreateFile(PATH, "x"), FileSnapshot(PATH, "")),
         (DeleteFile(FileSnapshot(PATH, "x")), FileSnapshot(PATH, "xy")),
@@ -101,6 +100,8 @@ def test_a_change_that_no_longer_fits_names_the_file() -> None:
     ):
         with pytest.raises(StaleSnapshot, match=r"a\.py"):
             rebase_change(change, now)
+    with pytest.raises(FileMissing, match=r"a\.py"):
+        rebase_change(edit, None)
 
 
 def test_a_change_is_made_on_the_text_as_it_is_now() -> None:

@@ -1,0 +1,206 @@
+"""Which files are not listed, and which are never touched.
+
+Ignored files (`.gitignore`, `.fluxignore`, caches and installed packages) are left out of listings but may be read by
+name. Secret files are neither read, listed nor written. Knows no workspace.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from pathspec import GitIgnoreSpec
+
+from flux.core.errors import SecretFile
+from flux.core.snapshot import WorkspacePath
+
+TEMPORARY_PREFIX = ".flux-"
+TEMPORARY_SUFFIX = ".tmp"
+
+_NEVER_LISTED = frozenset(
+    [
+        ".git",
+        ".hg",
+        ".svn",
+        ".jj",
+        "node_modules",
+        ".venv",
+        "__pycache__",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".tox",
+        ".nox",
+        ".hypothesis",
+        ".ds_store",
+    ]
+)
+_SECRET_FOLDERS = frozenset([".ssh", ".aws", ".gnupg", ".azure", ".kube", ".gcloud"])
+_VERSION_CONTROL = frozenset([".git", ".hg", ".svn", ".jj"])
+_SECRET_NAMES = frozenset(
+    [
+        ".netrc",
+        "_netrc",
+        ".npmrc",
+        ".pypirc",
+        ".pgpass",
+        ".git-credentials",
+        ".htpasswd",
+        ".dockercfg",
+        ".envrc",
+        ".vault-token",
+        "credentials",
+        "application_default_credentials.json",
+        ".terraformrc",
+        "terraform.rc",
+    ]
+)
+_SECRET_PATTERN = re.compile(
+    r"""
+      \.env | \.env\.(?!(example|sample|template|dist|defaults)$).* | .+\.env
+    | .*\.(pem|key|p12|pfx|jks|keystore|ppk|kdbx|tfstate)
+    | id_(rsa|dsa|ecdsa|ed25519)(?!.*\.pub$).*
+    | (credentials|secrets?)\.(json|ya?ml|toml|ini|xml|csv|enc)
+    | (client_secret|service[-_]account).*\.json
+    """,
+    re.VERBOSE,
+)
+
+
+def is_secret(path: str) -> bool:
+    """Whether the name, or a folder in it, is one that keys and passwords are kept under. Case does not matter."""
+    parts = PurePosixPath(path.replace("\\", "/").casefold()).parts
+    if not parts:
+        return False
+    *folders, name = parts
+    if name in _SECRET_NAMES or _SECRET_PATTERN.fullmatch(name) or not _SECRET_FOLDERS.isdisjoint(parts):
+        return True
+    return name == "config.json" and folders[-1:] == [".docker"]
+
+
+def check_allowed(path: WorkspacePath, real_path: str = "") -> None:
+    """Raises SecretFile for a secret file and for what belongs to version control, by its name or its real place."""
+    for name in (path.relative, os.path.relpath(real_path, os.path.realpath(path.root)) if real_path else ""):
+        if is_secret(name):
+            raise SecretFile(
+                f"{path} may hold keys or passwords. Flux neither reads nor writes it.",
+                path=str(path),
+                hint="Go on without it; ask the user for what is needed from it.",
+            )
+        if not _VERSION_CONTROL.isdisjoint(Path(name.casefold()).parts):
+            raise SecretFile(f"{path} belongs to version control, which Flux leaves alone.", path=str(path))
+
+
+def is_never_listed(name: str) -> bool:
+    """Whether a file or folder of this name is left out of every listing, whatever the ignore files say."""
+    is_temporary = name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
+    return name.casefold() in _NEVER_LISTED or is_temporary or name.endswith((".pyc", ".pyo"))
+
+
+def is_listed(path: str, read_text: Callable[[str], str | None]) -> bool:
+    """Whether a file, relative to its root, belongs in a listing; `read_text` gives the ignore files by their paths."""
+    rules: list[_Rules] = []
+    *folders, name = path.split("/")
+    prefix = ""
+    for folder in folders:
+        rules += _rules_of(prefix, read_text)
+        prefix = f"{prefix}{folder}/"
+        if is_never_listed(folder) or _is_ignored(prefix, rules):
+            return False
+    rules += _rules_of(prefix, read_text)
+    return not (is_never_listed(name) or is_secret(path) or _is_ignored(path, rules))
+
+
+def walk(root: str, folder: str = "") -> Iterator[str]:
+    """The files below `folder` (relative to `root`), relative to `root`, without ignored and secret ones.
+
+    Folders that are symbolic links are not entered. A folder that cannot be read counts as empty.
+    """
+
+    def read_text(path: str) -> str | None:
+        try:
+            return Path(root, path).read_text(encoding="utf-8-sig", errors="replace")
+        except OSError:
+            return None
+
+    rules: list[_Rules] = []
+    prefix = ""
+    for part in folder.split("/"):
+        if part not in ("", "."):
+            rules += _rules_of(prefix, read_text)
+            prefix = f"{prefix}{part}/"
+    yield from _walk(Path(root), prefix, rules, read_text)
+
+
+class _Rules:
+    """The ignore files of one folder. `prefix` is the folder relative to the root, with a final slash or empty."""
+
+    def __init__(self, prefix: str, spec: GitIgnoreSpec) -> None:
+        self._prefix = prefix
+        self._spec = spec
+
+    def verdict(self, path: str) -> bool | None:
+        """Ignored, expressly not ignored, or not mentioned."""
+        return self._spec.check_file(path.removeprefix(self._prefix)).include
+
+
+def _walk(
+    root: Path, prefix: str, rules_above: Sequence[_Rules], read_text: Callable[[str], str | None]
+) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(root / prefix), key=lambda entry: entry.name)
+    except OSError:
+        return
+    if prefix and any(entry.name == "pyvenv.cfg" for entry in entries):
+        return  # installed packages, whatever the user called the environment
+    rules = [*rules_above, *_rules_of(prefix, read_text)]
+    for entry in entries:
+        path = f"{prefix}{entry.name}"
+        if is_never_listed(entry.name) or is_secret(path):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not _is_ignored(f"{path}/", rules):
+                yield from _walk(root, f"{path}/", rules, read_text)
+        elif _is_ordinary_file(entry, root) and not _is_ignored(path, rules):
+            yield path
+
+
+def _is_ordinary_file(entry: os.DirEntry[str], root: Path) -> bool:
+    try:
+        if not entry.is_file():
+            return False
+        if not entry.is_symlink():
+            return True
+        target = os.path.relpath(os.path.realpath(entry.path), os.path.realpath(root))
+        return not target.startswith("..") and not is_secret(target)
+    except (OSError, ValueError):  # ValueError: another drive
+        return False
+
+
+def _is_ignored(path: str, rules: Sequence[_Rules]) -> bool:
+    for rule in reversed(rules):
+        verdict = rule.verdict(path)
+        if verdict is not None:
+            return verdict
+    return False
+
+
+def _rules_of(prefix: str, read_text: Callable[[str], str | None]) -> list[_Rules]:
+    """The rules of one folder, none or one; a later line wins over an earlier one."""
+    names = (".gitignore", ".fluxignore") if prefix else (".git/info/exclude", ".gitignore", ".fluxignore")
+    lines = [line for name in names for line in (read_text(f"{prefix}{name}") or "").splitlines()]
+    return [_Rules(prefix, GitIgnoreSpec.from_lines(_valid(lines)))] if lines else []
+
+
+def _valid(lines: Sequence[str]) -> list[str]:
+    """Git passes over a pattern that it cannot read; so does this."""
+    valid: list[str] = []
+    for line in lines:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError:
+            continue
+        valid.append(line)
+    return valid

@@ -1,0 +1,145 @@
+"""The fake workspace: files and open buffers in memory, with the rules of the real ones.
+
+It ships, for tests and for trying a turn without touching a file. A buffer is changed as an editor changes it, unsaved
+and with a version; `type_into` plays the user who types meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from flux.core.diagnostics import Diagnostic
+from flux.core.errors import FileMissing, WriteRefused
+from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.edits.match import edit_text
+from flux.edits.plan import AppliedChange, AppliedPlan, DeleteFile, EditPlan, FileChange, rebase_change
+from flux.workspace.encoding import DecodedText, decode, encode
+from flux.workspace.ignore import check_allowed, is_listed
+from flux.workspace.paths import locate, locate_folder
+
+
+class MemoryWorkspace:
+    """A workspace made of `files`: names as `path` takes them, to texts, or to bytes as they would be on disk."""
+
+    def __init__(self, files: Mapping[str, str | bytes], roots: Sequence[str] = ("/memory",)) -> None:
+        self._roots = tuple(str(Path(root).absolute()) for root in roots)
+        self._saved: dict[WorkspacePath, bytes] = {}
+        self._buffers: dict[WorkspacePath, FileSnapshot] = {}
+        self._diagnostics: dict[WorkspacePath, tuple[Diagnostic, ...]] = {}
+        self._read_only: set[WorkspacePath] = set()
+        for name, content in files.items():
+            self._saved[self.path(name)] = content if isinstance(content, bytes) else content.encode("utf-8")
+
+    @property
+    def roots(self) -> Sequence[str]:
+        return self._roots
+
+    def path(self, text: str) -> WorkspacePath:
+        return locate(self._roots, text, self._exists)
+
+    async def read(self, path: WorkspacePath) -> FileSnapshot:
+        return self._read(path)
+
+    async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
+        names = sorted({*self._saved, *self._buffers}, key=lambda path: (self._roots.index(path.root), path.relative))
+        listed = [path for path in names if is_listed(path.relative, lambda name, path=path: self._text(path, name))]
+        if folder in ("", "."):
+            return listed
+        start = locate_folder(self._roots, folder, self._exists)
+        check_allowed(start)
+        inside = [path for path in names if path.root == start.root and start.absolute() in path.absolute().parents]
+        if not inside:
+            raise FileMissing(f"There is no folder {folder}.", path=folder)
+        return [path for path in inside if path in listed]
+
+    def open_buffers(self) -> Sequence[FileSnapshot]:
+        return tuple(reversed(self._buffers.values()))
+
+    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+        return self._diagnostics.get(path, ())
+
+    async def apply(self, plan: EditPlan) -> AppliedPlan:
+        changes = [self._stage(change) for change in plan.changes]
+        for change in changes:
+            self._write(change.path, change.after)
+        return AppliedPlan(plan.label, tuple(changes))
+
+    def open_buffer(self, name: str, text: str | None = None) -> FileSnapshot:
+        """Open the file in the pretended editor, with unsaved `text` where it is given. The latest is the first."""
+        path = self.path(name)
+        shown = FileSnapshot(path, text) if text is not None else self._read(path)
+        self._buffers.pop(path, None)
+        self._buffers[path] = replace(shown, version=1, origin="buffer")
+        return self._buffers[path]
+
+    def type_into(self, name: str, old: str, new: str) -> None:
+        """The user replaces the only occurrence of `old` in the file: in its buffer if it is open, else on disk."""
+        path = self.path(name)
+        now = self._read(path)
+        self._write(path, _with_text(now, edit_text(now.text, old, new)))
+
+    def report(self, name: str, *diagnostics: Diagnostic) -> None:
+        """Another tool reports these for the file, in place of earlier ones."""
+        self._diagnostics[self.path(name)] = diagnostics
+
+    def make_read_only(self, name: str) -> None:
+        self._read_only.add(self.path(name))
+
+    def saved_bytes(self, name: str) -> bytes | None:
+        """What is on the pretended disk, None where nothing is."""
+        return self._saved.get(self.path(name))
+
+    def _exists(self, absolute: str) -> bool:
+        wanted = Path(absolute)
+        places = (path.absolute() for path in (*self._saved, *self._buffers))
+        return any(wanted == place or wanted in place.parents for place in places)
+
+    def _text(self, beside: WorkspacePath, name: str) -> str | None:
+        path = replace(beside, relative=name)
+        return self._read(path).text if path in self._saved or path in self._buffers else None
+
+    def _read(self, path: WorkspacePath) -> FileSnapshot:
+        check_allowed(path)
+        if path in self._buffers:
+            return self._buffers[path]
+        if path not in self._saved:
+            raise FileMissing(f"There is no file {path}.", path=str(path))
+        decoded = decode(self._saved[path], str(path))
+        return FileSnapshot(path, decoded.text, None, "disk", decoded.encoding, decoded.has_bom)
+
+    def _stage(self, change: FileChange) -> AppliedChange:
+        path = change.path
+        check_allowed(path)
+        before = self._read(path) if path in self._buffers or path in self._saved else None
+        present = rebase_change(change, before)
+        if path in self._read_only:
+            raise WriteRefused(f"{path} is read-only. Nothing was changed.", path=str(path))
+        if isinstance(present, DeleteFile):
+            return AppliedChange(path, before, None, is_saved=True)
+        after = _with_text(before or FileSnapshot(path, ""), present.new_text())
+        return AppliedChange(path, before, after, is_saved=after.origin == "disk")
+
+    def _write(self, path: WorkspacePath, after: FileSnapshot | None) -> None:
+        if after is None:
+            self._buffers.pop(path, None)
+            self._saved.pop(path, None)
+        elif after.origin == "buffer":
+            self._buffers[path] = after
+        else:
+            self._saved[path] = _bytes_of(after)
+
+
+def _with_text(before: FileSnapshot, text: str) -> FileSnapshot:
+    """The file with another text, as an editor or the disk would have it."""
+    after = replace(before, text=text, version=None if before.version is None else before.version + 1)
+    data = _bytes_of(after)
+    if before.origin == "buffer":
+        return after
+    decoded = decode(data, str(before.path))
+    return replace(after, text=decoded.text, encoding=decoded.encoding, has_bom=decoded.has_bom)
+
+
+def _bytes_of(snapshot: FileSnapshot) -> bytes:
+    return encode(DecodedText(snapshot.text, snapshot.encoding, snapshot.has_bom), str(snapshot.path))

@@ -1,0 +1,172 @@
+"""What only the disk has: links, modes, failures half way, foreign sources."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pygls
+import pytest
+import rich
+
+from flux.core.errors import FileMissing, NotText, OutsideWorkspace, OverlappingEdits, SecretFile, WriteRefused
+from flux.edits import edit_text
+from flux.edits.diff import text_edits_between
+from flux.edits.plan import CreateFile, EditFile
+from flux.workspace.disk import DiskWorkspace
+from tests.support.workspaces import edit_of, plan
+
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links, modes and pipes as POSIX has them")
+
+
+def left_over(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob(".flux-*")]
+
+
+@needs_posix
+async def test_a_link_that_leads_out_is_refused_for_reading_and_writing(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (outside / "a.py").write_text("secret\n", encoding="utf-8")
+    (root / "folder").symlink_to(outside)
+    (root / "file.py").symlink_to(outside / "a.py")
+    (root / "dangling.py").symlink_to(outside / "new.py")
+    workspace = DiskWorkspace([root])
+    for name in ("folder/a.py", "folder/new/b.py", "file.py", "dangling.py"):
+        with pytest.raises(OutsideWorkspace):
+            workspace.path(name)
+    assert await workspace.list_files() == []
+
+
+@needs_posix
+async def test_a_link_that_came_after_the_path_was_checked_is_refused_too(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    workspace = DiskWorkspace([root])
+    path = workspace.path("folder/a.py")
+    (root / "folder").symlink_to(tmp_path)
+    with pytest.raises(OutsideWorkspace):
+        await workspace.apply(plan(CreateFile(path, "x")))
+    assert not (tmp_path / "a.py").exists()
+
+
+@needs_posix
+async def test_a_link_to_a_secret_file_is_as_secret(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("KEY=1", encoding="utf-8")
+    (tmp_path / "harmless.txt").symlink_to(".env")
+    workspace = DiskWorkspace([tmp_path])
+    with pytest.raises(SecretFile):
+        await workspace.read(workspace.path("harmless.txt"))
+    assert await workspace.list_files() == []
+
+
+@needs_posix
+async def test_a_link_inside_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("a = 1\n", encoding="utf-8")
+    (tmp_path / "b.py").symlink_to("a.py")
+    workspace = DiskWorkspace([tmp_path])
+    edit = await edit_of(workspace, "b.py", "1", "2")
+    await workspace.apply(plan(edit))
+    assert (tmp_path / "b.py").is_symlink()
+    assert (tmp_path / "a.py").read_text(encoding="utf-8") == "a = 2\n"
+    both = [await edit_of(workspace, name, "2", "3") for name in ("a.py", "b.py")]
+    with pytest.raises(OverlappingEdits):
+        await workspace.apply(plan(*both))
+
+
+@needs_posix
+async def test_the_mode_of_a_file_is_kept(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("echo 1\n", encoding="utf-8")
+    script.chmod(0o751)
+    workspace = DiskWorkspace([tmp_path])
+    await workspace.apply(plan(await edit_of(workspace, "run.sh", "1", "2")))
+    assert stat.S_IMODE(script.stat().st_mode) == 0o751
+    assert left_over(tmp_path) == []
+
+
+@needs_posix
+async def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    workspace = DiskWorkspace([tmp_path])
+    with pytest.raises(NotText):
+        await workspace.read(workspace.path("pipe"))
+    assert await workspace.list_files() == []
+
+
+async def test_a_later_file_that_cannot_be_written_undoes_the_earlier_ones(tmp_path: Path) -> None:
+    """A file stands where the second change needs a folder."""
+    (tmp_path / "a.py").write_text("a = 1\n", encoding="utf-8")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    workspace = DiskWorkspace([tmp_path])
+    changes = (
+        await edit_of(workspace, "a.py", "1", "2"),
+        CreateFile(workspace.path("new/b.py"), "b"),
+        CreateFile(workspace.path("file/c.py"), "c"),
+    )
+    with pytest.raises(WriteRefused, match=r"file/c\.py cannot be written"):
+        await workspace.apply(plan(*changes))
+    assert (tmp_path / "a.py").read_text(encoding="utf-8") == "a = 1\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "file"]
+
+
+async def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    workspace = DiskWorkspace([tmp_path])
+    with pytest.raises(FileMissing, match="is a folder"):
+        await workspace.read(workspace.path("folder"))
+
+
+async def test_installed_packages_are_not_listed_whatever_their_folder_is_called(tmp_path: Path) -> None:
+    for name in ("myenv/pyvenv.cfg", "myenv/lib/site.py", "a.py", ".flux-1-0.tmp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    assert [str(path) for path in await DiskWorkspace([tmp_path]).list_files()] == ["a.py"]
+
+
+def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    for roots in ([tmp_path / "nowhere"], []):
+        with pytest.raises(FileMissing):
+            DiskWorkspace(roots)
+
+
+PACKAGES = [Path(str(rich.__file__)).parent, Path(str(pygls.__file__)).parent]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+async def test_foreign_sources_survive_an_edit_and_its_way_back_byte_by_byte(
+    package: Path, line_end: bytes, tmp_path: Path
+) -> None:
+    sources = sorted(package.glob("*.py"))[:20]
+    before = {source.name: source.read_bytes().replace(b"\n", line_end) for source in sources}
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    workspace = DiskWorkspace([tmp_path])
+    snapshots = [await workspace.read(path) for path in await workspace.list_files()]
+    assert len(snapshots) == len(sources)
+    texts = {snapshot.path: f"# first\r\n{snapshot.text}last" for snapshot in snapshots}
+    there = await workspace.apply(
+        plan(*(EditFile(old, text_edits_between(old.text, texts[old.path])) for old in snapshots))
+    )
+    assert {change.path: change.after.text for change in there.changes if change.after} == texts
+    back = [
+        EditFile(change.after, text_edits_between(change.after.text, change.before.text))
+        for change in there.changes
+        if change.after and change.before
+    ]
+    await workspace.apply(plan(*back))
+    assert {source.name: (tmp_path / source.name).read_bytes() for source in sources} == before
+
+
+async def test_an_edit_by_the_engine_changes_one_line_of_a_crlf_file(tmp_path: Path) -> None:
+    source = (PACKAGES[0] / "table.py").read_bytes().replace(b"\n", b"\r\n")
+    (tmp_path / "table.py").write_bytes(source)
+    workspace = DiskWorkspace([tmp_path])
+    snapshot = await workspace.read(workspace.path("table.py"))
+    after = edit_text(snapshot.text, "class Table(JupyterMixin):\n", "class Board(JupyterMixin):\n")
+    await workspace.apply(plan(EditFile(snapshot, text_edits_between(snapshot.text, after))))
+    assert (tmp_path / "table.py").read_bytes() == source.replace(b"class Table(", b"class Board(")
