@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
@@ -64,6 +65,7 @@ class Documents(Workspace):
     def __init__(
         self, root_uri: str | None, folders: Sequence[types.WorkspaceFolder], encoding: PositionEncoding
     ) -> None:
+        self._folder_paths: list[str] = []
         super().__init__(root_uri, types.TextDocumentSyncKind.Incremental, folders, encoding)
         self.encoding: PositionEncoding = encoding
         self._open: dict[str, Document] = {}
@@ -87,25 +89,35 @@ class Documents(Workspace):
             (document for document in self if document.path and os.path.normcase(document.path) == wanted), None
         )
 
+    def folder_paths(self) -> Sequence[str]:
+        """The open folders, absolute; without one those of the open files, else the process's own. Never empty."""
+        if not self._folder_paths:
+            named = [path_of_uri(folder.uri) for folder in self.folders.values()] or [path_of_uri(self.root_uri or "")]
+            given = [path for path in named if path and Path(path).is_dir()]
+            parents = sorted({str(Path(document.path).parent) for document in self._open.values() if document.path})
+            self._folder_paths = given or [path for path in parents if Path(path).is_dir()] or [str(Path.cwd())]
+        return self._folder_paths
+
     def open(self, item: types.TextDocumentItem) -> None:
         if item.uri in self._open:
             logger.warning("%s was opened twice; the later text counts.", item.uri)
         self._open.pop(item.uri, None)
         self._open[item.uri] = Document(item.uri, item.text, item.version, item.language_id, self.encoding)
+        self._folder_paths = []
         self._tell()
 
     def change(self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[ContentChange]) -> None:
-        """Make the changes in their order. Waiters see the text after the last one only."""
+        """Make the changes in their order. Waiters see the text after each: editors join what happened closely."""
         document = self.get(identifier.uri) or self._begin_late(identifier, changes)
         if document is None:
             return
         if identifier.version < document.version:
             logger.warning("%s went back from version %d to %d.", document.uri, document.version, identifier.version)
-        for change in changes:
-            document.apply_change(change)
         document.version = identifier.version
         self.use(document)
-        self._tell()
+        for change in changes:
+            document.apply_change(change)
+            self._tell()
 
     def close(self, uri: str) -> None:
         document = self.get(uri)
@@ -113,6 +125,7 @@ class Documents(Workspace):
             logger.warning("%s was closed but not open.", uri)
             return
         del self._open[document.uri]
+        self._folder_paths = []
         self._tell()
 
     def use(self, document: Document) -> None:
@@ -151,6 +164,14 @@ class Documents(Workspace):
                 future.set_result(None)
 
     # What pygls itself calls or offers.
+
+    def add_folder(self, folder: types.WorkspaceFolder) -> None:
+        super().add_folder(folder)
+        self._folder_paths = []
+
+    def remove_folder(self, folder_uri: str) -> None:
+        super().remove_folder(folder_uri)
+        self._folder_paths = []
 
     @property
     def text_documents(self) -> dict[str, TextDocument]:

@@ -78,21 +78,21 @@ def test_a_file_is_found_under_another_spelling_of_its_uri_and_by_a_symbolic_lin
         assert found.text == "buffer"
 
 
-async def test_a_waiter_sees_the_text_after_all_changes_of_a_message() -> None:
+async def test_a_waiter_sees_the_text_between_two_changes_of_a_message() -> None:
     docs = documents()
     open_(docs, A, "")
     seen: list[str] = []
 
     def is_done() -> bool:
         seen.append(docs.get(A).text)  # pyright: ignore[reportOptionalMemberAccess]  # open above
-        return seen[-1] == "xy"
+        return seen[-1] == "y"
 
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(docs.until(is_done, 5))
         await asyncio.sleep(0)
         change(docs, A, 2, typed(0, 0, "y"), typed(0, 0, "x"))
     assert waiting.result() is True
-    assert seen == ["", "xy"]
+    assert seen == ["", "y"]
 
 
 async def test_a_wait_for_what_never_comes_ends_at_its_bound() -> None:
@@ -149,3 +149,15 @@ def test_what_pygls_is_asked_for_is_our_buffer() -> None:
     open_(docs, A, "a\x0cb\n")
     document = docs.get_text_document(A)
     assert (document.source, list(document.lines), list(docs.text_documents)) == ("a\x0cb\n", ["a\x0cb\n", ""], [A])
+
+
+def test_folders_come_and_go_and_without_one_the_open_files_tell(tmp_path: Path) -> None:
+    docs = documents()
+    one = tmp_path / "one"
+    one.mkdir()
+    open_(docs, uri_of_path(str(one / "a.py")), "")
+    assert docs.folder_paths() == [str(one)]
+    docs.add_folder(types.WorkspaceFolder(uri_of_path(str(tmp_path)), "w"))
+    assert docs.folder_paths() == [str(tmp_path)]
+    docs.remove_folder(uri_of_path(str(tmp_path)))
+    assert docs.folder_paths() == [str(one)]

@@ -1,0 +1,109 @@
+"""What can be asked of the connected editor: what it announces, and what it really does.
+
+Everything that depends on which editor it is stands here, with its source; the rest of the package asks these fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+
+from lsprotocol import types
+
+from flux.core.text import PositionEncoding
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The connected editor. The defaults are those of one that announces nothing."""
+
+    name: str = ""
+    encoding: PositionEncoding = "utf-16"
+    applies_edits: bool = False
+    takes_document_changes: bool = False
+    creates_files: bool = False
+    deletes_files: bool = False
+    shows_documents: bool = False
+    shows_progress: bool = False
+    has_configuration: bool = False
+    takes_code_actions: bool = False
+    """Code actions as objects; else they are plain commands."""
+    marks_generated_actions: bool = False
+    takes_turn_events: bool = False
+    checks_first_version_only: bool = False
+    """Of an edit to several documents only the first is held against its version: one edit for each is safer."""
+    creates_by_editing: bool = False
+    """An edit of a file that does not exist opens it as a new buffer, and nothing is written."""
+    ends_with_line_end: bool = False
+    """A buffer's text always ends with a line end, also an empty one."""
+    waits_briefly: bool = False
+    """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
+
+
+def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Client:
+    """What the editor of this `initialize` can do."""
+    capabilities = params.capabilities
+    workspace = capabilities.workspace or types.WorkspaceClientCapabilities()
+    edits = workspace.workspace_edit or types.WorkspaceEditClientCapabilities()
+    window = capabilities.window or types.WindowClientCapabilities()
+    document = capabilities.text_document or types.TextDocumentClientCapabilities()
+    actions = document.code_action or types.CodeActionClientCapabilities()
+    operations = set(edits.resource_operations or ())
+    tags = actions.tag_support.value_set if actions.tag_support else ()
+    announced = Client(
+        name=params.client_info.name if params.client_info else "",
+        encoding=_encoding(capabilities),
+        applies_edits=bool(workspace.apply_edit),
+        takes_document_changes=bool(edits.document_changes),
+        creates_files=types.ResourceOperationKind.Create in operations,
+        deletes_files=types.ResourceOperationKind.Delete in operations,
+        shows_documents=bool(window.show_document and window.show_document.support),
+        shows_progress=bool(window.work_done_progress),
+        has_configuration=bool(workspace.configuration),
+        takes_code_actions=actions.code_action_literal_support is not None,
+        marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,
+        takes_turn_events=takes_turn_events,
+    )
+    return _KNOWN.get(announced.name.lower(), _as_announced)(announced)
+
+
+def _encoding(capabilities: types.ClientCapabilities) -> PositionEncoding:
+    """The first known one that the editor names, else UTF-16 (LSP 3.17, `PositionEncodingKind`)."""
+    offered = capabilities.general.position_encodings if capabilities.general else None
+    known: tuple[str, ...] = get_args(PositionEncoding)
+    for encoding in offered or ():
+        value = encoding.value if isinstance(encoding, types.PositionEncodingKind) else encoding
+        if value in known:
+            return cast("PositionEncoding", value)
+    return "utf-16"
+
+
+def _as_announced(client: Client) -> Client:
+    return client
+
+
+def _neovim(client: Client) -> Client:
+    # 0.12.4, runtime/lua/vim/lsp/util.lua: apply_workspace_edit takes documentChanges though protocol.lua does not
+    # announce it, skips an outdated edit but answers `applied: true`, and looks at the version of the first document
+    # only; create_file empties a file that exists; _buf_get_full_text ends with a line end where 'eol' is set.
+    return replace(
+        client,
+        takes_document_changes=client.applies_edits,
+        checks_first_version_only=True,
+        creates_by_editing=client.applies_edits,
+        ends_with_line_end=True,
+    )
+
+
+def _impatient(client: Client) -> Client:
+    # eglot waits 10 s for a command with the editor blocked (jsonrpc-request); Helix gives a request 20 s
+    # (languages.toml, `timeout`).
+    return replace(client, waits_briefly=True)
+
+
+_KNOWN: Mapping[str, Callable[[Client], Client]] = {
+    "neovim": _neovim,
+    "eglot": _impatient,
+    "helix": _impatient,
+}
