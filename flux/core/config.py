@@ -57,7 +57,8 @@ def _setting(default: _T, kind: Kind, variable: str, doc: str) -> _T:
 class Settings:
     """All settings, each the value of the strongest layer that has it.
 
-    A field's name is its name in TOML and in editor settings. `layers` holds the values by layer, strongest first.
+    A field's name is its name in TOML and in editor settings. `layers` holds the values by layer, strongest first, so
+    a value is changed by `override`, which keeps them in step.
     """
 
     provider: str = _setting(
