@@ -41,7 +41,7 @@ def resolve(roots: Sequence[str], text: str) -> WorkspacePath:
     """
     path = locate(roots, text, os.path.lexists)
     check_inside(roots, path)
-    return _spelled_as_on_disk(path) if _ignores_case(path) else path
+    return spelled_as_on_disk(path) if _ignores_case(path) else path
 
 
 def resolve_folder(roots: Sequence[str], text: str) -> WorkspacePath:
@@ -78,6 +78,18 @@ def check_inside(roots: Sequence[str], path: WorkspacePath) -> str:
         path=str(path),
         hint="Flux reads and writes only inside the folders that are open.",
     )
+
+
+def spelled_as_on_disk(path: WorkspacePath) -> WorkspacePath:
+    """The one spelling under which snapshots, buffers and secret names are compared."""
+    folder = Path(path.root)
+    parts: list[str] = []
+    for part in path.relative.split("/"):
+        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
+        same = [name for name in names if name.casefold() == part.casefold()]
+        parts.append(part if part in names or not same else same[0])
+        folder /= parts[-1]
+    return WorkspacePath(path.root, "/".join(parts), path.label)
 
 
 def is_windows_trick(relative: str) -> bool:
@@ -178,15 +190,3 @@ def _ignores_case(path: WorkspacePath) -> bool:
         return other != path.relative and path.absolute().samefile(Path(path.root, other))
     except OSError:
         return False
-
-
-def _spelled_as_on_disk(path: WorkspacePath) -> WorkspacePath:
-    """The one spelling under which snapshots, buffers and secret names are compared."""
-    folder = Path(path.root)
-    parts: list[str] = []
-    for part in path.relative.split("/"):
-        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
-        same = [name for name in names if name.casefold() == part.casefold()]
-        parts.append(part if part in names or not same else same[0])
-        folder /= parts[-1]
-    return WorkspacePath(path.root, "/".join(parts), path.label)

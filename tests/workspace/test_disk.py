@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -111,6 +112,51 @@ async def test_a_later_file_that_cannot_be_written_undoes_the_earlier_ones(tmp_p
         await workspace.apply(plan(*changes))
     assert (tmp_path / "a.py").read_text(encoding="utf-8") == "a = 1\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "file"]
+
+
+async def test_what_was_replaced_before_a_failure_is_put_back(tmp_path: Path) -> None:
+    """The second change makes a folder where the third wants a file."""
+    (tmp_path / "a.py").write_text("a = 1\n", encoding="utf-8")
+    workspace = DiskWorkspace([tmp_path])
+    changes = (
+        await edit_of(workspace, "a.py", "1", "2"),
+        CreateFile(workspace.path("new/b.py"), "b"),
+        CreateFile(workspace.path("new"), "c"),
+    )
+    with pytest.raises(WriteRefused, match=r"new cannot be written.*Nothing was changed"):
+        await workspace.apply(plan(*changes))
+    assert (tmp_path / "a.py").read_text(encoding="utf-8") == "a = 1\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.py"]
+
+
+WRITE_FOR_EVER = """
+import asyncio, sys
+from flux.edits.diff import text_edits_between
+from flux.edits.plan import EditFile, EditPlan
+from flux.workspace.disk import DiskWorkspace
+async def main():
+    workspace = DiskWorkspace([sys.argv[1]])
+    path = workspace.path("a.txt")
+    while True:
+        old = await workspace.read(path)
+        new = old.text.translate({97: 98, 98: 97})
+        await workspace.apply(EditPlan("", (EditFile(old, text_edits_between(old.text, new)),)))
+        print("written", flush=True)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_file(tmp_path: Path, writes: int) -> None:
+    whole = [b"a\n" * 200_000, b"b\n" * 200_000]
+    (tmp_path / "a.txt").write_bytes(whole[0])
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(writes):
+            assert process.stdout.readline().strip() == b"written"
+        process.kill()
+    assert (tmp_path / "a.txt").read_bytes() in whole
 
 
 async def test_a_folder_is_no_file(tmp_path: Path) -> None:
