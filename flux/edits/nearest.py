@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 _MAX_PLACES = 3
 _MAX_SHOWN_LINES = 34  # with the sentences around them a message stays within 40 lines
@@ -18,6 +19,7 @@ _TOO_COMMON_LINE = 40  # in more places than this it tells nothing
 _TOO_COMMON_WORD = 1000
 _WORD = re.compile(r"\w{2,}")
 _MAX_WORDS = 12
+_MAX_COMPARED_LINES = 2000  # at some 20 µs each
 
 
 def nearest_places(lines: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...]:
@@ -25,7 +27,7 @@ def nearest_places(lines: Sequence[str], wanted: Sequence[str]) -> tuple[int, ..
 
     All lines are without their ends. Costs a few passes over the text.
     """
-    votes = _votes_of_equal_lines(lines, wanted) or _votes_of_words(lines, wanted)
+    votes = _votes_of_equal_lines(lines, wanted) or _votes_of_words(lines, wanted) or _votes_of_letters(lines, wanted)
     best = max(votes.values(), default=0)
     places: list[int] = []
     for start, count in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
@@ -108,3 +110,17 @@ def _votes_of_words(lines: Sequence[str], wanted: Sequence[str]) -> Counter[int]
             votes.update({line - offset_of[word]: len(word) for line in found})
     letters = sum(map(len, words))
     return Counter({start: count for start, count in votes.items() if 3 * count >= letters})
+
+
+def _votes_of_letters(lines: Sequence[str], wanted: Sequence[str]) -> Counter[int]:
+    """A line votes with its longest part of the longest wanted line, if that is half of it. For short files only."""
+    offset, longest = max(enumerate(wanted), key=lambda numbered: len(numbered[1].strip()))
+    sought = longest.strip()[:_MAX_LINE_LENGTH]
+    matcher = SequenceMatcher(None, "", sought, autojunk=False)
+    votes: Counter[int] = Counter()
+    for i, line in enumerate(lines[:_MAX_COMPARED_LINES]):
+        matcher.set_seq1(line[:_MAX_LINE_LENGTH])
+        size = matcher.find_longest_match().size
+        if sought and 2 * size >= len(sought):
+            votes[i - offset] = size
+    return votes

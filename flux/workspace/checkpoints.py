@@ -12,7 +12,7 @@ from flux.edits.text_edit import apply_edits
 
 
 def undo_plan(
-    changes: Sequence[AppliedChange], current: Mapping[WorkspacePath, FileSnapshot | None], label: str
+    changes: Sequence[AppliedChange], current: Mapping[WorkspacePath, FileSnapshot | None], label: str = "undo"
 ) -> EditPlan:
     """A plan that takes back all `changes` (in the order they were applied) and keeps what the user edited elsewhere.
 

@@ -166,6 +166,10 @@ def test_a_single_misspelt_line_is_found_by_its_words() -> None:
     )
 
 
+def test_a_few_characters_are_found_by_their_longest_part() -> None:
+    check_refused("def area(r):\n    return 3 * r\n", "4 * r", "5", NoMatch, ">     2 |     return 3 * r")
+
+
 def test_an_edit_made_twice_is_told_to_be_made_already() -> None:
     once = edit_text("x = compute(1)\ny = 2\n", "compute(1)", "compute(other=3)")
     check_refused(once, "compute(1)", "compute(other=3)", NoMatch, "already applied")
