@@ -23,7 +23,7 @@ class Focus:
 
 @dataclass(frozen=True, slots=True)
 class ContextItem:
-    """One piece for the model. `kind` is a word such as `file`, `selection`, `rules`; `origin` says where it is from."""
+    """One piece for the model. `kind` is a word such as `file` or `rules`; `origin` says where it is from."""
 
     kind: str
     origin: str

@@ -1,0 +1,56 @@
+"""One message of the user: what they look at, then their own words.
+
+The user's words are the last part of the message, alone, so that they can be shown and searched without the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flux.context.buffers import MAX_CHARACTERS, current_file
+from flux.context.diagnostics import problems
+from flux.context.git_changes import git_changes
+from flux.context.item import ContextItem, Focus
+from flux.context.rules import project_rules
+from flux.context.selection import selected_text
+from flux.core.messages import Message, Text
+from flux.workspace.workspace import Workspace
+
+
+async def user_message(
+    text: str,
+    workspace: Workspace,
+    focus: Focus | None = None,
+    *,
+    is_first: bool = False,
+    notes: Sequence[str] = (),
+    limit: int = MAX_CHARACTERS,
+) -> Message:
+    """The message to send. The first of a session also has the project's rules and the uncommitted changes.
+
+    `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Of the file in focus at most
+    `limit` characters are shown. Raises the errors of `Workspace.read` for that file.
+    """
+    items: list[ContextItem] = []
+    if is_first:
+        items += await project_rules(workspace)
+        items += await git_changes(workspace)
+    head = ""
+    if focus is not None:
+        snapshot = await workspace.read(focus.path)
+        head = f"Current file: {focus.path}\n"
+        items.append(current_file(snapshot, focus, min(limit, MAX_CHARACTERS)))
+        if focus.selection is not None and (selected := selected_text(snapshot, focus.selection)):
+            items.append(selected)
+        if found := problems(snapshot, focus.diagnostics or workspace.diagnostics(focus.path)):
+            items.append(found)
+    items += [ContextItem("note", "flux", note) for note in notes]
+    if not items:
+        return Message("user", (Text(text),))
+    body = "\n".join(_rendered(item) for item in items)
+    return Message("user", (Text(f"<context>\n{head}{body}\n</context>\n"), Text(text)))
+
+
+def _rendered(item: ContextItem) -> str:
+    end = "" if item.text.endswith("\n") else "\n"
+    return f'<{item.kind} from="{item.origin}">\n{item.text}{end}</{item.kind}>'

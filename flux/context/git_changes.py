@@ -1,0 +1,25 @@
+"""What the user has changed since the last commit."""
+
+from __future__ import annotations
+
+import asyncio
+
+from flux.context.item import ContextItem
+from flux.core.errors import WorkspaceError
+from flux.workspace.git import uncommitted_changes
+from flux.workspace.workspace import Workspace
+
+MAX_CHARACTERS = 8_000
+
+
+async def git_changes(workspace: Workspace) -> tuple[ContextItem, ...]:
+    """Status and diff of each root that is a repository; nothing where it is none or git cannot be asked."""
+    items: list[ContextItem] = []
+    for root in workspace.roots:
+        try:
+            text = await asyncio.to_thread(uncommitted_changes, root, MAX_CHARACTERS)
+        except WorkspaceError:
+            continue
+        if text:
+            items.append(ContextItem("git_changes", root, text))
+    return tuple(items)

@@ -1,0 +1,18 @@
+"""Which tools there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flux.tools.base import Tool
+from flux.tools.edit_file import EditFileTool
+from flux.tools.list_files import ListFiles
+from flux.tools.read_file import ReadFile
+from flux.tools.search import Search
+from flux.tools.write_file import WriteFile
+
+
+def builtin_tools() -> Mapping[str, Tool]:
+    """The tools by name, in the order in which the model is told of them."""
+    tools: tuple[Tool, ...] = (ReadFile(), EditFileTool(), WriteFile(), ListFiles(), Search())
+    return {tool.spec.name: tool for tool in tools}

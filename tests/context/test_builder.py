@@ -1,0 +1,77 @@
+"""What the model is shown of the user's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import git
+import pytest
+
+from flux.context.builder import user_message
+from flux.context.item import Focus
+from flux.core.diagnostics import Diagnostic, Severity
+from flux.core.text import Position, Range
+from flux.workspace.disk import DiskWorkspace
+from flux.workspace.memory import MemoryWorkspace
+
+TEXT = "import os\n\n\ndef f():\n    return oss.name\n"
+
+
+async def check(expected: str, *, selection: Range | None = None, diagnostics: tuple[Diagnostic, ...] = ()) -> None:
+    workspace = MemoryWorkspace({"a.py": TEXT})
+    focus = Focus(workspace.path("a.py"), selection, diagnostics)
+    message = await user_message("Why?", workspace, focus)
+    head = f'<context>\nCurrent file: a.py\n<file from="a.py">\n{TEXT}</file>\n'
+    assert message.text() == f"{head}{expected}</context>\nWhy?"
+
+
+async def test_the_whole_file_stands_before_the_words() -> None:
+    await check("")
+
+
+@pytest.mark.parametrize(
+    ("end", "origin", "lines"),
+    [
+        (Position(3, 3), "line 4", "def f():\n"),
+        (Position(5, 0), "lines 4-5", "def f():\n    return oss.name\n"),
+        (Position(99, 9), "lines 4-6", "def f():\n    return oss.name\n"),
+    ],
+)
+async def test_a_selection_is_shown_as_whole_lines(end: Position, origin: str, lines: str) -> None:
+    await check(f'<selection from="a.py {origin}">\n{lines}</selection>\n', selection=Range(Position(3, 1), end))
+
+
+async def test_problems_come_with_their_lines_gravest_first() -> None:
+    at = Range(Position(4, 11), Position(4, 14))
+    found = (Diagnostic(at, "unused import", Severity.WARNING), Diagnostic(at, "undefined", source="ruff", code="F821"))
+    await check(
+        '<problems from="a.py">\n'
+        "line 5: error: undefined (ruff F821)\n        return oss.name\n"
+        "line 5: warning: unused import\n        return oss.name\n</problems>\n",
+        diagnostics=found,
+    )
+
+
+async def test_the_first_message_has_the_rules_and_the_uncommitted_changes(tmp_path: Path) -> None:
+    repository = git.Repo.init(tmp_path)
+    (tmp_path / "a.py").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "AGENTS.md").write_text("Use tabs.\n", encoding="utf-8")
+    repository.index.add(["a.py", "AGENTS.md"])
+    repository.index.commit("first")
+    (tmp_path / "a.py").write_text(TEXT.replace("oss", "os"), encoding="utf-8")
+    text = (await user_message("Go.", DiskWorkspace([str(tmp_path)]), is_first=True)).text()
+    assert '<rules from="AGENTS.md">\nUse tabs.\n</rules>' in text
+    assert "-    return oss.name\n+    return os.name" in text
+    assert text.endswith("</context>\nGo.")
+    later = await user_message("Go.", DiskWorkspace([str(tmp_path)]))
+    assert later.text() == "Go."
+
+
+async def test_of_a_long_file_the_part_around_the_selection_is_shown() -> None:
+    text = "".join(f"line {number}\n" for number in range(1, 10_001))
+    workspace = MemoryWorkspace({"long.txt": text})
+    at = Range(Position(5000, 0), Position(5001, 0))
+    shown = (await user_message("?", workspace, Focus(workspace.path("long.txt"), at), limit=2000)).text()
+    assert "line 5001\n" in shown
+    assert "of 10001, cut" in shown
+    assert len(shown) < 2500
