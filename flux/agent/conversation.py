@@ -1,0 +1,107 @@
+"""The conversation of one session: what is sent, what is stored, and the bytes that were sent.
+
+`messages` is what the next request begins with. The store keeps everything, also what pruning took out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from flux.agent.session_store import SessionStore
+from flux.core.errors import InvalidArguments
+from flux.core.limits import TokenCounter
+from flux.core.messages import Message, ToolCall, ToolResult
+from flux.core.usage import Cost, Usage
+from flux.edits.plan import AppliedPlan
+from flux.llm.base_provider import EncodedMessages, Response
+from flux.tools.base import Tool
+
+MESSAGE_OVERHEAD_TOKENS = 4
+"""What the frame of a message costs, about, on every wire."""
+
+
+class Conversation:
+    def __init__(self, store: SessionStore, session_id: str, messages: Sequence[Message] = ()) -> None:
+        self._store = store
+        self._session_id = session_id
+        self._messages = list(messages)
+        self._tokens: dict[tuple[TokenCounter, Message], int] = {}
+        self._fixed: tuple[TokenCounter, str, int] | None = None
+        self.turn_id = ""
+        self.encoded: EncodedMessages = {}
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(self._messages)
+
+    def begin_turn(self, turn_id: str, message: Message) -> None:
+        self.turn_id = turn_id
+        self._add(message)
+
+    def add_answer(self, response: Response) -> Message:
+        message = response.message()
+        self._add(message)
+        return message
+
+    def add_interrupted(self, response: Response) -> None:
+        """Keep what came of a broken answer: its text. Calls that were cut short were not made and are left out."""
+        parts = tuple(part for part in response.message().parts if not isinstance(part, ToolCall))
+        if Message("assistant", parts).text():
+            self._add(Message("assistant", parts))
+
+    def add_results(self, results: tuple[ToolResult, ...]) -> None:
+        self._add(Message("tool", results))
+
+    def add_tool_result(self, call_id: str, content: str) -> None:
+        """Answer one call of the last answer. Raises InvalidArguments where no such call waits."""
+        waiting = {call.id: call for message in self._messages[-1:] for call in message.tool_calls()}
+        if call_id not in waiting:
+            raise InvalidArguments(f"No call {call_id!r} waits for a result.")
+        self.add_results((ToolResult(call_id, waiting[call_id].name, content),))
+
+    def add_usage(self, provider: str, model: str, usage: Usage, cost: Cost) -> None:
+        self._store.add_usage(self._session_id, self.turn_id, provider, model, usage, cost)
+
+    def add_changes(self, turn_id: str, applied: AppliedPlan) -> None:
+        self._store.add_changes(self._session_id, turn_id, applied.changes)
+
+    def replace_pruned(self, messages: Sequence[Message]) -> None:
+        """Go on with a shorter conversation; the store is told where it now begins."""
+        self._messages = list(messages)
+        self._store.replace_live(self._session_id, messages)
+
+    def clear(self) -> None:
+        self.replace_pruned(())
+
+    def tokens(self, counter: TokenCounter, message: Message) -> int:
+        """Tokens of a message, counted once and remembered."""
+        key = (counter, message)
+        if key not in self._tokens:
+            self._tokens[key] = MESSAGE_OVERHEAD_TOKENS + sum(counter.count(text) for text in _texts(message))
+        return self._tokens[key]
+
+    def fixed_tokens(self, counter: TokenCounter, system: str, tools: Mapping[str, Tool]) -> int:
+        """Tokens of what stands before every conversation."""
+        if self._fixed is None or self._fixed[:2] != (counter, system):
+            specs = [[tool.spec.name, tool.spec.description, dict(tool.spec.parameters)] for tool in tools.values()]
+            self._fixed = (counter, system, counter.count(system) + counter.count(json.dumps(specs)))
+        return self._fixed[2]
+
+    def _add(self, message: Message) -> None:
+        self._messages.append(message)
+        self._store.add_message(self._session_id, self.turn_id, message)
+
+
+def _texts(message: Message) -> list[str]:
+    texts: list[str] = []
+    for part in message.parts:
+        match part:
+            case ToolCall():
+                texts += (part.name, part.arguments_json)
+            case ToolResult():
+                texts.append(part.content)
+            case _:
+                # An image has a fixed price on every wire; its base64 stands in for it until images can be sent.
+                texts.append(getattr(part, "text", "") or getattr(part, "data", ""))
+    return texts

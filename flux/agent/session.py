@@ -1,0 +1,247 @@
+"""A session: one conversation with one model at a time, over one workspace. Owns what is remembered between turns.
+
+Doors open one, send messages and render the events; they keep nothing of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import resources
+
+from flux.agent.approval import ApprovalRequest, Approver, Decision
+from flux.agent.conversation import Conversation
+from flux.agent.events import Noticed, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.session_store import SessionStore
+from flux.agent.turn import ModelChoice, Turn, TurnSettings
+from flux.context.builder import user_message
+from flux.context.item import Focus
+from flux.core.errors import Busy, FileMissing, FluxError, NothingChanged, WorkspaceError
+from flux.core.messages import Message
+from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.usage import Cost, Usage
+from flux.edits.plan import AppliedPlan
+from flux.llm.base_provider import BaseLLMProvider
+from flux.tools.registry import builtin_tools
+from flux.workspace.checkpoints import undo_plan
+from flux.workspace.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """One turn at a time; other methods may be called while it runs. `flux.agent.sessions` opens sessions."""
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        store: SessionStore,
+        provider: BaseLLMProvider,
+        model: ModelChoice,
+        workspace: Workspace,
+        settings: TurnSettings,
+        own_system_prompt: str = "",
+        messages: Sequence[Message] = (),
+    ) -> None:
+        self.id = session_id
+        self.provider = provider
+        self.model = model
+        self.workspace = workspace
+        self._store = store
+        self._settings = settings
+        self._system = system_prompt(own_system_prompt)
+        self._tools = builtin_tools()
+        self._conversation = Conversation(store, session_id, messages)
+        self._focus_path: WorkspacePath | None = None
+        self._notes: list[str] = []
+        self._is_always_approved = False
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._running is not None
+
+    async def send_message(
+        self, text: str, *, approver: Approver, focus: Focus | None = None
+    ) -> AsyncGenerator[TurnEvent]:
+        """Run one turn. The first event is TurnStarted, the last always TurnEnded, also after a failure or `cancel`.
+
+        Closing the generator cancels the turn. Raises Busy where a turn is running.
+        """
+        if self._running is not None:
+            raise Busy("This session is at work on another message.", hint="Cancel it, or wait for its end.")
+        if focus is None and self._focus_path is not None:
+            focus = Focus(self._focus_path)
+        # A queue of rendered-or-not events: `join` lets a question wait until all before it has been shown.
+        events: asyncio.Queue[TurnEvent] = asyncio.Queue()
+        turn_id = uuid.uuid4().hex[:12]
+        # Owned by this generator: an async generator cannot hold a task group open over its yields.
+        task = self._running = asyncio.create_task(self._run(turn_id, text, focus, approver, events))
+        try:
+            while True:
+                event = await events.get()
+                yield event
+                events.task_done()
+                if isinstance(event, TurnEnded):
+                    return
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self._running = None
+
+    def cancel(self) -> bool:
+        """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs."""
+        return self._running is not None and self._running.cancel()
+
+    async def _run(
+        self,
+        turn_id: str,
+        text: str,
+        focus: Focus | None,
+        approver: Approver,
+        events: asyncio.Queue[TurnEvent],
+    ) -> None:
+        turn = Turn(
+            turn_id,
+            self.id,
+            self.provider,
+            self.model,
+            self._system,
+            self._tools,
+            self.workspace,
+            self._conversation,
+            _AfterEvents(approver, events),
+            self._settings,
+            events.put,
+            is_always_approved=self._is_always_approved,
+        )
+        status: TurnStatus = "failed"
+        error: Exception | None = None
+        try:
+            await events.put(TurnStarted(turn_id, self.id, self.provider.name, self.model.name))
+            await self._begin(turn_id, text, focus, events)
+            await turn.run()
+            status = "completed"
+        except asyncio.CancelledError:
+            status = "cancelled"
+            self._notes.append("The user cancelled your last answer.")
+        except FluxError as e:
+            error = e
+        except Exception as e:  # the fence: a bug in one turn must not end the door
+            log.exception("a turn failed")
+            error = e
+        finally:
+            self._is_always_approved = turn.is_always_approved
+            events.put_nowait(
+                TurnEnded(
+                    turn_id,
+                    status,
+                    turn.usage,
+                    turn.cost,
+                    error=_error_text(error),
+                    error_kind=type(error).__name__ if error else "",
+                    unsaved=tuple(turn.unsaved),
+                )
+            )
+
+    async def _begin(self, turn_id: str, text: str, focus: Focus | None, events: asyncio.Queue[TurnEvent]) -> None:
+        build = partial(
+            user_message,
+            text,
+            self.workspace,
+            is_first=not self._conversation.messages,
+            notes=tuple(self._notes),
+            # In characters; at about four a token this is a quarter of the window.
+            limit=max(self.model.limits.input_tokens, 2000),
+        )
+        try:
+            message = await build(focus)
+        except WorkspaceError as e:
+            # The user's words must not be lost because the file beside them cannot be shown.
+            await events.put(Noticed(f"Sent without the current file: {e.message}"))
+            message = await build(None)
+        self._conversation.begin_turn(turn_id, message)
+        self._notes.clear()
+
+    def add_tool_result(self, tool_use_id: str, result: str) -> None:
+        """Answer a call of the last message by hand, where a caller runs tools of its own."""
+        self._conversation.add_tool_result(tool_use_id, result)
+
+    def clear_history(self) -> None:
+        """Forget the conversation; it stays in the store and in `history`."""
+        self._conversation.clear()
+
+    def get_token_usage(self) -> tuple[Usage, Cost]:
+        """What the whole session used, over all its turns and models."""
+        return self._store.usage(self.id)
+
+    def history(self) -> Sequence[Message]:
+        """All that was said, also what pruning took out."""
+        return self._store.history(self.id)
+
+    def set_current_file_context(self, path: WorkspacePath | None) -> None:
+        """The file that goes along with messages that name no other."""
+        self._focus_path = path
+
+    def set_model(self, provider: BaseLLMProvider, model: ModelChoice) -> None:
+        """Go on with another model, from the next request on."""
+        self.provider = provider
+        self.model = model
+
+    async def undo(self, turn_id: str = "") -> AppliedPlan:
+        """Take back the changes of a turn, of the last one that changed something by default.
+
+        What the user edited elsewhere since stays. Raises NothingChanged where there is nothing to take back,
+        StaleSnapshot where the changed text itself was edited since, and the errors of `Workspace.apply`.
+        """
+        if self.is_busy:
+            raise Busy("A turn is running.", hint="Cancel it first.")
+        turn_id, changes = self._store.changes(self.id, turn_id)
+        if not changes:
+            raise NothingChanged("There is no change of this session to take back.")
+        current: dict[WorkspacePath, FileSnapshot | None] = {}
+        for change in changes:
+            current[change.path] = await self._read_if_there(change.path)
+        applied = await self.workspace.apply(undo_plan(changes, current))
+        self._store.mark_undone(self.id, turn_id)
+        names = ", ".join(sorted({str(change.path) for change in changes}))
+        self._notes.append(f"The user took back the changes of one of your turns: {names}. Read again before you edit.")
+        return applied
+
+    async def _read_if_there(self, path: WorkspacePath) -> FileSnapshot | None:
+        try:
+            return await self.workspace.read(path)
+        except FileMissing:
+            return None
+
+
+class _AfterEvents:
+    """Asks only when every event before the question has been rendered."""
+
+    def __init__(self, approver: Approver, events: asyncio.Queue[TurnEvent]) -> None:
+        self._approver = approver
+        self._events = events
+
+    async def ask(self, question: ApprovalRequest) -> Decision:
+        await self._events.join()
+        return await self._approver.ask(question)
+
+
+def system_prompt(own: str = "") -> str:
+    """Flux's own instructions, then the user's."""
+    text = resources.files("flux.agent").joinpath("prompts", "system.md").read_text(encoding="utf-8")
+    return f"{text}\n{own}".strip() if own else text.strip()
+
+
+def _error_text(error: Exception | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, FluxError):
+        return str(error)
+    return f"Flux made a mistake ({type(error).__name__}); the log has the details. Your text is unharmed."

@@ -1,0 +1,268 @@
+"""Sessions in one SQLite file: every step is written as it happens.
+
+The file is in the user's state folder and readable by the user alone. A commit in write-ahead mode is some tens of
+microseconds and waits for no disk, so the calls are plain ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flux.core.errors import SessionMissing, UnsupportedFormat
+from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.usage import Cost, Usage
+from flux.edits.plan import AppliedChange
+
+FORMAT = 1
+"""Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
+
+_TABLES = """
+CREATE TABLE session (
+    id TEXT PRIMARY KEY, created_at REAL NOT NULL, used_at REAL NOT NULL, title TEXT NOT NULL, folder TEXT NOT NULL
+) STRICT;
+CREATE INDEX session_used ON session (used_at);
+CREATE TABLE message (
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, turn_id TEXT NOT NULL,
+    at REAL NOT NULL, body TEXT NOT NULL,
+    is_live INTEGER NOT NULL,  -- part of what the next request begins with
+    is_copy INTEGER NOT NULL   -- made by pruning; the original is another row
+) STRICT;
+CREATE INDEX message_session ON message (session_id, seq);
+CREATE TABLE usage (
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, turn_id TEXT NOT NULL,
+    at REAL NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL, cache_read_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL, cost_usd REAL  -- null: the price is unknown
+) STRICT;
+CREATE INDEX usage_session ON usage (session_id, seq);
+CREATE TABLE change (
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, turn_id TEXT NOT NULL,
+    body TEXT NOT NULL, is_undone INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX change_session ON change (session_id, seq);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A line of the list of sessions. Times are seconds since 1970."""
+
+    id: str
+    title: str
+    folder: str
+    created_at: float
+    used_at: float
+
+
+class SessionStore:
+    """One connection to the database. `path` None keeps everything in memory (for `--no-store` and tests)."""
+
+    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        if path is not None:
+            _make_private(path)
+        self._db = sqlite3.connect(path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        self._prepare(path)
+
+    def _prepare(self, path: Path | None) -> None:
+        version = self._format()
+        if version > FORMAT:
+            self.close()
+            raise UnsupportedFormat(
+                f"{path} was written by a newer Flux (format {version}, this one knows {FORMAT}).",
+                hint="Update Flux. The file was left unchanged.",
+            )
+        if version == 0:
+            with self._transaction():
+                if self._format() == 0:  # another process may have been quicker
+                    for statement in _TABLES.split(";\n"):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _format(self) -> int:
+        return self._one("PRAGMA user_version")[0]
+
+    def create(self, session_id: str, folder: str) -> None:
+        now = self._clock()
+        self._db.execute("INSERT INTO session VALUES (?, ?, ?, '', ?)", (session_id, now, now, folder))
+
+    def find(self, session_id: str) -> StoredSession:
+        """The session of that id, or the only one whose id begins so. Raises SessionMissing."""
+        rows = self._rows(f"{_SESSIONS} WHERE substr(id, 1, ?) = ? LIMIT 2", (len(session_id), session_id))
+        if not session_id or len(rows) != 1:
+            what = "is not unique" if rows and session_id else "is not there"
+            raise SessionMissing(f"The session {session_id!r} {what}.", hint="`flux sessions` lists them.")
+        return StoredSession(*rows[0])
+
+    def newest(self, folder: str) -> StoredSession:
+        """The session last used in a folder. Raises SessionMissing."""
+        rows = self._rows(f"{_SESSIONS} WHERE folder = ? AND title != '' ORDER BY used_at DESC LIMIT 1", (folder,))
+        if not rows:
+            raise SessionMissing(f"There is no earlier session in {folder}.", hint="Begin one without --continue.")
+        return StoredSession(*rows[0])
+
+    def sessions(self, limit: int = 100) -> Sequence[StoredSession]:
+        """The sessions in which something was said, last used first."""
+        rows = self._rows(f"{_SESSIONS} WHERE title != '' ORDER BY used_at DESC LIMIT ?", (limit,))
+        return [StoredSession(*row) for row in rows]
+
+    def add_message(self, session_id: str, turn_id: str, message: Message) -> None:
+        self._add_message(session_id, turn_id, message, is_copy=False)
+        title = message.parts[-1].text if message.role == "user" and isinstance(message.parts[-1], Text) else ""
+        self._db.execute(
+            "UPDATE session SET used_at = ?, title = iif(title = '', ?, title) WHERE id = ?",
+            (self._clock(), _title(title), session_id),
+        )
+
+    def _add_message(self, session_id: str, turn_id: str, message: Message, *, is_copy: bool) -> None:
+        body = json.dumps(message_to_json(message))
+        self._db.execute(
+            "INSERT INTO message (session_id, turn_id, at, body, is_live, is_copy) VALUES (?, ?, ?, ?, 1, ?)",
+            (session_id, turn_id, self._clock(), body, is_copy),
+        )
+
+    def replace_live(self, session_id: str, messages: Iterable[Message]) -> None:
+        """What the next request begins with; the history stays whole."""
+        with self._transaction():
+            self._db.execute("DELETE FROM message WHERE session_id = ? AND is_copy", (session_id,))
+            self._db.execute("UPDATE message SET is_live = 0 WHERE session_id = ?", (session_id,))
+            for message in messages:
+                self._add_message(session_id, "", message, is_copy=True)
+
+    def live_messages(self, session_id: str) -> Sequence[Message]:
+        """What the next request begins with."""
+        query = "SELECT body FROM message WHERE session_id = ? AND is_live ORDER BY seq"
+        return [message_from_json(json.loads(row[0])) for row in self._rows(query, (session_id,))]
+
+    def history(self, session_id: str) -> Sequence[Message]:
+        """All that was said, also what pruning took out."""
+        query = "SELECT body FROM message WHERE session_id = ? AND NOT is_copy ORDER BY seq"
+        return [message_from_json(json.loads(row[0])) for row in self._rows(query, (session_id,))]
+
+    def add_usage(self, session_id: str, turn_id: str, provider: str, model: str, usage: Usage, cost: Cost) -> None:
+        self._db.execute(
+            "INSERT INTO usage (session_id, turn_id, at, provider, model, input_tokens, output_tokens,"
+            " cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                session_id,
+                turn_id,
+                self._clock(),
+                provider,
+                model,
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cache_read_tokens,
+                usage.cache_write_tokens,
+                usage.reasoning_tokens,
+                cost.usd if cost.is_complete else None,
+            ),
+        )
+
+    def usage(self, session_id: str) -> tuple[Usage, Cost]:
+        """What the session used so far."""
+        row = self._one(
+            "SELECT coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),"
+            " coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),"
+            " coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_usd), 0), count(*) = count(cost_usd)"
+            " FROM usage WHERE session_id = ?",
+            (session_id,),
+        )
+        return Usage(*row[:5]), Cost(row[5], bool(row[6]))
+
+    def add_changes(self, session_id: str, turn_id: str, changes: Iterable[AppliedChange]) -> None:
+        with self._transaction():
+            for change in changes:
+                self._db.execute(
+                    "INSERT INTO change (session_id, turn_id, body) VALUES (?, ?, ?)",
+                    (session_id, turn_id, json.dumps(asdict(change))),
+                )
+
+    def changes(self, session_id: str, turn_id: str = "") -> tuple[str, Sequence[AppliedChange]]:
+        """The changes of a turn that were not taken back, in order; of the last such turn where none is named.
+
+        Returns the turn's id too, empty where there is nothing to take back.
+        """
+        rows = self._rows(
+            "SELECT turn_id, body FROM change WHERE session_id = ? AND NOT is_undone AND ? IN ('', turn_id)"
+            " ORDER BY seq",
+            (session_id, turn_id),
+        )
+        if not rows:
+            return "", []
+        last = rows[-1][0]
+        return last, [_change_from_json(json.loads(body)) for turn, body in rows if turn == last]
+
+    def mark_undone(self, session_id: str, turn_id: str) -> None:
+        self._db.execute("UPDATE change SET is_undone = 1 WHERE session_id = ? AND turn_id = ?", (session_id, turn_id))
+
+    def _transaction(self) -> sqlite3.Connection:
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db  # as a context manager it commits, or rolls back on an exception
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return self._db.execute(query, values).fetchall()
+
+    def _one(self, query: str, values: Sequence[object] = ()) -> tuple[Any, ...]:
+        return self._rows(query, values)[0]
+
+
+_SESSIONS = "SELECT id, title, folder, created_at, used_at FROM session"
+
+
+def _title(text: str) -> str:
+    return " ".join(text.split())[:80].encode("utf-8", "replace").decode("utf-8")
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+_PARTS: Mapping[str, type[Part]] = {
+    "text": Text,
+    "reasoning": Reasoning,
+    "image": Image,
+    "tool_call": ToolCall,
+    "tool_result": ToolResult,
+}
+_NAMES = {kind: name for name, kind in _PARTS.items()}
+
+
+def message_to_json(message: Message) -> dict[str, Any]:
+    """The message as a JSON object, for the store and for export."""
+    return {"role": message.role, "parts": [{"type": _NAMES[type(part)], **asdict(part)} for part in message.parts]}
+
+
+def message_from_json(value: dict[str, Any]) -> Message:
+    """The inverse of `message_to_json`."""
+    parts: list[Part] = []
+    for fields in cast("list[dict[str, Any]]", value["parts"]):
+        values = dict(fields)
+        parts.append(_PARTS[values.pop("type")](**values))
+    return Message(value["role"], tuple(parts))
+
+
+def _change_from_json(value: dict[str, Any]) -> AppliedChange:
+    def snapshot(fields: dict[str, Any] | None) -> FileSnapshot | None:
+        if fields is None:
+            return None
+        path = WorkspacePath(**fields.pop("path"))
+        return FileSnapshot(path, **fields)
+
+    return AppliedChange(
+        WorkspacePath(**value["path"]), snapshot(value["before"]), snapshot(value["after"]), value["is_saved"]
+    )

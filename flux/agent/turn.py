@@ -1,0 +1,297 @@
+"""The loop of one turn: ask the model, run the tools it calls, ask again, until it has nothing more to call.
+
+A turn knows no door: it emits TurnEvents and asks an Approver. It knows no wire: it sends neutral messages. What the
+model can correct (bad arguments, no match, a refused file) goes back to it as a tool result and never ends the turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+
+from flux.agent.approval import ApprovalRequest, Approver
+from flux.agent.conversation import Conversation
+from flux.agent.events import (
+    ApprovalAsked,
+    EditApplied,
+    Noticed,
+    ReasoningStreamed,
+    TextStreamed,
+    ToolAnswered,
+    ToolCalled,
+    TurnEvent,
+    UsageReported,
+)
+from flux.context.pruning import prune
+from flux.core.errors import ContextWindowExceeded, Denied, FluxError, InvalidArguments, StreamBroken
+from flux.core.limits import ModelLimits, TokenCounter
+from flux.core.messages import Message, ToolCall, ToolResult
+from flux.core.snapshot import FileSnapshot
+from flux.core.usage import Cost, Price, Usage
+from flux.edits.diff import unified_diff
+from flux.edits.plan import AppliedPlan, DeleteFile, EditFile, EditPlan
+from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, ReasoningDelta, TextDelta
+from flux.tools.base import Arguments, Finding, Proposal, Tool
+from flux.workspace.workspace import Workspace
+
+Emit = Callable[[TurnEvent], Awaitable[None]]
+
+ESTIMATE_MARGIN = 0.93
+"""Share of the window that is used where tokens are estimated: estimates of code are a few per cent off."""
+
+INTERRUPTED = "Interrupted: the user cancelled before it was done."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model and what must be known to use it. `price` None: unknown."""
+
+    name: str
+    limits: ModelLimits
+    price: Price | None
+    takes_temperature: bool
+    counter: TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """What the user set, as far as a turn needs it."""
+
+    max_output_tokens: int = 8192
+    temperature: float | None = None
+    is_streamed: bool = True
+    prunes: bool = True
+    max_steps: int = 40
+
+
+@dataclass(slots=True)
+class Turn:
+    """One run of the loop. `always_approved` is shared by all turns of a session."""
+
+    id: str
+    session_id: str
+    provider: BaseLLMProvider
+    model: ModelChoice
+    system: str
+    tools: Mapping[str, Tool]
+    workspace: Workspace
+    conversation: Conversation
+    approver: Approver
+    settings: TurnSettings
+    emit: Emit
+    has_approval: bool = False
+    is_always_approved: bool = False
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    unsaved: dict[str, None] = field(default_factory=dict[str, None])
+    _results: dict[str, ToolResult] = field(default_factory=dict[str, ToolResult])
+
+    async def run(self) -> None:
+        """Do it. Raises the ProviderError that ended it; the conversation is then still fit to go on."""
+        for _ in range(self.settings.max_steps):
+            answer = await self._ask_model()
+            calls = answer.tool_calls()
+            if not calls:
+                return
+            await self._answer_calls(calls)
+        await self.emit(
+            Noticed(f"Stopped after {self.settings.max_steps} steps (setting max_steps). Send a message to go on.")
+        )
+
+    async def _ask_model(self) -> Message:
+        request = ModelRequest(
+            model=self.model.name,
+            messages=await self._fitting_messages(),
+            system=self.system,
+            tools=tuple(tool.spec for tool in self.tools.values()),
+            max_output_tokens=self._output_tokens,
+            temperature=self.settings.temperature if self.model.takes_temperature else None,
+            is_streamed=self.settings.is_streamed,
+            session_id=self.session_id,
+            encoded=self.conversation.encoded,
+        )
+        folder = Folder()
+        try:
+            async with aclosing(self.provider.stream(request)) as deltas:
+                async for delta in deltas:
+                    folder.add(delta)
+                    if isinstance(delta, TextDelta):
+                        await self.emit(TextStreamed(delta.text))
+                    elif isinstance(delta, ReasoningDelta) and delta.text:
+                        await self.emit(ReasoningStreamed(delta.text))
+            if not folder.is_finished:
+                raise StreamBroken("The answer ended before it was complete.", model=self.model.name)
+        except BaseException:
+            # Also a cancelled or broken answer was paid for and shown: what came of it stays.
+            self.conversation.add_interrupted(folder.response())
+            self._count(folder.response().usage)
+            raise
+        response = folder.response()
+        message = self.conversation.add_answer(response)
+        await self._report_usage(response.usage)
+        match response.finish_reason:
+            case "length":
+                await self.emit(Noticed(f"The answer reached the limit of {self._output_tokens} tokens (max_tokens)."))
+            case "refused":
+                await self.emit(Noticed("The model declined to answer."))
+            case "stop" | "tool_calls":
+                pass
+        return message
+
+    @property
+    def _output_tokens(self) -> int:
+        limits = self.model.limits
+        return min(self.settings.max_output_tokens, limits.max_output_tokens, max(limits.total_tokens // 4, 1))
+
+    @property
+    def _room_tokens(self) -> int:
+        """Tokens left for messages beside the system prompt, the tools and the answer."""
+        limits, counter = self.model.limits, self.model.counter
+        window = min(limits.input_tokens, limits.total_tokens - self._output_tokens)
+        usable = window if counter.is_exact else int(window * ESTIMATE_MARGIN)
+        return usable - self.conversation.fixed_tokens(counter, self.system, self.tools)
+
+    async def _fitting_messages(self) -> tuple[Message, ...]:
+        if not self.settings.prunes:
+            return self.conversation.messages
+        pruned = prune(self.conversation.messages, self._room_tokens, self._tokens)
+        if not pruned.fits:
+            raise ContextWindowExceeded(
+                f"The last message alone is longer than the window of {self.model.name} allows.",
+                hint="Send less at a time, or choose a model with a larger window.",
+                model=self.model.name,
+            )
+        if pruned.notes:
+            self.conversation.replace_pruned(pruned.messages)
+            for note in pruned.notes:
+                await self.emit(Noticed(note))
+        return pruned.messages
+
+    def _tokens(self, message: Message) -> int:
+        return self.conversation.tokens(self.model.counter, message)
+
+    async def _report_usage(self, usage: Usage) -> None:
+        cost = self._count(usage)
+        await self.emit(UsageReported(self.model.name, usage, cost, self.model.limits.input_tokens))
+
+    def _count(self, usage: Usage) -> Cost:
+        price = self.model.price
+        cost = Cost(price.cost_usd(usage)) if price else Cost(is_complete=usage.total_tokens == 0)
+        if usage.total_tokens:
+            self.usage += usage
+            self.cost += cost
+            self.conversation.add_usage(self.provider.name, self.model.name, usage, cost)
+        return cost
+
+    async def _answer_calls(self, calls: Sequence[ToolCall]) -> None:
+        """Run the calls and add their results, in the order of the calls; an interrupted call has one that says so."""
+        self._results.clear()
+        try:
+            looking = [call for call in calls if self._is_read_only(call)]
+            async with asyncio.TaskGroup() as group:
+                for call in looking:
+                    group.create_task(self._answer(call))
+            for call in calls:
+                if call not in looking:
+                    await self._answer(call)
+        finally:
+            self.conversation.add_results(
+                tuple(
+                    self._results.get(call.id) or ToolResult(call.id, call.name, INTERRUPTED, is_error=True)
+                    for call in calls
+                )
+            )
+
+    def _is_read_only(self, call: ToolCall) -> bool:
+        tool = self.tools.get(call.name)
+        return tool is None or tool.is_read_only
+
+    async def _answer(self, call: ToolCall) -> None:
+        try:
+            text, summary = await self._run(call)
+            is_error = False
+        except FluxError as error:
+            text, summary, is_error = str(error), error.message.partition("\n")[0], True
+        result = self._record(call, text, is_error=is_error)
+        await self.emit(ToolAnswered(call.id, call.name, summary, result.content, is_error))
+
+    def _record(self, call: ToolCall, text: str, *, is_error: bool) -> ToolResult:
+        """No single result may take more than a quarter of the room, or the conversation could not go on."""
+        limit = max(self._room_tokens, 500)  # in characters: about four a token, a quarter of the room
+        if len(text) > limit:
+            text = f"{text[:limit]}\n[… {len(text) - limit} more characters; ask for a smaller part]"
+        result = self._results[call.id] = ToolResult(call.id, call.name, text, is_error)
+        return result
+
+    async def _run(self, call: ToolCall) -> tuple[str, str]:
+        """What to tell the model, and in a few words the user."""
+        tool = self.tools.get(call.name)
+        if tool is None:
+            raise InvalidArguments(f"There is no tool {call.name!r}. The tools are: {', '.join(self.tools)}.")
+        arguments = Arguments(call.arguments())
+        await self.emit(ToolCalled(call.id, call.name, tool.title(arguments), call.arguments_json))
+        match await tool.call(arguments, self.workspace):
+            case Finding(text, summary):
+                return text, summary
+            case Proposal(plan, summary):
+                await self._approve(call, plan)
+                await self._apply(call, plan, summary)
+                return summary, summary
+
+    async def _approve(self, call: ToolCall, plan: EditPlan) -> None:
+        if self.has_approval or self.is_always_approved:
+            return
+        question = ApprovalRequest(plan.label, _paths(plan), plan_diff(plan))
+        asked = ApprovalAsked(call.id, question.paths, question.diff)
+        await self.emit(asked)
+        decision = await self.approver.ask(question)
+        await self.emit(replace(asked, decision=decision))
+        if decision == "no":
+            raise Denied("The user declined this change. Do not try it again; ask what they would rather have.")
+        self.has_approval = True
+        self.is_always_approved = decision == "always"
+
+    async def _apply(self, call: ToolCall, plan: EditPlan, summary: str) -> None:
+        applying = asyncio.ensure_future(self.workspace.apply(plan))
+        try:
+            applied = await asyncio.shield(applying)
+        except asyncio.CancelledError:
+            # A change on its way to an editor cannot be called back: what became of it is recorded, then we stop.
+            with suppress(FluxError):
+                self._record_applied(call, await applying, summary)
+            raise
+        self._record_applied(call, applied, summary)
+        is_saved = all(change.is_saved for change in applied.changes)
+        await self.emit(EditApplied(call.id, _paths(plan), applied_diff(applied), is_saved))
+
+    def _record_applied(self, call: ToolCall, applied: AppliedPlan, summary: str) -> None:
+        self.conversation.add_changes(self.id, applied)
+        self.unsaved.update({str(change.path): None for change in applied.changes if not change.is_saved})
+        self._record(call, summary, is_error=False)
+
+
+def _paths(plan: EditPlan) -> tuple[str, ...]:
+    return tuple(str(change.path) for change in plan.changes)
+
+
+def plan_diff(plan: EditPlan) -> str:
+    """A unified diff of all that a plan would change."""
+    diffs: list[str] = []
+    for change in plan.changes:
+        before = change.snapshot.text if isinstance(change, EditFile | DeleteFile) else ""
+        after = "" if isinstance(change, DeleteFile) else change.new_text()
+        diffs.append(unified_diff(before, after, str(change.path)))
+    return "".join(diffs)
+
+
+def applied_diff(applied: AppliedPlan) -> str:
+    """A unified diff of what was changed."""
+
+    def text(snapshot: FileSnapshot | None) -> str:
+        return snapshot.text if snapshot else ""
+
+    return "".join(
+        unified_diff(text(change.before), text(change.after), str(change.path)) for change in applied.changes
+    )

@@ -1,0 +1,128 @@
+"""Sessions in a real database file."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from flux.agent.session_store import FORMAT, SessionStore, message_from_json, message_to_json
+from flux.core.errors import SessionMissing, UnsupportedFormat
+from flux.core.messages import Image, Message, Reasoning, Text, ToolCall, ToolResult, user_message
+from flux.core.usage import Cost, Usage
+from flux.llm.scripted_provider import Step
+from flux.workspace.memory import MemoryWorkspace
+from tests.support.talks import call, open_session, send, step
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "sessions.db"
+
+
+async def test_a_session_goes_on_in_another_process_where_it_stopped(file: Path) -> None:
+    workspace = MemoryWorkspace({"a": "1\n"})
+    first = SessionStore(file)
+    before = open_session(workspace, [step("", call("read_file", path="a")), step("Read.")], store=first)
+    await send(before, "read a")
+    first.close()
+    second = SessionStore(file)
+    found = second.newest(workspace.roots[0])
+    assert (found.id, found.title) == ("s1", "read a")
+    after = open_session(workspace, [step("Still here.")], store=second)
+    await send(after, "and now?")
+    sent = after.provider.requests[0].messages  # type: ignore[attr-defined]
+    assert [message.role for message in sent] == ["user", "assistant", "tool", "assistant", "user"]
+    assert list(sent[:4]) == list(second.history("s1"))[:4]
+
+
+async def test_undo_works_after_a_restart(file: Path) -> None:
+    workspace = MemoryWorkspace({"a": "1\n"})
+    store = SessionStore(file)
+    edit = call("edit_file", path="a", edits=[{"old_text": "1", "new_text": "2"}])
+    await send(open_session(workspace, [step("", edit), step(".")], store=store), "go")
+    store.close()
+    await open_session(workspace, [], store=SessionStore(file)).undo()
+    assert (await workspace.read(workspace.path("a"))).text == "1\n"
+
+
+def test_every_kind_of_part_comes_back_as_it_was() -> None:
+    message = Message(
+        "assistant",
+        (
+            Text("a\u2028\ud800b"),
+            Reasoning("hm", "anthropic", '{"signature":"x"}'),
+            Image("image/png", "aGk="),
+            ToolCall("1", "f", "{"),
+            ToolResult("1", "f", "r", True),
+        ),
+    )
+    assert message_from_json(message_to_json(message)) == message
+
+
+def test_lone_surrogates_are_stored(file: Path) -> None:
+    store = SessionStore(file)
+    store.create("s", "/w")
+    store.add_message("s", "t", user_message("\ud800"))
+    assert store.live_messages("s") == [user_message("\ud800")]
+
+
+def test_what_pruning_took_out_stays_in_the_history(file: Path) -> None:
+    store = SessionStore(file)
+    store.create("s", "/w")
+    for text in ("one", "two"):
+        store.add_message("s", "t", user_message(text))
+    store.replace_live("s", [user_message("short")])
+    store.add_message("s", "t", user_message("three"))
+    assert store.live_messages("s") == [user_message("short"), user_message("three")]
+    assert store.history("s") == [user_message("one"), user_message("two"), user_message("three")]
+
+
+def test_a_session_is_found_by_the_beginning_of_its_id() -> None:
+    store = SessionStore(None)
+    for name in ("abc", "abd"):
+        store.create(name, "/w")
+    assert store.find("abc").id == "abc"
+    with pytest.raises(SessionMissing, match="not unique"):
+        store.find("ab")
+    with pytest.raises(SessionMissing, match="is not there"):
+        store.find("x")
+    with pytest.raises(SessionMissing):
+        store.find("")
+    with pytest.raises(SessionMissing, match="no earlier session"):
+        store.newest("/elsewhere")
+
+
+def test_unknown_prices_stay_unknown_in_the_sum() -> None:
+    store = SessionStore(None)
+    store.create("s", "/w")
+    store.add_usage("s", "t", "p", "m", Usage(1, 2), Cost(0.5))
+    store.add_usage("s", "t", "p", "x", Usage(3, 4), Cost(is_complete=False))
+    assert store.usage("s") == (Usage(4, 6), Cost(0.5, is_complete=False))
+
+
+def test_a_database_of_a_newer_flux_is_refused_and_left_alone(file: Path) -> None:
+    SessionStore(file).close()
+    with sqlite3.connect(file) as db:
+        db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    db.close()
+    before = file.read_bytes()
+    with pytest.raises(UnsupportedFormat, match="newer Flux"):
+        SessionStore(file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such mode; the folder is the user's own")
+def test_the_file_is_for_the_user_alone(file: Path) -> None:
+    SessionStore(file).close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_usage_is_stored_with_the_turn(file: Path) -> None:
+    store = SessionStore(file)
+    await send(open_session(MemoryWorkspace({}), [Step(text=".", usage=Usage(10, 5))], store=store), "go")
+    assert SessionStore(file).usage("s1")[0] == Usage(10, 5)

@@ -1,0 +1,95 @@
+"""Scripted talks: a session over a workspace in memory, with the shipped fakes and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+
+from flux.agent.approval import ApprovalRequest, ApproveAll, Approver, Decision
+from flux.agent.events import TurnEnded, TurnEvent
+from flux.agent.session import Session
+from flux.agent.session_store import SessionStore
+from flux.agent.turn import ModelChoice, TurnSettings
+from flux.context.item import Focus
+from flux.core.limits import ModelLimits
+from flux.core.messages import ToolCall
+from flux.core.usage import Price
+from flux.llm.base_provider import BaseLLMProvider
+from flux.llm.scripted_provider import ScriptedProvider, Step
+from flux.llm.tokens import EstimatedCounter
+from flux.workspace.workspace import Workspace
+
+LIMITS = ModelLimits(200_000, 200_000, 8192)
+PRICE = Price(input=2.0, output=10.0, cache_read=0.2, cache_write=2.5)
+
+
+def call(name: str, call_id: str = "c1", **arguments: object) -> ToolCall:
+    return ToolCall(call_id, name, json.dumps(arguments))
+
+
+def step(text: str = "", *calls: ToolCall) -> Step:
+    return Step(text=text, tool_calls=calls)
+
+
+class Answers:
+    """An approver that answers from a list and keeps the questions."""
+
+    def __init__(self, *answers: Decision) -> None:
+        self.questions: list[ApprovalRequest] = []
+        self._answers = list(answers)
+
+    async def ask(self, question: ApprovalRequest) -> Decision:
+        self.questions.append(question)
+        return self._answers.pop(0)
+
+
+def open_session(
+    workspace: Workspace,
+    provider: BaseLLMProvider | Sequence[Step],
+    *,
+    limits: ModelLimits = LIMITS,
+    settings: TurnSettings | None = None,
+    store: SessionStore | None = None,
+    session_id: str = "s1",
+) -> Session:
+    """A session whose model is a script."""
+    store = store or SessionStore(None)
+    messages = store.live_messages(session_id)
+    if not messages:
+        store.create(session_id, workspace.roots[0])
+    return Session(
+        session_id,
+        store=store,
+        provider=provider if isinstance(provider, BaseLLMProvider) else ScriptedProvider(provider),
+        model=ModelChoice("scripted", limits, PRICE, takes_temperature=True, counter=EstimatedCounter()),
+        workspace=workspace,
+        settings=settings or TurnSettings(),
+        messages=messages,
+    )
+
+
+async def send(
+    session: Session, text: str, *, approver: Approver | None = None, focus: Focus | None = None
+) -> list[TurnEvent]:
+    """All events of one turn."""
+    events: list[TurnEvent] = []
+    async with aclosing(session.send_message(text, approver=approver or ApproveAll(), focus=focus)) as stream:
+        async for event in stream:
+            events.append(event)
+    assert isinstance(events[-1], TurnEnded)
+    return events
+
+
+def end(events: Sequence[TurnEvent]) -> TurnEnded:
+    last = events[-1]
+    assert isinstance(last, TurnEnded)
+    return last
+
+
+def kinds(events: Sequence[TurnEvent]) -> list[str]:
+    return [event.type for event in events]
+
+
+def texts(files: Mapping[str, str]) -> str:
+    return "".join(files.values())
