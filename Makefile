@@ -1,0 +1,38 @@
+# Everything a developer runs. On Windows the same commands stand in CONTRIBUTING.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench editors vsix clean
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flux needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+demo: $(READY)  ## The main job, with no key and no network
+	$(BIN)/python -m tests.support.demo
+
+test: $(READY)  ## Everything that needs Python alone
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## Style, types, and the tests
+	$(BIN)/ruff format --check flux tests
+	$(BIN)/ruff check flux tests
+	$(BIN)/pyright flux
+	$(BIN)/python -m pytest
+
+bench: $(READY)  ## The table of figures, and build/bench.json
+	$(BIN)/python -m tests.benchmarks
+
+editors: $(READY)  ## The tests in real editors and against other people's servers; installs those into .tools
+	bash tests/editors/install.sh
+	FLUX_REQUIRE_EDITORS=1 $(BIN)/python -m pytest -m editor
+
+vsix:  ## editors/vscode/flux.vsix
+	cd editors/vscode && npm install --no-fund --no-audit && npm run package
+
+clean:
+	rm -rf $(VENV) .tools build editors/vscode/node_modules editors/vscode/dist

@@ -1,0 +1,148 @@
+"""The command line: reads the arguments, then starts one door.
+
+Every import of weight sits inside the function that needs it, so that `flux --version` and the start of the language
+server load nothing they do not use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flux import __version__
+from flux.core.errors import ConfigError, FluxError
+
+DONE, FAILED, WRONG_USE, CANCELLED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the process's exit status: 0 done, 1 the turn failed, 2 usage or settings, 130 cancelled."""
+    _use_utf8()
+    arguments = _parser().parse_args(argv)
+    try:
+        match arguments.command:
+            case "serve":
+                return _serve(arguments)
+            case "sessions":
+                return _sessions()
+            case "models":
+                return _models(arguments)
+            case "tokens":
+                return _install_tokens()
+            case _ if arguments.prompt is not None:
+                from flux.ui.once import run_once
+
+                return run_once(arguments)
+            case _:
+                from flux.ui.chat import run_chat
+
+                return run_chat(arguments)
+    except ConfigError as error:
+        return _say(error, WRONG_USE)
+    except FluxError as error:
+        return _say(error, FAILED)
+    except KeyboardInterrupt:
+        return CANCELLED
+    except BrokenPipeError:
+        # The reader of our output has gone (`flux -p … | head`): nothing more to say, and nobody to say it to.
+        sys.stderr.close()
+        return FAILED
+
+
+def _say(error: FluxError, status: int) -> int:
+    print(f"flux: {error}", file=sys.stderr)
+    return status
+
+
+def _use_utf8() -> None:
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flux",
+        description="A coding assistant. Without a command: a chat in the current folder.",
+        epilog="Settings: docs/configuration.md. FLUX_PROVIDER=demo works without a key.",
+    )
+    parser.set_defaults(command=None)
+    parser.add_argument("--version", action="version", version=f"flux {__version__}")
+    parser.add_argument(
+        "-p", "--prompt", metavar="TEXT", help="run one turn and print the answer; piped input joins it"
+    )
+    parser.add_argument("--yes", action="store_true", help="approve edits without asking")
+    parser.add_argument("--json", action="store_true", help="with -p: print every event as a line of JSON")
+    parser.add_argument("--trust", action="store_true", help="let this folder's .env and .flux/config.toml take effect")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--continue", dest="continues", action="store_true", help="go on with this folder's last session"
+    )
+    which.add_argument("--resume", metavar="ID", help="go on with a session (see `flux sessions`)")
+    _add_common(parser)
+    commands = parser.add_subparsers(title="commands", metavar="")
+    serve = commands.add_parser("serve", help="run the language server on standard input and output")
+    serve.add_argument("--tcp", metavar="HOST:PORT", help="listen on an address instead")
+    serve.set_defaults(command="serve")
+    commands.add_parser("sessions", help="list stored sessions").set_defaults(command="sessions")
+    models = commands.add_parser("models", help="list the models of the chosen provider")
+    _add_common(models)
+    models.set_defaults(command="models")
+    tokens = commands.add_parser("tokens", help="tokenizer data for exact counts")
+    tokens.add_argument("action", choices=["install"], help="download the tables of tiktoken, once")
+    tokens.set_defaults(command="tokens")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--provider", metavar="NAME", help="e.g. anthropic, openai, compatible, demo")
+    parser.add_argument("--model", metavar="NAME")
+    parser.add_argument(
+        "--workspace", metavar="DIR", action="append", type=Path, help="a folder to work in; may be given several times"
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from flux.lsp import server
+
+    if arguments.tcp is None:
+        return server.serve_stdio()
+    host, _, port = arguments.tcp.rpartition(":")
+    if not (host and port.isdigit() and int(port) < 65536):
+        raise ConfigError(f"--tcp {arguments.tcp} is not HOST:PORT.", hint="For example --tcp 127.0.0.1:8765")
+    return server.serve_tcp(host.strip("[]"), int(port))
+
+
+def _sessions() -> int:
+    import time
+
+    from flux.agent.session_store import SessionStore
+    from flux.core.config import state_folder
+
+    store = SessionStore(state_folder() / "sessions.db")
+    for session in store.sessions():
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.used_at))
+        print(f"{session.id}  {when}  {session.folder}  {session.title}")
+    store.close()
+    return DONE
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from flux.agent.sessions import list_models
+    from flux.ui.opening import open_settings
+
+    settings = open_settings(arguments, ask=None)
+    for number, model in enumerate(list_models(settings), 1):
+        print(f"{number:3}  {model}")
+    return DONE
+
+
+def _install_tokens() -> int:
+    from flux.core.config import state_folder
+    from flux.llm.tokens import install_ranks
+
+    print(f"Installed {install_ranks(state_folder() / 'tokenizers')}.")
+    return DONE

@@ -1,0 +1,75 @@
+"""From the command line's arguments to settings and a session: what `flux -p` and the chat have in common."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from flux.agent.session import Session
+from flux.agent.session_store import SessionStore
+from flux.agent.sessions import Sessions
+from flux.core.config import Settings, find_user_folders, load_settings, state_folder
+from flux.core.errors import ConfigError
+from flux.core.log import start_logging
+from flux.core.trust import TrustQuestion, TrustStore
+from flux.workspace.disk import DiskWorkspace
+
+AskTrust = Callable[[TrustQuestion], bool]
+
+
+def folders(arguments: argparse.Namespace) -> list[Path]:
+    """The workspace folders. Raises ConfigError for one that is not there."""
+    given: list[Path] = arguments.workspace or [Path.cwd()]
+    for folder in given:
+        if not folder.is_dir():
+            raise ConfigError(f"--workspace {folder} is not a folder.")
+    return [folder.resolve() for folder in given]
+
+
+def open_settings(arguments: argparse.Namespace, ask: AskTrust | None) -> Settings:
+    """The settings for the first folder. Raises ConfigError.
+
+    `ask` puts the question of trust; without it what was ignored is named on standard error.
+    """
+    explicit = {name: value for name in ("provider", "model") if (value := getattr(arguments, name))}
+    folder = folders(arguments)[0]
+    loaded = load_settings(folder, explicit)
+    if loaded.trust_question is not None:
+        if getattr(arguments, "trust", False) or (ask is not None and ask(loaded.trust_question)):
+            TrustStore(find_user_folders().state).grant(loaded.trust_question)
+            loaded = load_settings(folder, explicit)
+        else:
+            ignored = ", ".join(f"{item.name} in {item.source}" for item in loaded.ignored)
+            say(f"ignored until you trust this folder (--trust): {ignored}")
+    for warning in loaded.warnings:
+        say(warning)
+    start_logging(loaded.settings.log_file, loaded.settings.secrets())
+    return loaded.settings
+
+
+def open_store() -> SessionStore:
+    """The user's sessions; where they cannot be stored this is said, and the session lives in memory."""
+    path = state_folder() / "sessions.db"
+    try:
+        return SessionStore(path)
+    except (OSError, sqlite3.Error) as e:
+        say(f"this session will not be stored: {path}: {e}")
+        return SessionStore(None)
+
+
+async def open_session(arguments: argparse.Namespace, sessions: Sessions) -> Session:
+    """The session that the arguments ask for: a new one, the last one here, or one by its id."""
+    workspace = DiskWorkspace([str(folder) for folder in folders(arguments)])
+    if arguments.continues:
+        return await sessions.continue_newest(workspace)
+    if arguments.resume:
+        return await sessions.resume(arguments.resume, workspace)
+    return await sessions.start(workspace)
+
+
+def say(text: str) -> None:
+    """A line for the user, beside the answer."""
+    print(f"flux: {text}", file=sys.stderr)

@@ -1,0 +1,125 @@
+"""Turn events as lines on a terminal. Plain text with a little colour, nothing that moves."""
+
+from __future__ import annotations
+
+from typing import TextIO, assert_never
+
+from flux.agent.events import (
+    ApprovalAsked,
+    EditApplied,
+    Noticed,
+    ReasoningStreamed,
+    Retrying,
+    TextStreamed,
+    ToolAnswered,
+    ToolCalled,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    UsageReported,
+)
+from flux.llm.catalogue import Model
+
+_COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"}
+
+_CONTROLS = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: "\u2421",
+    **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),
+}
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """The text in a colour where the stream is a terminal."""
+    text = visible(text, stream)
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if stream.isatty() else text
+
+
+def visible(text: str, stream: TextIO) -> str:
+    """The text with control characters made harmless where the stream is a terminal.
+
+    What a model or a file says must not move the cursor, change the title or write the clipboard.
+    """
+    return text.translate(_CONTROLS) if stream.isatty() else text
+
+
+class Renderer:
+    """Shows the events of turns: the answer on `answer`, all else on `aside` (the same stream in a chat)."""
+
+    def __init__(self, answer: TextIO, aside: TextIO) -> None:
+        self._answer = answer
+        self._aside = aside
+        self._in_line = False
+
+    def show(self, event: TurnEvent) -> None:
+        match event:
+            case TextStreamed(text):
+                self._answer.write(visible(text, self._answer))
+                self._answer.flush()
+                self._in_line = not text.endswith("\n")
+            case ToolCalled():
+                self._say(f"· {event.title}", "cyan")
+            case ToolAnswered(is_error=True):
+                self._say(f"  refused: {event.summary}", "yellow")
+            case ToolAnswered():
+                self._say(f"  {event.summary}", "dim")
+            case EditApplied():
+                self._show_diff(event.diff)
+            case ApprovalAsked(decision="no"):
+                self._say("  not approved", "yellow")
+            case Noticed(text):
+                self._say(f"! {text}", "yellow")
+            case Retrying():
+                self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
+            case TurnEnded():
+                self._end(event)
+            case TurnStarted() | ReasoningStreamed() | ApprovalAsked() | UsageReported():
+                pass
+            case _:
+                assert_never(event)
+
+    def _end(self, event: TurnEnded) -> None:
+        if event.status == "failed":
+            self._say(f"! {event.error}", "red")
+        elif event.status == "cancelled":
+            self._say("! cancelled", "yellow")
+        if event.unsaved:
+            self._say(f"  not saved yet: {', '.join(event.unsaved)}", "dim")
+        if event.usage.total_tokens:
+            usage = event.usage
+            cached = f", {usage.cache_read_tokens} from the cache" if usage.cache_read_tokens else ""
+            self._say(f"  {usage.input_tokens} tokens in{cached}, {usage.output_tokens} out, {event.cost}", "dim")
+        self._new_line()
+
+    def _show_diff(self, diff: str) -> None:
+        self._new_line()
+        self._aside.write(painted_diff(diff, self._aside))
+        self._aside.flush()
+
+    def _say(self, text: str, colour: str) -> None:
+        self._new_line()
+        self._aside.write(painted(text, colour, self._aside) + "\n")
+        self._aside.flush()
+
+    def _new_line(self) -> None:
+        if self._in_line:
+            self._answer.write("\n")
+            self._answer.flush()
+            self._in_line = False
+
+
+def model_line(number: int, model: Model) -> str:
+    """One line of the list of models: number, name, display name, window, speed class, price for a million tokens."""
+    price = f"${model.price.input:g} in, ${model.price.output:g} out" if model.price else "price unknown"
+    window = f"{model.input_tokens // 1000}k"
+    return f"{number:3}  {model.name:20} {model.display_name:20} {window:>6}  {model.speed:7} {price}"
+
+
+def painted_diff(diff: str, stream: TextIO) -> str:
+    """A unified diff with its lines in the usual colours."""
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    lines: list[str] = []
+    for line in diff.splitlines():
+        colour = "bold" if line.startswith(("+++", "---")) else colours.get(line[:1])
+        lines.append(painted(line, colour, stream) if colour else visible(line, stream))
+    return "".join(f"{line}\n" for line in lines)

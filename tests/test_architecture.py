@@ -1,0 +1,76 @@
+"""The house as `docs/architecture.md` describes it: who may know whom, and who alone may do what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+PACKAGE = PROJECT / "flux"
+HEAVY = ("anthropic", "openai", "pygls", "git", "prompt_toolkit", "tiktoken")
+
+
+def test_imports_point_down() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_version_loads_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "flux", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert done.stdout.startswith("flux ")
+    assert "argparse" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("right", "names", "holders"),
+    [
+        ("the environment", {"os.environ", "os.getenv", "os.putenv"}, {"core/config.py"}),
+        ("the user's home", {"Path.home", "Path.expanduser", "os.path.expanduser"}, {"core/config.py"}),
+        ("starting programs", {"subprocess", "asyncio.create_subprocess_exec", "os.system"}, {"core/process.py", "workspace/git.py"}),
+        ("printing", {"print", "sys.stdout"}, {"ui"}),
+        ("LSP types", {"lsprotocol", "pygls"}, {"lsp"}),
+    ],
+)
+def test_a_right_has_one_holder(right: str, names: set[str], holders: set[str]) -> None:
+    users = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if names & set(_names(ast.parse(file.read_text(encoding="utf-8"))))
+    }
+    assert {user for user in users if not any(user.startswith(holder) for holder in holders)} == set(), right
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Every imported module, plain name and dotted name of a module."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name.partition(".")[0] for alias in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module.partition(".")[0]
+            case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
+                yield f"{owner}.{attribute}"
+            case ast.Name(id=name):
+                yield name
+            case _:
+                pass
