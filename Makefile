@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench editors vsix clean
+.PHONY: demo test lint check bench editors vsix clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flux needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -18,11 +18,12 @@ demo: $(READY)  ## The main job, with no key and no network
 test: $(READY)  ## Everything that needs Python alone
 	$(BIN)/python -m pytest
 
-check: $(READY)  ## Style, types, and the tests
+lint: $(READY)  ## Style and types
 	$(BIN)/ruff format --check flux tests
 	$(BIN)/ruff check flux tests
 	$(BIN)/pyright flux
-	$(BIN)/python -m pytest
+
+check: lint test  ## What must be green before a commit
 
 bench: $(READY)  ## The table of figures, and build/bench.json
 	$(BIN)/python -m tests.benchmarks
