@@ -1,0 +1,116 @@
+"""What Flux asks of the connected editor, and tells it: requests with bounds, messages, progress.
+
+Knows the protocol; what an editor can do is in `flux.lsp.clients`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from flux.core.errors import WriteRefused
+from flux.lsp.clients import Client
+from flux.lsp.protocol import FluxProtocol
+
+logger = logging.getLogger(__name__)
+
+ANSWER_S = 5.0
+"""Seconds for an answer that takes an editor no time."""
+USER_ANSWER_S = 600.0
+"""Seconds for a user to answer; then it counts as no answer."""
+
+_KINDS = {
+    "error": types.MessageType.Error,
+    "warning": types.MessageType.Warning,
+    "info": types.MessageType.Info,
+}
+
+
+class LspEditor:
+    """The editor at the other end of one connection."""
+
+    def __init__(self, protocol: FluxProtocol) -> None:
+        self._protocol = protocol
+
+    @property
+    def client(self) -> Client:
+        return self._protocol.client
+
+    async def apply_edit(self, label: str, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        """The editor's answer; the caller bounds the wait. Raises WriteRefused where it answers with an error."""
+        try:
+            answer: Any = await self._protocol.send_request_async(
+                types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(edit, label)
+            )
+        except JsonRpcException as e:
+            raise WriteRefused(e.message) from e
+        if not isinstance(answer, types.ApplyWorkspaceEditResult):
+            raise WriteRefused("its answer was empty.")
+        return answer
+
+    async def show_document(self, uri: str, *, takes_focus: bool) -> bool:
+        params = types.ShowDocumentParams(uri, take_focus=takes_focus)
+        answer = await self._ask(types.WINDOW_SHOW_DOCUMENT, params, ANSWER_S)
+        return isinstance(answer, types.ShowDocumentResult) and answer.success
+
+    async def confirm(self, question: str) -> bool:
+        return await self.choose(question, ("Write", "Do not write")) == "Write"
+
+    async def choose(self, question: str, answers: Sequence[str]) -> str | None:
+        """The answer that the user picked; None where they picked none."""
+        params = types.ShowMessageRequestParams(
+            types.MessageType.Info, question, [types.MessageActionItem(answer) for answer in answers]
+        )
+        answer = await self._ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params, USER_ANSWER_S)
+        return answer.title if isinstance(answer, types.MessageActionItem) else None
+
+    async def configuration(self, section: str) -> dict[str, object]:
+        """The editor's settings of a section; empty where it has none or does not say."""
+        if not self.client.has_configuration:
+            return {}
+        params = types.ConfigurationParams([types.ConfigurationItem(section=section)])
+        answer = await self._ask(types.WORKSPACE_CONFIGURATION, params, ANSWER_S)
+        values = cast("Sequence[object]", answer) if isinstance(answer, list | tuple) else ()
+        return cast("dict[str, object]", values[0]) if values and isinstance(values[0], dict) else {}
+
+    async def create_progress(self, token: str) -> bool:
+        """Whether progress may be reported under the token."""
+        params = types.WorkDoneProgressCreateParams(token)
+        return await self._ask(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, ANSWER_S) is not _NOTHING
+
+    def report_progress(
+        self,
+        token: types.ProgressToken,
+        value: types.WorkDoneProgressBegin | types.WorkDoneProgressReport | types.WorkDoneProgressEnd,
+    ) -> None:
+        self._protocol.notify(types.PROGRESS, types.ProgressParams(token, value))
+
+    def show(self, message: str, kind: Literal["error", "warning", "info"] = "info") -> None:
+        self._protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(_KINDS[kind], message))
+
+    def log(self, message: str) -> None:
+        """A line for the editor's own log."""
+        self._protocol.notify(types.WINDOW_LOG_MESSAGE, types.LogMessageParams(types.MessageType.Info, message))
+
+    def notify(self, method: str, params: dict[str, object]) -> None:
+        """A notification of Flux's own."""
+        self._protocol.notify(method, params)
+
+    async def _ask(self, method: str, params: object, bound_s: float) -> object:
+        """The answer, or `_NOTHING` where there is an error or none in time."""
+        try:
+            async with asyncio.timeout(bound_s):
+                return await self._protocol.send_request_async(method, params)
+        except TimeoutError:
+            logger.warning("The editor did not answer %s within %g s.", method, bound_s)
+        except JsonRpcException as e:
+            logger.warning("The editor refused %s: %s", method, e.message)
+        return _NOTHING
+
+
+_NOTHING = object()

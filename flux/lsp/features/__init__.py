@@ -1,0 +1,1 @@
+"""What Flux offers in an editor: one module for each kind of entry."""

@@ -1,0 +1,174 @@
+"""The commands: from checked arguments to what they do, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, assert_never
+
+from lsprotocol import types
+
+from flux.agent.actions import ACTIONS, instruction
+from flux.core.errors import InvalidArguments
+from flux.lsp.methods import (
+    COMMANDS,
+    ActionRun,
+    ChatList,
+    ChatNew,
+    ChatSend,
+    Edit,
+    ModelList,
+    ModelSet,
+    TurnCancel,
+    TurnUndo,
+    UsageShow,
+    read_arguments,
+)
+from flux.lsp.turns import EditorApprover, TurnReport
+
+if TYPE_CHECKING:
+    from flux.agent.session import Session
+    from flux.context.item import Focus
+    from flux.lsp.server import FluxServer
+
+Json = dict[str, object]
+
+
+class Commands:
+    """The commands of one connection."""
+
+    def __init__(self, server: FluxServer) -> None:
+        self._server = server
+
+    async def run(self, name: str, arguments: Sequence[object], token: types.ProgressToken | None) -> Json:
+        """The command's result. Raises InvalidArguments for an unknown command or wrong arguments, and FluxErrors."""
+        kind = COMMANDS.get(name)
+        if kind is None:
+            raise InvalidArguments(f"There is no command {name!r}.", hint=f"There are: {', '.join(COMMANDS)}")
+        given = read_arguments(name, kind, arguments)
+        match given:
+            case ChatSend():
+                return await self._turn(lambda: self._chat_send(given, token))
+            case Edit():
+                return await self._turn(lambda: self._edit(given, token))
+            case ActionRun(id=offer_id):
+                return await self._turn(lambda: self._action_run(offer_id, token))
+            case ChatNew():
+                return {"session": (await self._server.sessions.start_chat()).id}
+            case ChatList():
+                return self._chat_list()
+            case TurnCancel(turn=turn):
+                return {"cancelled": self._server.turns.cancel(turn)}
+            case TurnUndo(turn=turn):
+                return await self._turn_undo(turn)
+            case ModelList():
+                return await self._model_list()
+            case ModelSet(model=model):
+                sessions = await self._server.sessions.sessions()
+                chat = await self._server.sessions.chat() if self._server.sessions.present_id else None
+                return {"model": await sessions.choose_model(model, chat)}
+            case UsageShow(session=session_id):
+                return self._usage(session_id)
+        assert_never(given)
+
+    async def _turn(self, run: Callable[[], Awaitable[TurnReport]]) -> Json:
+        if not self._server.protocol.client.waits_briefly:
+            return (await run()).to_json()
+        self._server.in_background(run)
+        return {"status": "started"}
+
+    async def _chat_send(self, given: ChatSend, token: types.ProgressToken | None) -> TurnReport:
+        session = await self._server.sessions.chat(given.session)
+        focus = await self._focus(given.uri, given.range) if given.uri else None
+        report = await self._run(session, given.text, focus, "Flux: chat", token)
+        if not self._server.protocol.client.takes_turn_events:
+            self._tell(report)
+        return report
+
+    async def _edit(self, given: Edit, token: types.ProgressToken | None) -> TurnReport:
+        focus = await self._focus(given.uri, given.range)
+        session = await self._server.sessions.start_once()
+        text = f"{given.instruction}\n\nDo this by editing the current file."
+        report = await self._run(session, text, focus, "Flux: edit", token)
+        if not self._server.protocol.client.takes_turn_events:
+            self._tell(report)
+        return report
+
+    async def _action_run(self, offer_id: str, token: types.ProgressToken | None) -> TurnReport:
+        from flux.lsp.features.explanations import SHORT_TEXT, show_text
+        from flux.lsp.features.focus import focus_of
+
+        server = self._server
+        offer = server.code_actions.take(offer_id, server.files)
+        action = ACTIONS[offer.kind]
+        focus = await focus_of(server.files, offer.uri, offer.range, offer.diagnostics)
+        session = await server.sessions.start_once()
+        text = instruction(offer.kind, comment=offer.comment)
+        report = await self._run(session, text, focus, f"Flux: {action.title}", token)
+        self._tell(report)
+        if report.status == "completed" and report.text and not report.paths:
+            if action.is_edit and len(report.text) <= SHORT_TEXT:
+                server.editor.show(f"Flux: {report.text}")
+            else:
+                await show_text(server.editor, f"{focus.path.absolute().name}-{action.kind}-{report.turn}", report.text)
+        elif report.text:
+            server.editor.log(f"Flux: {report.text}")
+        return report
+
+    async def _run(
+        self, session: Session, text: str, focus: Focus | None, title: str, token: types.ProgressToken | None
+    ) -> TurnReport:
+        from flux.agent.approval import ApproveAll
+
+        server = self._server
+        settings = (await server.sessions.sessions()).settings
+        approver = EditorApprover(server.editor) if settings.approval == "ask" else ApproveAll()
+        events = session.send_message(text, focus=focus, approver=approver)
+        report = await server.turns.run(session, events, title=title, token=token)
+        if report.paths:
+            server.sessions.remember_turn(report.turn, session)
+        return report
+
+    async def _focus(self, uri: str, selected: types.Range | None) -> Focus:
+        from flux.lsp.features.focus import focus_of
+
+        return await focus_of(self._server.files, uri, selected)
+
+    def _tell(self, report: TurnReport) -> None:
+        """What a user must learn who sees neither events nor progress nor the command's result."""
+        editor = self._server.editor
+        if report.status == "failed":
+            editor.show(f"Flux: {report.error}", "error")
+        elif report.unsaved and not editor.client.shows_progress:
+            editor.show(f"Flux: {report.summary()}")
+
+    def _chat_list(self) -> Json:
+        stored = self._server.sessions.store().sessions()
+        listed: list[Json] = [
+            {"session": s.id, "title": s.title, "folder": s.folder, "usedAt": s.used_at} for s in stored
+        ]
+        return {"sessions": listed, "present": self._server.sessions.present_id}
+
+    async def _turn_undo(self, turn: str) -> Json:
+        turn, session = self._server.sessions.session_of_turn(turn)
+        applied = await session.undo(turn)
+        self._server.sessions.forget_turn(turn)
+        names = [str(change.path) for change in applied.changes]
+        return {"paths": names, "unsaved": [str(change.path) for change in applied.changes if not change.is_saved]}
+
+    async def _model_list(self) -> Json:
+        sessions = await self._server.sessions.sessions()
+        models: list[Json] = [
+            {
+                "name": model.name,
+                "title": model.display_name,
+                "speed": model.speed,
+                "price": [model.price.input, model.price.output] if model.price else None,
+            }
+            for model in sessions.models()
+        ]
+        return {"provider": sessions.provider.name, "present": sessions.model_name, "models": models}
+
+    def _usage(self, session_id: str) -> Json:
+        usage, cost = self._server.sessions.usage(session_id)
+        report = TurnReport(usage=usage, cost=cost).to_json()
+        return {key: report[key] for key in ("usage", "cost", "costText")}

@@ -1,0 +1,30 @@
+"""Where the user is: an editor's URI and range as a place in the workspace."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from flux.context.item import Focus
+from flux.core.diagnostics import Diagnostic
+from flux.core.errors import OutsideWorkspace
+from flux.core.text import LineIndex
+from flux.lsp.convert import path_of_uri, range_from_lsp
+from flux.lsp.workspace import LspWorkspace
+
+
+async def focus_of(
+    workspace: LspWorkspace, uri: str, selected: types.Range | None, diagnostics: tuple[Diagnostic, ...] = ()
+) -> Focus:
+    """The file and the selection. Raises OutsideWorkspace for what is no file of it, and the errors of `read`."""
+    path_text = path_of_uri(uri)
+    if path_text is None:
+        raise OutsideWorkspace(f"{uri} is not a file.", path=uri, hint="Save it in a folder of the workspace first.")
+    path = workspace.path(path_text)
+    document = workspace.documents.get(uri)
+    if document is not None:
+        workspace.documents.use(document)
+    if selected is None:
+        return Focus(path, None, diagnostics)
+    snapshot = await workspace.read(path)
+    selection = range_from_lsp(LineIndex(snapshot.text), selected, workspace.documents.encoding)
+    return Focus(path, selection, diagnostics)

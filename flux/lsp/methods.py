@@ -1,0 +1,224 @@
+"""What Flux adds to LSP: its commands, its requests and its notification, each declared as a type.
+
+Arguments are checked against these declarations, and `docs/protocol.md` is generated from them. Knows no handler.
+"""
+
+# ruff: noqa: RUF009 -- `_field` returns a dataclass field, which the rule cannot see.
+
+from __future__ import annotations
+
+import dataclasses
+import types as python_types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast, get_args, get_type_hints
+
+from lsprotocol.types import Position, Range
+
+from flux.core.errors import InvalidArguments
+
+_T = TypeVar("_T")
+
+TURN_EVENT = "flux/turnEvent"
+SET_SETTINGS = "flux/setSettings"
+
+
+def _field(doc: str, default: object = dataclasses.MISSING) -> Any:
+    """A field with what it is for. Without a default it must be given."""
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSend:
+    """Say something. The result is the turn once it has ended, with the answer as `text`."""
+
+    text: str = _field("what to say")
+    session: str = _field("the id of a session, also of an earlier day; else the present one goes on", "")
+    uri: str = _field("the file that the user looks at", "")
+    range: Range | None = _field("what is selected there", None)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatNew:
+    """Begin a new session, which then is the present one. The result is `{session}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatList:
+    """The stored sessions, last used first: `{sessions: [{session, title, folder, usedAt}], present}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCancel:
+    """Stop a turn. The result is `{cancelled: [turn, …]}`."""
+
+    turn: str = _field("the turn's id; else all that run", "")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnUndo:
+    """Take back what a turn changed. The result is `{paths, unsaved}`."""
+
+    turn: str = _field("the turn's id; else the last one that changed something", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Have a file edited as the instruction says. The result is the turn once it has ended."""
+
+    uri: str = _field("the file")
+    instruction: str = _field("what to do")
+    range: Range | None = _field("what is selected there", None)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRun:
+    """Run a code action that was offered. The result is the turn once it has ended."""
+
+    id: str = _field("the id that the code action came with")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models of the provider: `{provider, present, models: [{name, title, speed, price}]}`.
+
+    `price` is dollars for a million tokens, `[in, out]`, null where it is unknown.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSet:
+    """Go on with another model of the provider. The result is `{model}`."""
+
+    model: str = _field("a name, the beginning of one, or a number in the list")
+
+
+@dataclass(frozen=True, slots=True)
+class UsageShow:
+    """Tokens and money: `{usage, cost, costText}`."""
+
+    session: str = _field("the id of a session; else all that were used since the server began", "")
+
+
+CommandArguments = (
+    ChatSend | ChatNew | ChatList | TurnCancel | TurnUndo | Edit | ActionRun | ModelList | ModelSet | UsageShow
+)
+
+COMMANDS: Mapping[str, type[CommandArguments]] = {
+    "flux.chat.send": ChatSend,
+    "flux.chat.new": ChatNew,
+    "flux.chat.list": ChatList,
+    "flux.turn.cancel": TurnCancel,
+    "flux.turn.undo": TurnUndo,
+    "flux.edit": Edit,
+    "flux.action.run": ActionRun,
+    "flux.model.list": ModelList,
+    "flux.model.set": ModelSet,
+    "flux.usage": UsageShow,
+}
+
+
+def read_arguments(name: str, kind: type[_T], arguments: Sequence[object]) -> _T:
+    """The one object that the command `name` takes, checked. Raises InvalidArguments, naming what is wrong."""
+    if len(arguments) > 1 or (arguments and not isinstance(arguments[0], dict)):
+        raise InvalidArguments(f"{name} takes one JSON object: {_shape(kind)}.")
+    given = cast("dict[str, object]", arguments[0]) if arguments else {}
+    fields = {field.name: field for field in dataclasses.fields(cast("Any", kind))}
+    if unknown := [key for key in given if key not in fields]:
+        raise InvalidArguments(f"{name} does not know {', '.join(map(repr, unknown))}. It takes {_shape(kind)}.")
+    hints = get_type_hints(kind)
+    values: dict[str, object] = {}
+    for key, field in fields.items():
+        if given.get(key) is not None:
+            values[key] = _read_value(f"{name}: `{key}`", hints[key], given[key])
+        elif field.default is dataclasses.MISSING:
+            raise InvalidArguments(f"{name} needs `{key}`. It takes {_shape(kind)}.")
+    return kind(**values)
+
+
+def _read_value(what: str, hint: object, value: object) -> object:
+    if hint is str:
+        if not isinstance(value, str):
+            raise InvalidArguments(f"{what} must be a string.")
+        return value
+    return _read_range(what, value)
+
+
+def _read_range(what: str, value: object) -> Range:
+    ends = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    places = [ends.get(end) for end in ("start", "end")]
+    numbers = [
+        cast("dict[str, object]", place).get(key) for place in places if isinstance(place, dict) for key in _PLACE
+    ]
+    if len(numbers) != 4 or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
+        raise InvalidArguments(f"{what} must be an LSP range, with whole numbers from 0 on.")
+    a, b, c, d = cast("list[int]", numbers)
+    return Range(Position(a, b), Position(c, d))
+
+
+_PLACE = ("line", "character")
+
+
+def _shape(kind: type) -> str:
+    fields = dataclasses.fields(cast("Any", kind))
+    return f"{{{', '.join(f.name if f.default is dataclasses.MISSING else f'{f.name}?' for f in fields)}}}"
+
+
+def protocol_reference() -> str:
+    """`docs/protocol.md`, from the declarations."""
+    return "\n".join(_reference_lines()) + "\n"
+
+
+def _reference_lines() -> Iterator[str]:
+    yield "# What Flux adds to LSP"
+    yield ""
+    yield "Generated from `flux/lsp/methods.py`; a test holds it fresh. Everything else is standard LSP 3.17."
+    yield ""
+    yield "## Commands (`workspace/executeCommand`)"
+    yield ""
+    yield "Each takes one JSON object. A question mark: may be left out. Ranges are LSP ranges in the negotiated"
+    yield "position encoding. What cannot be done is answered by an error whose message is for a person."
+    for name, kind in COMMANDS.items():
+        yield ""
+        yield f"### `{name} {_shape(kind)}`"
+        yield ""
+        yield (kind.__doc__ or "").strip()
+        fields = dataclasses.fields(kind)
+        if fields:
+            yield ""
+        for field in fields:
+            yield f"- `{field.name}` ({_type_name(get_type_hints(kind)[field.name])}): {field.metadata['doc']}"
+    yield from _REFERENCE_END
+
+
+def _type_name(hint: object) -> str:
+    kinds = get_args(hint) if isinstance(hint, python_types.UnionType) else (hint,)
+    return "string" if kinds[0] is str else "range"
+
+
+_REFERENCE_END = """
+A turn, as the result of a command:
+`{turn, session, status, text, paths, unsaved, usage, cost, costText, error, summary}`. `status` is `completed`,
+`cancelled` or `failed` (then `error` says why), `paths` are the files that were changed and `unsaved` those whose
+changes stand in buffers only. An editor that gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at
+once, and the rest by progress and messages.
+
+## Code actions
+
+`textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
+`flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step.
+
+## Initialization options
+
+- `settings`: an object with the names of `docs/configuration.md`. `workspace/configuration` is asked for the section
+  `flux` after it, and wins.
+- `turnEvents`: true, to get `flux/turnEvent` and show chats and edits by it. Progress is reported all the same.
+- `keyFollows`: true, where the key comes later by `flux/setSettings`, so that its absence is not reported.
+
+## Requests and notifications of Flux's own
+
+- `flux/setSettings` (request, from the editor): an object of settings that win over all others until the server ends,
+  such as a key from the editor's own secret store. The result is `{provider, model}`.
+- `flux/turnEvent` (notification, to the editor): `{turn_id, session_id, type, …}`, the events of
+  `flux -p --json`; text is joined for some 25 ms.
+""".splitlines()

@@ -1,0 +1,188 @@
+"""JSON-RPC as Flux speaks it: pygls' protocol with our buffers, clear answers to bad messages, real cancellation.
+
+What is overridden and why stands at each method. Knows no feature.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from lsprotocol import types
+from pygls.capabilities import ServerCapabilitiesBuilder
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcServerNotInitialized
+from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol, lsp_method
+
+from flux.core.errors import FluxError, InvalidArguments
+from flux.lsp.clients import Client, client_of
+from flux.lsp.convert import uri_of_path
+from flux.lsp.documents import Documents
+from flux.lsp.methods import COMMANDS
+
+if TYPE_CHECKING:
+    from flux.lsp.server import FluxServer
+
+logger = logging.getLogger(__name__)
+
+PARSE_ERROR = -32700
+INTERNAL_ERROR = -32603
+REQUEST_FAILED = -32803
+"""LSP 3.17: a valid request that could not be done."""
+
+
+class FluxProtocol(LanguageServerProtocol):
+    """One connection to one editor."""
+
+    _server: FluxServer  # pyright: ignore[reportIncompatibleVariableOverride] -- pygls passes the server that made us
+    client = Client()
+    documents: Documents
+    """Not before `initialize`."""
+
+    def receive(self, body: bytes) -> None:
+        """Handle one message. Nothing in it can raise.
+
+        pygls decodes inside its reading loop and answers nothing where a message does not fit its type, so that the
+        editor waits for ever.
+        """
+        try:
+            data: object = json.loads(body)
+        except ValueError as e:
+            logger.warning("A message is not JSON: %s", e)
+            self._answer_error(None, PARSE_ERROR, f"The message is not JSON: {e}")
+            return
+        if not isinstance(data, dict):
+            self._answer_error(None, JsonRpcInvalidRequest.CODE, "A message must be a JSON object.")
+            return
+        message = cast("dict[str, Any]", data)  # keys of a JSON object are strings
+        try:
+            self._check_order(message)
+            self.handle_message(self._typed(message))
+        except JsonRpcException as e:
+            logger.warning("%s: %s", message.get("method", "a message"), e.message)
+            if "method" in message and "id" in message:
+                self._answer_error(message["id"], e.code, e.message)
+            elif "id" in message:
+                self._handle_response(message["id"], None, e.to_response_error())
+
+    def _check_order(self, message: dict[str, Any]) -> None:
+        """pygls answers nothing at all after `shutdown`, and crashes in handlers before `initialize`."""
+        if self._shutdown and message.get("method") != types.EXIT and "method" in message:
+            raise JsonRpcInvalidRequest("The server is shutting down.")
+        if self._workspace is None and message.get("method") not in {types.INITIALIZE, types.EXIT}:
+            raise JsonRpcServerNotInitialized("The first message must be `initialize`.")
+
+    def _typed(self, message: dict[str, Any]) -> Any:
+        method = message.get("method")
+        if isinstance(method, str) and method.startswith("flux/") and "id" in message:
+            # Our own requests keep their parameters as JSON; pygls would make named tuples of them.
+            return JsonRPCRequestMessage(message["id"], method, self.VERSION, message.get("params"))
+        message.setdefault("jsonrpc", "")
+        try:
+            return self.structure_message(message)
+        except JsonRpcInvalidParams as e:
+            raise JsonRpcInvalidParams(f"The parameters of {method} are not of its shape.") from e
+
+    def _handle_response(self, msg_id: Any, result: Any = None, error: types.ResponseError | None = None) -> None:
+        """pygls fails on an answer that comes after we stopped waiting for it."""
+        future = self._request_futures.get(msg_id)
+        if future is not None and future.done():
+            del self._request_futures[msg_id]
+            return
+        super()._handle_response(msg_id, result, error)
+
+    def _answer_error(self, msg_id: Any, code: int, message: str) -> None:
+        error = types.ResponseError(code=code, message=message)
+        self._send_data(types.ResponseErrorMessage(jsonrpc=self.VERSION, id=msg_id, error=error))
+
+    def _send_handler_result(self, future: Any, *, msg_id: Any) -> None:
+        """pygls sends the traceback to the editor; a person there is told what to do, and the log has the rest."""
+        self._request_futures.pop(msg_id, None)
+        if future.cancelled():
+            self._answer_error(msg_id, types.LSPErrorCodes.RequestCancelled.value, "The request was cancelled.")
+            return
+        match future.exception():
+            case None:
+                self._send_response(msg_id, result=future.result())
+            case InvalidArguments() as e:
+                self._answer_error(msg_id, JsonRpcInvalidParams.CODE, str(e))
+            case FluxError() as e:
+                self._answer_error(msg_id, REQUEST_FAILED, str(e))
+            case JsonRpcException() as e:
+                self._answer_error(msg_id, e.code, e.message)
+            case e:
+                logger.error("A request failed.", exc_info=e)
+                self._answer_error(
+                    msg_id, INTERNAL_ERROR, f"Flux made a mistake ({type(e).__name__}); its log has the details."
+                )
+
+    @lsp_method(types.INITIALIZE)
+    def lsp_initialize(  # pyright: ignore[reportIncompatibleMethodOverride] -- pygls takes plain functions as well
+        self, params: types.InitializeParams
+    ) -> types.InitializeResult:
+        """As in pygls, but with our documents, and once only."""
+        if self._workspace is not None:
+            raise JsonRpcInvalidRequest("`initialize` was sent before; a server is initialized once.")
+        self._server.process_id = params.process_id
+        self.client_capabilities = params.capabilities
+        options = params.initialization_options
+        given = cast("dict[str, object]", options) if isinstance(options, dict) else {}
+        self.client = client_of(params, takes_turn_events=given.get("turnEvents") is True)
+        root_uri = params.root_uri or (uri_of_path(params.root_path) if params.root_path else None)
+        self.documents = Documents(root_uri, params.workspace_folders or [], self.client.encoding)
+        self._workspace = self.documents
+        self._server.begin(given)
+        known: Any = self.fm  # which pygls leaves untyped
+        self.server_capabilities = ServerCapabilitiesBuilder(
+            self.client_capabilities,
+            {*known.features, *known.builtin_features},
+            known.feature_options,
+            list(COMMANDS),
+            types.TextDocumentSyncKind.Incremental,
+            None,
+            types.PositionEncodingKind(self.client.encoding),
+        ).build()
+        return types.InitializeResult(self.server_capabilities, self.server_info)
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *args: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """pygls leaves the process from inside the handler."""
+        self._server.end(0 if self._shutdown else 1)
+
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *args: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """pygls cancels every request; our turns also have to leave their conversations in order."""
+        self._shutdown = True
+        self._server.turns.cancel()
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, params: types.DidOpenTextDocumentParams
+    ) -> None:
+        self.documents.open(params.text_document)
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, params: types.DidChangeTextDocumentParams
+    ) -> None:
+        """All changes of a message at once, so that the version is right for each who looks."""
+        self.documents.change(params.text_document, params.content_changes)
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, params: types.DidCloseTextDocumentParams
+    ) -> None:
+        self.documents.close(params.text_document.uri)
+
+    @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
+    async def lsp_workspace__execute_command(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, params: types.ExecuteCommandParams
+    ) -> Any:
+        """pygls runs the command as a task of its own, which `$/cancelRequest` does not reach."""
+        return await self._server.run_command(params)
+
+    @lsp_method(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
+    def lsp_work_done_progress_cancel(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, params: types.WorkDoneProgressCancelParams
+    ) -> None:
+        self._server.turns.cancel_token(params.token)

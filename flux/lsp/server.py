@@ -1,0 +1,260 @@
+"""The language server: one `FluxServer` for each connection, and the two ways to connect.
+
+Construction and registration only; what the parts do is in their own modules. What is not needed to answer `initialize`
+is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
+
+from flux import __version__
+from flux.core.errors import ConfigError, FluxError, InvalidArguments
+from flux.core.log import start_logging
+from flux.lsp.editor import LspEditor
+from flux.lsp.methods import SET_SETTINGS
+from flux.lsp.protocol import FluxProtocol
+from flux.lsp.sessions import EditorSessions
+from flux.lsp.settings import EditorSettings
+from flux.lsp.streams import Frames, ThreadWriter, read_in_thread
+
+if TYPE_CHECKING:
+    from flux.lsp.features.code_actions import CodeActions
+    from flux.lsp.features.commands import Commands
+    from flux.lsp.turns import Turns
+    from flux.lsp.workspace import LspWorkspace
+
+logger = logging.getLogger(__name__)
+
+CODE_ACTION_KINDS = (types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite, "flux.explain")
+
+CLOSING_S = 2.0
+"""Seconds for turns and connections to end in order once the editor is gone."""
+EXIT_S = 4.0
+"""Seconds after which the process ends whatever still runs."""
+
+
+class FluxServer(LanguageServer):
+    """The server side of one connection. `feed` it what arrives; `run` lasts until the connection ends."""
+
+    protocol: FluxProtocol  # pyright: ignore[reportIncompatibleVariableOverride] -- the class given below
+
+    def __init__(self) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] -- pygls passes its arguments on untyped
+            "flux", __version__, protocol_cls=FluxProtocol, converter_factory=default_converter
+        )
+        self.editor = LspEditor(self.protocol)
+        self.settings = EditorSettings(self.editor)
+        self.sessions = EditorSessions(self.editor, self.settings)
+        self._turns: Turns | None = None
+        self._files: LspWorkspace | None = None
+        self._code_actions: CodeActions | None = None
+        self._commands: Commands | None = None
+        self._key_follows = False
+        self._frames = Frames()
+        self._ended: asyncio.Future[int] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        options = types.CodeActionOptions(code_action_kinds=list(CODE_ACTION_KINDS))
+        self.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(_offer_code_actions)
+        self.feature(types.INITIALIZED)(_greet)
+        self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_forget_settings)
+        self.feature(SET_SETTINGS)(_set_settings)
+
+    @property
+    def turns(self) -> Turns:
+        if self._turns is None:
+            from flux.lsp.turns import Turns
+
+            self._turns = Turns(self.editor)
+        return self._turns
+
+    @property
+    def files(self) -> LspWorkspace:
+        """The user's files, through the editor."""
+        if self._files is None:
+            from flux.lsp.workspace import LspWorkspace
+            from flux.workspace.disk import DiskWorkspace
+
+            self._files = LspWorkspace(self.protocol.documents, self.editor, DiskWorkspace)
+            self.sessions.begin(self._files)
+        return self._files
+
+    @property
+    def code_actions(self) -> CodeActions:
+        if self._code_actions is None:
+            from flux.lsp.features.code_actions import CodeActions
+
+            self._code_actions = CodeActions()
+        return self._code_actions
+
+    def begin(self, options: Mapping[str, object]) -> None:
+        """Take the initialization options."""
+        self._key_follows = options.get("keyFollows") is True
+        self.settings.begin(options)
+
+    def feed(self, data: bytes) -> None:
+        """Handle the messages that are complete with this piece of the input."""
+        for body in self._frames.feed(data):
+            self.protocol.receive(body)
+
+    async def run_command(self, params: types.ExecuteCommandParams) -> Any:
+        """The result of a command."""
+        if self._commands is None:
+            from flux.lsp.features.commands import Commands
+
+            self._commands = Commands(self)
+        _ = self.files  # the sessions work on it
+        return await self._commands.run(params.command, params.arguments or (), params.work_done_token)
+
+    def in_background(self, run: Callable[[], Awaitable[object]]) -> None:
+        """Do it beside the request that asked for it; what fails is shown to the user."""
+
+        async def fenced() -> None:
+            try:
+                await run()
+            except FluxError as e:
+                self.editor.show(f"Flux: {e}", "error")
+            except Exception:
+                logger.exception("A command failed in the background.")
+                self.editor.show("Flux made a mistake; its log has the details.", "error")
+
+        task = asyncio.create_task(fenced())  # owned by `run`, which stops what is left of them
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def end(self, status: int) -> None:
+        """The connection is over; the first status counts."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(status)
+
+    async def run(self) -> int:
+        """Serve until `end`; the status for the process. Ends in some seconds whatever the parts are doing."""
+        self._ended = asyncio.get_running_loop().create_future()
+        status = await self._ended
+        for task in list(self._background):
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_S):
+                if self._turns is not None:
+                    self._turns.cancel()
+                    await self._turns.settle(CLOSING_S)
+                await self.sessions.close()
+        return status
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """pygls shows these to the user as they are; they belong into the log."""
+        logger.error("%s: %s", source, error)
+
+    async def greet(self) -> None:
+        """Say it once where there is no model to work with, unless a key is yet to come."""
+        if self._key_follows:
+            return
+        try:
+            settings = await self.settings.load(self.protocol.documents.folder_paths()[0], may_ask=False)
+            if not self.settings.waits_for_trust:
+                from flux.llm.provider_factory import choose_provider
+
+                choose_provider(settings)
+        except ConfigError as e:
+            self.editor.show(f"Flux: {e}", "warning")
+
+
+def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
+    return ls.code_actions.offer(ls.files, ls.protocol.client, params)
+
+
+async def _greet(ls: FluxServer, params: types.InitializedParams) -> None:
+    await ls.greet()
+
+
+def _forget_settings(ls: FluxServer, params: types.DidChangeConfigurationParams) -> None:
+    ls.settings.forget()
+
+
+async def _set_settings(ls: FluxServer, params: object) -> dict[str, object]:
+    if not isinstance(params, dict):
+        raise InvalidArguments(f"{SET_SETTINGS} takes one JSON object: settings by their names.")
+    ls.settings.give(cast("dict[str, object]", params))
+    _ = ls.files  # the sessions work on it
+    sessions = await ls.sessions.sessions()
+    return {"provider": sessions.provider.name, "model": sessions.model_name}
+
+
+def serve_stdio() -> int:
+    """Serve one editor on standard input and output, which nothing else can use then; the process's exit status."""
+    start_logging()
+    input_, output = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)  # a stray print must not break the protocol
+    return asyncio.run(_serve_descriptors(input_, output))
+
+
+async def _serve_descriptors(input_: int, output: int) -> int:
+    server = FluxServer()
+    writer = ThreadWriter(output)
+    server.protocol.set_writer(writer)
+    running = asyncio.ensure_future(server.run())
+    read_in_thread(input_, server.feed, lambda: server.end(1))
+    gc.collect()
+    gc.freeze()  # what was imported is never garbage; looking through it again costs pauses
+    try:
+        return await running
+    finally:
+        writer.close()
+        _exit_soon()
+
+
+def _exit_soon() -> None:
+    """A thread that hangs (a network disk, a child's pipe) must not keep the process when its editor is gone."""
+    timer = threading.Timer(EXIT_S, os._exit, [1])
+    timer.daemon = True
+    timer.start()
+
+
+def serve_tcp(host: str, port: int) -> int:
+    """Serve every editor that connects, each on its own, until interrupted."""
+    start_logging()
+    asyncio.run(_serve_connections(host, port))
+    return 0
+
+
+async def _serve_connections(host: str, port: int) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server = FluxServer()
+        server.protocol.set_writer(cast("Any", writer))  # its `write` takes bytes and its `close` nothing, as asked
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(server.run())
+            await asyncio.sleep(0)
+            reading = group.create_task(_read_stream(reader, server))
+            await running
+            reading.cancel()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, host, port)
+    names = ", ".join(f"{name[0]}:{name[1]}" for name in (socket.getsockname() for socket in listening.sockets))
+    print(f"flux: listening on {names}", file=sys.stderr, flush=True)  # noqa: T201
+    async with listening:
+        await listening.serve_forever()
+
+
+async def _read_stream(reader: asyncio.StreamReader, server: FluxServer) -> None:
+    try:
+        while data := await reader.read(1 << 16):
+            server.feed(data)
+    except OSError as e:
+        logger.info("The connection broke: %s", e)
+    server.end(1)

@@ -1,0 +1,154 @@
+"""The sessions of one connection: opened when first needed, with the settings as they are then.
+
+Everything of weight (the store, the provider and its SDK) is imported here at the first sign of use and not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import sqlite3
+from typing import TYPE_CHECKING
+
+from flux.core.errors import ConfigError, FluxError, NothingChanged, SessionMissing
+from flux.core.usage import Cost, Usage
+from flux.lsp.editor import LspEditor
+from flux.lsp.settings import EditorSettings
+from flux.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from flux.agent.session import Session
+    from flux.agent.session_store import SessionStore
+    from flux.agent.sessions import Sessions
+    from flux.core.config import Settings
+
+logger = logging.getLogger(__name__)
+
+KEPT_TURNS = 200
+"""So many turns can be named for an undo."""
+
+
+class EditorSessions:
+    """Which sessions are open, which one is present, and which turn belongs to which."""
+
+    def __init__(self, editor: LspEditor, settings: EditorSettings) -> None:
+        self._editor = editor
+        self._settings = settings
+        self._workspace: Workspace | None = None
+        self._sessions: Sessions | None = None
+        self._made_for: Settings | None = None
+        self._retired: list[Sessions] = []
+        self._store: SessionStore | None = None
+        self._chats: dict[str, Session] = {}
+        self._used: set[str] = set()
+        self._present = ""
+        self._session_of_turn: dict[str, Session] = {}
+        self._opening = asyncio.Lock()
+
+    def begin(self, workspace: Workspace) -> None:
+        """The workspace of all sessions of this connection."""
+        self._workspace = workspace
+
+    @property
+    def present_id(self) -> str:
+        """The id of the session that a chat goes on with, empty before the first."""
+        return self._present
+
+    async def sessions(self) -> Sessions:
+        """What opens sessions, for the settings as they are now. Raises ConfigError, and tells of it once."""
+        async with self._opening:  # two first requests must not make two providers
+            settings = await self._settings.load(self.workspace.roots[0], may_ask=True)
+            if self._sessions is None or settings is not self._made_for:
+                module = await asyncio.to_thread(importlib.import_module, "flux.agent.sessions")
+                made: Sessions = module.Sessions(settings, self.store())
+                if self._sessions is not None:
+                    self._retired.append(self._sessions)
+                self._sessions, self._made_for = made, settings
+                # Chats go on with the new settings, from what is stored of them.
+                self._chats = {id_: chat for id_, chat in self._chats.items() if chat.is_busy}
+                if made.reason:
+                    self._editor.log(f"Flux: {made.reason}")
+            return self._sessions
+
+    @property
+    def workspace(self) -> Workspace:
+        assert self._workspace is not None, "set by `begin`, at initialize"
+        return self._workspace
+
+    def store(self) -> SessionStore:
+        """The user's sessions; where the disk does not take them this is said, and they end with the server."""
+        if self._store is None:
+            from flux.agent.session_store import SessionStore
+            from flux.core.config import state_folder
+
+            path = state_folder() / "sessions.db"
+            try:
+                self._store = SessionStore(path)
+            except (OSError, sqlite3.Error, FluxError) as e:
+                self._editor.show(f"Flux cannot keep its sessions in {path}: {e}", "warning")
+                self._store = SessionStore(None)
+        return self._store
+
+    async def start_chat(self) -> Session:
+        """A new session, which is the present one."""
+        session = await self.start_once()
+        self._chats[session.id] = session
+        self._present = session.id
+        return session
+
+    async def chat(self, session_id: str = "") -> Session:
+        """The session of that id, also of an earlier day; else the present one, a new one where there is none."""
+        sessions = await self.sessions()
+        wanted = session_id or self._present
+        if not wanted:
+            return await self.start_chat()
+        if wanted not in self._chats:
+            session = await sessions.resume(wanted, self.workspace)
+            self._chats.setdefault(session.id, session)
+            self._used.add(session.id)
+            wanted = session.id
+        self._present = wanted
+        return self._chats[wanted]
+
+    async def start_once(self) -> Session:
+        """A session for one code action, which does not become the present one."""
+        session = await (await self.sessions()).start(self.workspace)
+        self._used.add(session.id)
+        return session
+
+    def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
+        """What a session used, or all that were at work since the server began. Raises SessionMissing."""
+        if session_id:
+            return self.store().usage(self.store().find(session_id).id)
+        used = [self.store().usage(id_) for id_ in self._used]
+        return sum((usage for usage, _ in used), Usage()), sum((cost for _, cost in used), Cost())
+
+    def remember_turn(self, turn_id: str, session: Session) -> None:
+        """This turn changed something, which may be taken back."""
+        self._session_of_turn[turn_id] = session
+        while len(self._session_of_turn) > KEPT_TURNS:
+            del self._session_of_turn[next(iter(self._session_of_turn))]
+
+    def session_of_turn(self, turn_id: str) -> tuple[str, Session]:
+        """The session of a turn that changed something here; of the last such turn where none is named."""
+        if not self._session_of_turn:
+            raise NothingChanged("There is no change of Flux to take back in this editor.")
+        wanted = turn_id or next(reversed(self._session_of_turn))
+        if wanted not in self._session_of_turn:
+            raise SessionMissing(f"No turn {turn_id!r} changed anything in this editor.")
+        return wanted, self._session_of_turn[wanted]
+
+    def forget_turn(self, turn_id: str) -> None:
+        """It was taken back."""
+        self._session_of_turn.pop(turn_id, None)
+
+    async def close(self) -> None:
+        """Let go of connections and of the store. May be called twice."""
+        for sessions in [*self._retired, *([self._sessions] if self._sessions else [])]:
+            try:
+                await sessions.provider.close()
+            except (OSError, FluxError, ConfigError) as e:
+                logger.warning("A provider did not close: %s", e)
+        if self._store is not None:
+            self._store.close()

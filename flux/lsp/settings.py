@@ -1,0 +1,99 @@
+"""Settings from the editor, and the questions that belong to them.
+
+Weakest first: `initializationOptions.settings`, the editor's section `flux`, what `flux/setSettings` brought. Together
+they are the explicit layer of `flux.core.config`, which adds the others and decides what each may do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from flux.core.errors import ConfigError
+from flux.lsp.editor import LspEditor
+
+if TYPE_CHECKING:
+    from flux.core.config import Loaded, Settings
+
+logger = logging.getLogger(__name__)
+
+SECTION = "flux"
+TRUST, NOT_NOW = "Let it take effect", "Not now"
+
+
+class EditorSettings:
+    """What is set for one connection. Loaded when first used, and again after something changed."""
+
+    def __init__(self, editor: LspEditor) -> None:
+        self._editor = editor
+        self._initial: Mapping[str, object] = {}
+        self._given: dict[str, object] = {}
+        self._loaded: Loaded | None = None
+        self._told: set[str] = set()
+        self._refused: set[str] = set()
+
+    def begin(self, options: Mapping[str, object]) -> None:
+        """Take the initialization options."""
+        settings = options.get("settings")
+        self._initial = cast("dict[str, object]", settings) if isinstance(settings, dict) else {}
+
+    def give(self, values: Mapping[str, object]) -> None:
+        """Put values on top of all others, until the server ends."""
+        self._given.update(values)
+        self.forget()
+
+    def forget(self) -> None:
+        """Something changed: load again at the next use."""
+        self._loaded = None
+
+    async def load(self, folder: str, *, may_ask: bool) -> Settings:
+        """The settings for work in a folder. Raises ConfigError.
+
+        `may_ask`: the user wants something now, and can be asked whether the folder's own files may take effect.
+        """
+        if self._loaded is None:
+            self._loaded = await self._read(folder)
+        question = self._loaded.trust_question
+        if may_ask and question is not None and question.digest not in self._refused:
+            from flux.core.config import find_user_folders
+            from flux.core.trust import TrustStore
+
+            if await self._editor.choose(str(question), (TRUST, NOT_NOW)) == TRUST:
+                TrustStore(find_user_folders().state).grant(question)
+                self._loaded = await self._read(folder)
+            else:
+                self._refused.add(question.digest)
+        return self._loaded.settings
+
+    @property
+    def waits_for_trust(self) -> bool:
+        """Whether the folder's files would set something that the user was not asked about yet."""
+        return self._loaded is not None and self._loaded.trust_question is not None
+
+    async def _read(self, folder: str) -> Loaded:
+        from flux.core.config import load_settings
+
+        section = await self._editor.configuration(SECTION)
+        explicit = {**_set(self._initial), **_set(section), **_set(self._given)}
+        loaded = load_settings(Path(folder), explicit)
+        for warning in loaded.warnings:
+            if warning not in self._told:
+                self._told.add(warning)
+                self._editor.log(warning)
+        self._log_as_set(loaded.settings)
+        return loaded
+
+    def _log_as_set(self, settings: Settings) -> None:
+        from flux.core.log import start_logging
+
+        try:
+            start_logging(settings.log_file, settings.secrets())
+        except ConfigError as e:
+            self._editor.show(str(e), "warning")
+
+
+def _set(values: Mapping[str, object]) -> dict[str, object]:
+    """Without what an editor sends for settings that are not set."""
+    return {name: value for name, value in values.items() if value is not None and value != ""}

@@ -1,0 +1,296 @@
+"""Turns at work for an editor: each a task with an owner, seen by events or by progress, stopped in any of three ways.
+
+Renders TurnEvents and nothing else: what a turn does is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lsprotocol import types
+
+from flux.agent.approval import ApprovalRequest, Decision
+from flux.agent.events import (
+    EditApplied,
+    Noticed,
+    ReasoningStreamed,
+    Retrying,
+    TextStreamed,
+    ToolAnswered,
+    ToolCalled,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    TurnStatus,
+    UsageReported,
+    to_json,
+)
+from flux.core.usage import Cost, Usage
+from flux.lsp.editor import LspEditor
+from flux.lsp.methods import TURN_EVENT
+
+JOIN_S = 0.025
+"""Text that comes within this time goes to the editor in one notification."""
+REPORT_S = 0.5
+"""How often progress says how much text has come."""
+
+
+class Talk(Protocol):
+    """What a turn needs of a session, beside the call that runs it."""
+
+    id: str
+
+    def cancel(self) -> bool: ...
+
+
+@dataclass(slots=True)
+class TurnReport:
+    """What became of a turn. `paths` are the files that it changed, `unsaved` those that stand in buffers only."""
+
+    turn: str = ""
+    session: str = ""
+    status: TurnStatus = "failed"
+    text: str = ""
+    paths: tuple[str, ...] = ()
+    unsaved: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    error: str = ""
+
+    def summary(self) -> str:
+        """One line for the user."""
+        what = {"completed": "done", "cancelled": "cancelled", "failed": "failed"}[self.status]
+        parts = [f"{what}: {self.error.partition(chr(10))[0]}" if self.error else what]
+        if self.unsaved:
+            parts.append(f"unsaved: {', '.join(self.unsaved)}")
+        if self.usage.total_tokens:
+            parts.append(f"{self.usage.total_tokens:,} tokens")
+            parts.append(str(self.cost))
+        return " · ".join(parts)
+
+    def to_json(self) -> dict[str, object]:
+        """The result of a command."""
+        usage = {
+            "inputTokens": self.usage.input_tokens,
+            "outputTokens": self.usage.output_tokens,
+            "cacheReadTokens": self.usage.cache_read_tokens,
+            "cacheWriteTokens": self.usage.cache_write_tokens,
+        }
+        return {
+            "turn": self.turn,
+            "session": self.session,
+            "status": self.status,
+            "text": self.text,
+            "paths": list(self.paths),
+            "unsaved": list(self.unsaved),
+            "usage": usage,
+            "cost": self.cost.usd if self.cost.is_complete else None,
+            "costText": str(self.cost),
+            "error": self.error,
+            "summary": self.summary(),
+        }
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    talk: Talk
+    report: TurnReport
+    token: types.ProgressToken | None = None
+    following: asyncio.Task[None] | None = None
+
+
+class Turns:
+    """The turns that run now, each owned by the call of `run` that began it."""
+
+    def __init__(self, editor: LspEditor) -> None:
+        self._editor = editor
+        self._running: list[_Running] = []
+        self._numbers = itertools.count(1)
+
+    async def run(
+        self,
+        talk: Talk,
+        events: AsyncGenerator[TurnEvent],
+        *,
+        title: str,
+        token: types.ProgressToken | None = None,
+    ) -> TurnReport:
+        """Run a turn to its end, which comes soon after this is cancelled. `token` is the editor's, for progress."""
+        running = _Running(talk, TurnReport(session=talk.id))
+        self._running.append(running)
+        # The turn goes on for a moment when its request is cancelled: its end must be seen and told.
+        following = running.following = asyncio.create_task(self._follow(running, events, title, token))
+        try:
+            await asyncio.shield(following)
+        except asyncio.CancelledError:
+            if not talk.cancel():
+                following.cancel()
+            await asyncio.wait([following])
+            raise
+        return running.report
+
+    def cancel(self, turn_id: str = "") -> list[str]:
+        """Stop the turn of that id, or all; the ids of those that were stopped."""
+        chosen = [running for running in self._running if turn_id in {"", running.report.turn}]
+        return [running.report.turn for running in chosen if running.talk.cancel()]
+
+    async def settle(self, bound_s: float) -> None:
+        """Wait until every turn has ended, within the bound."""
+        following = [running.following for running in self._running if running.following is not None]
+        if following:
+            await asyncio.wait(following, timeout=bound_s)
+
+    def cancel_token(self, token: types.ProgressToken) -> None:
+        """The user pressed the button beside a progress report."""
+        for running in self._running:
+            if running.token == token:
+                running.talk.cancel()
+
+    async def _follow(
+        self,
+        running: _Running,
+        events: AsyncGenerator[TurnEvent],
+        title: str,
+        token: types.ProgressToken | None,
+    ) -> None:
+        try:
+            async with aclosing(events):
+                running.token = await self._progress_token(token)
+                watchers = self._watchers(running, title)
+                async for event in events:
+                    _collect(running.report, event)
+                    for watcher in watchers:
+                        watcher(event)
+        finally:
+            self._running.remove(running)
+
+    async def _progress_token(self, given: types.ProgressToken | None) -> types.ProgressToken | None:
+        if given is not None or not self._editor.client.shows_progress:
+            return given
+        token = f"flux-{next(self._numbers)}"
+        return token if await self._editor.create_progress(token) else None
+
+    def _watchers(self, running: _Running, title: str) -> list[Callable[[TurnEvent], None]]:
+        watchers: list[Callable[[TurnEvent], None]] = []
+        if self._editor.client.takes_turn_events:
+            watchers.append(_EventSender(self._editor, running.report).send)
+        if running.token is not None:
+            watchers.append(_ProgressReporter(self._editor, running.report, running.token, title).show)
+        return watchers
+
+
+class EditorApprover:
+    """Asks by `window/showMessageRequest`; for users who want to be asked before the buffer changes."""
+
+    def __init__(self, editor: LspEditor) -> None:
+        self._editor = editor
+
+    async def ask(self, question: ApprovalRequest) -> Decision:
+        answers: dict[str, Decision] = {"Apply": "yes", "Always in this session": "always", "Do not": "no"}
+        names = ", ".join(question.paths)
+        picked = await self._editor.choose(f"{question.title}: change {names}?", tuple(answers))
+        return answers.get(picked or "", "no")
+
+
+def _collect(report: TurnReport, event: TurnEvent) -> None:
+    match event:
+        case TurnStarted(turn_id=turn_id):
+            report.turn = turn_id
+        case TextStreamed(text):
+            report.text += text
+        case ToolCalled():
+            # What was said before a call and what is said after it are two paragraphs.
+            report.text = f"{report.text.rstrip()}\n\n" if report.text.strip() else ""
+        case EditApplied(paths=paths):
+            report.paths = tuple(dict.fromkeys((*report.paths, *paths)))
+        case TurnEnded():
+            report.status, report.error = event.status, event.error
+            report.usage, report.cost, report.unsaved = event.usage, event.cost, event.unsaved
+            report.text = report.text.strip()
+        case _:
+            pass
+
+
+@dataclass(slots=True)
+class _EventSender:
+    """Sends every event as `flux/turnEvent`, neighbouring text joined."""
+
+    editor: LspEditor
+    report: TurnReport
+    _joined: TextStreamed | ReasoningStreamed | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _parts: list[str] = field(default_factory=list[str])
+
+    def send(self, event: TurnEvent) -> None:
+        if not isinstance(event, TextStreamed | ReasoningStreamed):
+            self._flush()
+            self._notify(event)
+            return
+        if self._joined is not None and type(self._joined) is not type(event):
+            self._flush()
+        self._joined = event
+        self._parts.append(event.text)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(JOIN_S, self._flush)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._joined is not None:
+            joined, self._joined = type(self._joined)("".join(self._parts)), None
+            self._parts.clear()
+            self._notify(joined)
+
+    def _notify(self, event: TurnEvent) -> None:
+        ids: dict[str, object] = {"turn_id": self.report.turn, "session_id": self.report.session}
+        self.editor.notify(TURN_EVENT, {**ids, **to_json(event)})
+
+
+@dataclass(slots=True)
+class _ProgressReporter:
+    """Work-done progress: what the turn does now, how much it wrote, and at the end what it came to."""
+
+    editor: LspEditor
+    report: TurnReport
+    token: types.ProgressToken
+    title: str
+    _said_at: float = 0.0
+
+    def show(self, event: TurnEvent) -> None:
+        match event:
+            case TurnStarted(model=model):
+                begin = types.WorkDoneProgressBegin(self.title, cancellable=True, message=f"asking {model}")
+                self.editor.report_progress(self.token, begin)
+            case TextStreamed() | ReasoningStreamed():
+                self._say_how_much("thinking" if isinstance(event, ReasoningStreamed) else "writing")
+            case ToolCalled(title=title):
+                self._say(title)
+            case ToolAnswered(summary=summary, is_error=True):
+                self._say(f"refused: {summary}")
+            case EditApplied(paths=paths):
+                self._say(f"changed {', '.join(paths)}")
+            case Retrying(reason=reason, wait_s=wait_s):
+                self._say(f"{reason}; again in {wait_s:.0f} s")
+            case Noticed(text=text):
+                self._say(text)
+            case UsageReported(usage=usage, cost=cost) if usage.total_tokens:
+                self._say(f"{usage.total_tokens:,} tokens · {cost}")
+            case TurnEnded():
+                self.editor.report_progress(self.token, types.WorkDoneProgressEnd(message=self.report.summary()))
+            case _:
+                pass
+
+    def _say_how_much(self, doing: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at >= REPORT_S:
+            self._said_at = now
+            self._say(f"{doing} ({len(self.report.text):,} characters)")
+
+    def _say(self, message: str) -> None:
+        self.editor.report_progress(self.token, types.WorkDoneProgressReport(message=message))

@@ -1,0 +1,311 @@
+"""A language client in a few lines, over the standard input and output of a real `python -m flux serve`.
+
+It answers what the server asks as an editor would: edits go to its own buffers (strict about versions, as VS Code),
+which it then reports. Everything it was told is kept. Every wait is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.protocol import default_converter
+
+from tests.support.fake_editor import with_edits
+
+BOUND_S = 15.0
+CONVERTER = default_converter()
+
+CAPABILITIES: dict[str, Any] = {
+    "workspace": {
+        "applyEdit": True,
+        "workspaceEdit": {"documentChanges": True, "resourceOperations": ["create", "delete"]},
+    },
+    "textDocument": {"codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}}},
+    "window": {"workDoneProgress": True, "showDocument": {"support": True}},
+    "general": {"positionEncodings": ["utf-16"]},
+}
+
+
+class ResponseError(Exception):
+    """The server answered with an error."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.code: int = error["code"]
+        self.data = error.get("data")
+
+
+@dataclass
+class Message:
+    """What the server sent without being asked."""
+
+    method: str
+    params: Any
+
+
+@dataclass
+class Buffer:
+    version: int
+    text: str
+
+
+@dataclass
+class LspClient:
+    """A connection to a server process."""
+
+    process: asyncio.subprocess.Process
+    encoding: str = "utf-16"
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """What to answer to requests of the server, by method; the rest is answered as an editor would."""
+    _waiting: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _next_id: int = 1
+
+    # Talking.
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        self.send_bytes(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    def send_bytes(self, data: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+
+    def notify(self, method: str, params: object = None) -> None:
+        self.send({"method": method, "params": params})
+
+    def begin_request(self, method: str, params: object = None) -> tuple[int, asyncio.Future[Any]]:
+        request_id, self._next_id = self._next_id, self._next_id + 1
+        self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        self.send({"id": request_id, "method": method, "params": params})
+        return request_id, self._waiting[request_id]
+
+    async def request(self, method: str, params: object = None) -> Any:
+        """The result. Raises ResponseError."""
+        _, future = self.begin_request(method, params)
+        async with asyncio.timeout(BOUND_S):
+            return await future
+
+    async def command(self, name: str, *arguments: object) -> Any:
+        return await self.request("workspace/executeCommand", {"command": name, "arguments": list(arguments)})
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """Wait until something the server sends makes the predicate true."""
+        async with asyncio.timeout(BOUND_S), self._news:
+            await self._news.wait_for(predicate)
+
+    def sent(self, method: str) -> list[Any]:
+        return [message.params for message in self.messages if message.method == method]
+
+    def events(self) -> list[dict[str, Any]]:
+        return self.sent("flux/turnEvent")
+
+    # Editing.
+
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        self.buffers[uri] = Buffer(1, text)
+        item = {"uri": uri, "languageId": language, "version": 1, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": item})
+
+    def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
+        buffer = self.buffers[uri]
+        buffer.text = with_edits(buffer.text, edits, self.encoding)
+        buffer.version += 1
+        in_order = sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True)
+        changes = [{"range": CONVERTER.unstructure(edit.range), "text": edit.new_text} for edit in in_order]
+        self.notify(
+            "textDocument/didChange",
+            {"textDocument": {"uri": uri, "version": buffer.version}, "contentChanges": changes},
+        )
+
+    def type(self, uri: str, line: int, column: int, text: str) -> None:
+        at = types.Position(line, column)
+        self.change(uri, [types.TextEdit(types.Range(at, at), text)])
+
+    def close(self, uri: str) -> None:
+        del self.buffers[uri]
+        self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+    async def code_actions(self, uri: str, start: tuple[int, int], end: tuple[int, int], **context: Any) -> Any:
+        params = {
+            "textDocument": {"uri": uri},
+            "range": lsp_range(start, end),
+            "context": {"diagnostics": [], "triggerKind": 1, **context},
+        }
+        return await self.request("textDocument/codeAction", params)
+
+    async def run_action(self, actions: Sequence[Mapping[str, Any]], title: str) -> Any:
+        """Run the action of that title, as an editor does on its choice."""
+        chosen = next(action for action in actions if action["title"] == title)
+        return await self.request("workspace/executeCommand", chosen["command"])
+
+    # Listening.
+
+    async def listen(self) -> None:
+        assert self.process.stdout is not None
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await self.process.stdout.readuntil(b"\r\n\r\n")
+                length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
+                self._receive(json.loads(await self.process.stdout.readexactly(length)))
+                async with self._news:
+                    self._news.notify_all()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError("the server has ended"))
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if "method" not in message:
+            future = self._waiting.pop(message["id"], None) if message["id"] is not None else None
+            if future is None:
+                self.messages.append(Message("", message))
+            elif not future.done():
+                if "error" in message:
+                    future.set_exception(ResponseError(message["error"]))
+                else:
+                    future.set_result(message.get("result"))
+            return
+        self.messages.append(Message(message["method"], message.get("params")))
+        if "id" in message:
+            answer = self.answers.get(message["method"], self._answer)
+            result = answer(message["params"]) if message["method"] in self.answers else self._answer(message)
+            if result is not NO_ANSWER:
+                self.send({"id": message["id"], "result": result})
+
+    def _answer(self, message: dict[str, Any]) -> Any:
+        match message["method"]:
+            case "workspace/applyEdit":
+                return self._apply(CONVERTER.structure(message["params"], types.ApplyWorkspaceEditParams).edit)
+            case "workspace/configuration":
+                return [None for _ in message["params"]["items"]]
+            case "window/showDocument":
+                return {"success": True}
+            case _:
+                return None
+
+    def _apply(self, edit: types.WorkspaceEdit) -> dict[str, Any]:
+        changes = edit.document_changes or ()
+        for change in changes:
+            if isinstance(change, types.TextDocumentEdit):
+                buffer = self.buffers.get(change.text_document.uri)
+                version = change.text_document.version
+                if buffer is not None and version is not None and buffer.version != version:
+                    return {"applied": False, "failureReason": "outdated"}
+        for change in changes:
+            match change:
+                case types.CreateFile(uri=uri):
+                    path_of(uri).write_text("", encoding="utf-8")
+                case types.DeleteFile(uri=uri):
+                    path_of(uri).unlink(missing_ok=True)
+                    if uri in self.buffers:
+                        self.close(uri)
+                case types.TextDocumentEdit():
+                    uri = change.text_document.uri
+                    if uri not in self.buffers:
+                        self.open(uri, path_of(uri).read_bytes().decode())
+                    self.change(uri, change.edits)
+                case _:
+                    raise AssertionError(change)
+        return {"applied": True}
+
+
+NO_ANSWER = object()
+
+
+def lsp_range(start: tuple[int, int], end: tuple[int, int]) -> dict[str, Any]:
+    (a, b), (c, d) = start, end
+    return {"start": {"line": a, "character": b}, "end": {"line": c, "character": d}}
+
+
+def uri_of(path: Path) -> str:
+    return path.as_uri()
+
+
+def path_of(uri: str) -> Path:
+    from urllib.parse import unquote, urlsplit
+
+    return Path(unquote(urlsplit(uri).path))
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """A process environment without the user's own settings and keys; Flux's folders are below `folder`."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("FLUX_", "ANTHROPIC_", "OPENAI_", "COVERAGE"))
+    }
+    return {
+        **clean,
+        "FLUX_CONFIG_FOLDER": str(folder / "config"),
+        "FLUX_STATE_FOLDER": str(folder / "state"),
+        **variables,
+    }
+
+
+@asynccontextmanager
+async def connected(environ: Mapping[str, str], *, folder: Path) -> AsyncIterator[LspClient]:
+    """A client of a fresh server process, which is gone afterwards. Nothing is sent yet."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "flux",
+        "serve",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=dict(environ),
+        cwd=folder,
+        limit=1 << 24,
+    )
+    client = LspClient(process)
+    listening = asyncio.create_task(client.listen())
+    try:
+        yield client
+    finally:
+        if process.returncode is None:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                async with asyncio.timeout(BOUND_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                raise
+        await listening
+
+
+async def initialize(
+    client: LspClient,
+    folder: Path | None,
+    *,
+    name: str = "test",
+    capabilities: Mapping[str, Any] = CAPABILITIES,
+    **options: Any,
+) -> dict[str, Any]:
+    """The handshake; the server's answer. `options` are the initialization options."""
+    folders = [{"uri": uri_of(folder), "name": folder.name}] if folder else None
+    answer = await client.request(
+        "initialize",
+        {
+            "processId": os.getpid(),
+            "clientInfo": {"name": name},
+            "rootUri": uri_of(folder) if folder else None,
+            "workspaceFolders": folders,
+            "capabilities": capabilities,
+            "initializationOptions": options,
+        },
+    )
+    client.encoding = answer["capabilities"]["positionEncoding"]
+    client.notify("initialized", {})
+    return answer
