@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,11 @@ def test_version_loads_nothing_heavy() -> None:
     [
         ("the environment", {"os.environ", "os.getenv", "os.putenv"}, {"core/config.py"}),
         ("the user's home", {"Path.home", "Path.expanduser", "os.path.expanduser"}, {"core/config.py"}),
-        ("starting programs", {"subprocess", "asyncio.create_subprocess_exec", "os.system"}, {"core/process.py", "workspace/git.py"}),
+        (
+            "starting programs",
+            {"subprocess", "asyncio.create_subprocess_exec", "os.system"},
+            {"core/process.py", "workspace/git.py"},
+        ),
         ("printing", {"print", "sys.stdout"}, {"ui"}),
         ("LSP types", {"lsprotocol", "pygls"}, {"lsp"}),
     ],
@@ -74,3 +79,21 @@ def _names(tree: ast.AST) -> Iterator[str]:
                 yield name
             case _:
                 pass
+
+
+def test_a_file_of_the_project_is_never_run_as_a_module(tmp_path: Path) -> None:
+    for name in ("argparse", "pathspec", "flux_extra", "asyncio"):
+        (tmp_path / f"{name}.py").write_text("print('RUN')\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("one\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "flux", "-p", 'replace "one" with "two" in a.txt', "--yes", "--provider", "demo"],
+        cwd=tmp_path,
+        env={**os.environ, "FLUX_STATE_FOLDER": str(tmp_path / "s"), "FLUX_CONFIG_FOLDER": str(tmp_path / "c")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "RUN" not in done.stdout
+    assert (done.returncode, (tmp_path / "a.txt").read_text(encoding="utf-8")) == (0, "two\n"), done.stderr
