@@ -97,7 +97,7 @@ class ModelSet:
 class UsageShow:
     """Tokens and money: `{usage, cost, costText}`."""
 
-    session: str = _field("the id of a session; else all that were used since the server began", "")
+    session: str = _field("the id of a session; else all that were at work since the server began", "")
 
 
 CommandArguments = (

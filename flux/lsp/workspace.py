@@ -288,7 +288,9 @@ class LspWorkspace:
         if text == expected:
             return True
         text, expected = _unified(text), _unified(expected)
-        return text == expected or (self.editor.client.ends_with_line_end and text == f"{expected}\n")
+        if self.editor.client.ends_with_line_end and not expected.endswith("\n"):
+            expected += "\n"
+        return text == expected
 
     def _has_moved(self, target: _Target) -> bool:
         document = self.documents.get(target.uri)
