@@ -1,52 +1,14 @@
-"""LSP types and Flux's values, one into the other. The only place where both stand side by side."""
+"""Positions, edits and problems as LSP has them and as Flux has them, one into the other. URIs are in `uris`."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable
-from pathlib import PureWindowsPath
-from urllib.parse import quote, unquote, urlsplit
 
 from lsprotocol import types
 
 from flux.core.diagnostics import Diagnostic, Severity
 from flux.core.text import LineIndex, Position, PositionEncoding, Range, column_to_units, units_to_column
 from flux.edits.text_edit import TextEdit
-
-IS_WINDOWS = os.name == "nt"
-
-
-def path_of_uri(uri: str, *, is_windows: bool = IS_WINDOWS) -> str | None:
-    """The absolute path that a `file:` URI names; None for another scheme (`untitled:`, `git:`, a notebook's cell)."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return None
-    if parts.scheme.lower() != "file":
-        return None
-    # A question mark or a hash that an editor left unquoted is part of the name: file URIs have no query.
-    tail = uri.split(":", 1)[1].removeprefix(f"//{parts.netloc}")
-    path = unquote(tail, errors="surrogateescape")
-    host = "" if parts.netloc.lower() == "localhost" else unquote(parts.netloc)
-    if "\0" in path:
-        return None
-    if not is_windows:
-        return path if path.startswith("/") and not host else None
-    if host:
-        path = f"//{host}{path}"
-    elif re.match(r"/[A-Za-z]:", path):
-        path = path[1].upper() + path[2:]
-    windows_path = PureWindowsPath(path)
-    return str(windows_path) if windows_path.is_absolute() else None
-
-
-def uri_of_path(path: str, *, is_windows: bool = IS_WINDOWS) -> str:
-    """The `file:` URI of an absolute path, percent-encoded."""
-    if not is_windows:
-        return "file://" + quote(path, errors="surrogateescape")
-    name = path.replace("\\", "/")
-    return f"file:{quote(name)}" if name.startswith("//") else f"file:///{name[:2]}{quote(name[2:])}"
 
 
 def position_from_lsp(index: LineIndex, position: types.Position, encoding: PositionEncoding) -> Position:

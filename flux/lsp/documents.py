@@ -17,7 +17,7 @@ from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
 
 from flux.core.text import LineBuffer, PositionEncoding
-from flux.lsp.convert import path_of_uri
+from flux.lsp.uris import path_of_uri
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol, lsp_me
 
 from flux.core.errors import FluxError, InvalidArguments
 from flux.lsp.clients import Client, client_of
-from flux.lsp.convert import uri_of_path
 from flux.lsp.documents import Documents
 from flux.lsp.methods import COMMANDS
+from flux.lsp.uris import uri_of_path
 
 if TYPE_CHECKING:
     from flux.lsp.server import FluxServer

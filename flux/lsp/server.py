@@ -209,7 +209,6 @@ async def _serve_descriptors(input_: int, output: int) -> int:
     server.protocol.set_writer(writer)
     running = asyncio.ensure_future(server.run())
     read_in_thread(input_, server.feed, lambda: server.end(1))
-    gc.collect()
     gc.freeze()  # what was imported is never garbage; looking through it again costs pauses
     try:
         return await running

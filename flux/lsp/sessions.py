@@ -8,20 +8,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import sqlite3
 from typing import TYPE_CHECKING
 
 from flux.core.errors import ConfigError, FluxError, NothingChanged, SessionMissing
 from flux.core.usage import Cost, Usage
 from flux.lsp.editor import LspEditor
 from flux.lsp.settings import EditorSettings
-from flux.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from flux.agent.session import Session
     from flux.agent.session_store import SessionStore
     from flux.agent.sessions import Sessions
     from flux.core.config import Settings
+    from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +78,8 @@ class EditorSessions:
     def store(self) -> SessionStore:
         """The user's sessions; where the disk does not take them this is said, and they end with the server."""
         if self._store is None:
+            import sqlite3
+
             from flux.agent.session_store import SessionStore
             from flux.core.config import state_folder
 

@@ -32,8 +32,9 @@ from flux.edits.plan import (
 )
 from flux.edits.text_edit import TextEdit
 from flux.lsp.clients import Client
-from flux.lsp.convert import text_edits_to_lsp, uri_of_path
+from flux.lsp.convert import text_edits_to_lsp
 from flux.lsp.documents import Document, Documents
+from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
 from flux.workspace.ignore import check_allowed
 from flux.workspace.workspace import Workspace

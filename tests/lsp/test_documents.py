@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from flux.lsp.convert import uri_of_path
 from flux.lsp.documents import ContentChange, Documents
+from flux.lsp.uris import uri_of_path
 
 A, B = "file:///w/a.py", "file:///w/b.py"
 

@@ -15,8 +15,8 @@ from flux.core.errors import FileMissing, SecretFile, StaleSnapshot, WriteRefuse
 from flux.core.text import Position, PositionEncoding, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
-from flux.lsp.convert import uri_of_path
 from flux.lsp.documents import Documents
+from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import Bounds, LspWorkspace
 from flux.workspace.disk import DiskWorkspace
 from tests.support.fake_editor import (

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from flux.core.config import state_folder
-from flux.lsp.convert import uri_of_path
 from flux.lsp.editor import LspEditor
+from flux.lsp.uris import uri_of_path
 
 KEPT_FILES = 50
 SHORT_TEXT = 200

@@ -8,7 +8,8 @@ from flux.context.item import Focus
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import OutsideWorkspace
 from flux.core.text import LineIndex
-from flux.lsp.convert import path_of_uri, range_from_lsp
+from flux.lsp.convert import range_from_lsp
+from flux.lsp.uris import path_of_uri
 from flux.lsp.workspace import LspWorkspace
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flux.lsp.convert import path_of_uri, uri_of_path
+from flux.lsp.uris import path_of_uri, uri_of_path
 
 
 @pytest.mark.parametrize(
