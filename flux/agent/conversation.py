@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from flux.agent.session_store import SessionStore
 from flux.core.errors import InvalidArguments
 from flux.core.limits import TokenCounter
-from flux.core.messages import Message, ToolCall, ToolResult
+from flux.core.messages import Message, Part, ToolCall, ToolResult
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import AppliedPlan
 from flux.llm.base_provider import EncodedMessages, Response
@@ -40,8 +42,10 @@ class Conversation:
         self._add(message)
 
     def add_answer(self, response: Response) -> Message:
-        message = response.message()
-        self._add(message)
+        """The answer as it was added; one without any part is not: no wire takes an empty message."""
+        message = self._with_own_ids(response.message())
+        if message.parts:
+            self._add(message)
         return message
 
     def add_interrupted(self, response: Response) -> None:
@@ -87,6 +91,23 @@ class Conversation:
             specs = [[tool.spec.name, tool.spec.description, dict(tool.spec.parameters)] for tool in tools.values()]
             self._fixed = (counter, system, counter.count(system) + counter.count(json.dumps(specs)))
         return self._fixed[2]
+
+    def _with_own_ids(self, message: Message) -> Message:
+        """Every call with an id of its own: some servers send none, or count from 0 in every answer.
+
+        Results go back by id, and wires refuse a conversation in which two calls share one.
+        """
+        if not message.tool_calls():
+            return message
+        used = {call.id for earlier in self._messages for call in earlier.tool_calls()} | {""}
+        parts: list[Part] = []
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                if part.id in used:
+                    part = replace(part, id=f"call_{uuid.uuid4().hex}")  # noqa: PLW2901
+                used.add(part.id)
+            parts.append(part)
+        return Message(message.role, tuple(parts))
 
     def _add(self, message: Message) -> None:
         self._messages.append(message)

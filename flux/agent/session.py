@@ -9,7 +9,6 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from functools import partial
 from importlib import resources
 
@@ -60,11 +59,12 @@ class Session:
         self._focus_path: WorkspacePath | None = None
         self._notes: list[str] = []
         self._is_always_approved = False
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[Exception | None] | None = None
+        self._is_undoing = False
 
     @property
     def is_busy(self) -> bool:
-        return self._running is not None
+        return self._running is not None or self._is_undoing
 
     async def send_message(
         self, text: str, *, approver: Approver, focus: Focus | None = None
@@ -73,42 +73,13 @@ class Session:
 
         Closing the generator cancels the turn. Raises Busy where a turn is running.
         """
-        if self._running is not None:
-            raise Busy("This session is at work on another message.", hint="Cancel it, or wait for its end.")
+        self._check_is_idle()
         if focus is None and self._focus_path is not None:
             focus = Focus(self._focus_path)
-        # A queue of rendered-or-not events: `join` lets a question wait until all before it has been shown.
-        events: asyncio.Queue[TurnEvent] = asyncio.Queue()
-        turn_id = uuid.uuid4().hex[:12]
-        # Owned by this generator: an async generator cannot hold a task group open over its yields.
-        task = self._running = asyncio.create_task(self._run(turn_id, text, focus, approver, events))
-        try:
-            while True:
-                event = await events.get()
-                yield event
-                events.task_done()
-                if isinstance(event, TurnEnded):
-                    return
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            self._running = None
-
-    def cancel(self) -> bool:
-        """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs."""
-        return self._running is not None and self._running.cancel()
-
-    async def _run(
-        self,
-        turn_id: str,
-        text: str,
-        focus: Focus | None,
-        approver: Approver,
-        events: asyncio.Queue[TurnEvent],
-    ) -> None:
+        # `join` lets a question wait until all before it has been shown. None: there will be no more.
+        events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         turn = Turn(
-            turn_id,
+            uuid.uuid4().hex[:12],
             self.id,
             self.provider,
             self.model,
@@ -118,64 +89,79 @@ class Session:
             self._conversation,
             _AfterEvents(approver, events),
             self._settings,
-            events.put,
+            events.put_nowait,
             is_always_approved=self._is_always_approved,
         )
-        status: TurnStatus = "failed"
-        error: Exception | None = None
+
+        def close(_: asyncio.Task[Exception | None]) -> None:
+            self._running = None
+            events.put_nowait(None)
+
+        events.put_nowait(TurnStarted(turn.id, self.id, self.provider.name, self.model.name))
+        # Owned by this generator: an async generator cannot hold a task group open over its yields.
+        task = self._running = asyncio.create_task(self._run(turn, text, focus))
+        task.add_done_callback(close)
         try:
-            await events.put(TurnStarted(turn_id, self.id, self.provider.name, self.model.name))
-            await self._begin(turn_id, text, focus, events)
+            while (event := await events.get()) is not None:
+                yield event
+                events.task_done()
+            yield _end(turn, task)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def cancel(self) -> bool:
+        """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs."""
+        return self._running is not None and self._running.cancel()
+
+    async def _run(self, turn: Turn, text: str, focus: Focus | None) -> Exception | None:
+        """What ended the turn early, None where it was completed."""
+        try:
+            await self._begin(turn, text, focus)
             await turn.run()
-            status = "completed"
         except asyncio.CancelledError:
-            status = "cancelled"
-            self._notes.append("The user cancelled your last answer.")
-        except FluxError as e:
-            error = e
-        except Exception as e:  # the fence: a bug in one turn must not end the door
+            if self._conversation.turn_id == turn.id:
+                self._notes.append("The user cancelled your last answer.")
+            raise
+        except FluxError as error:
+            return error
+        except Exception as error:  # the fence: a bug in one turn must not end the door
             log.exception("a turn failed")
-            error = e
+            return error
         finally:
             self._is_always_approved = turn.is_always_approved
-            events.put_nowait(
-                TurnEnded(
-                    turn_id,
-                    status,
-                    turn.usage,
-                    turn.cost,
-                    error=_error_text(error),
-                    error_kind=type(error).__name__ if error else "",
-                    unsaved=tuple(turn.unsaved),
-                )
-            )
+            if reason := self._store.take_failure():
+                turn.emit(Noticed(reason))
+        return None
 
-    async def _begin(self, turn_id: str, text: str, focus: Focus | None, events: asyncio.Queue[TurnEvent]) -> None:
+    async def _begin(self, turn: Turn, text: str, focus: Focus | None) -> None:
         build = partial(
             user_message,
             text,
             self.workspace,
             is_first=not self._conversation.messages,
             notes=tuple(self._notes),
-            # In characters; at about four a token this is a quarter of the window.
-            limit=max(self.model.limits.input_tokens, 2000),
+            limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
         )
         try:
             message = await build(focus)
         except WorkspaceError as e:
             # The user's words must not be lost because the file beside them cannot be shown.
-            await events.put(Noticed(f"Sent without the current file: {e.message}"))
+            turn.emit(Noticed(f"Sent without the current file: {e.message}"))
             message = await build(None)
-        self._conversation.begin_turn(turn_id, message)
+        self._conversation.begin_turn(turn.id, message)
         self._notes.clear()
 
     def add_tool_result(self, tool_use_id: str, result: str) -> None:
-        """Answer a call of the last message by hand, where a caller runs tools of its own."""
+        """Answer a call of the last message by hand, where a caller runs tools of its own. Raises Busy."""
+        self._check_is_idle()
         self._conversation.add_tool_result(tool_use_id, result)
 
     def clear_history(self) -> None:
-        """Forget the conversation; it stays in the store and in `history`."""
+        """Forget the conversation; it stays in the store and in `history`. Raises Busy."""
+        self._check_is_idle()
         self._conversation.clear()
+        self._notes.clear()
 
     def get_token_usage(self) -> tuple[Usage, Cost]:
         """What the whole session used, over all its turns and models."""
@@ -190,7 +176,7 @@ class Session:
         self._focus_path = path
 
     def set_model(self, provider: BaseLLMProvider, model: ModelChoice) -> None:
-        """Go on with another model, from the next request on."""
+        """Go on with another model, from the next message on: a running turn keeps its own."""
         self.provider = provider
         self.model = model
 
@@ -198,10 +184,16 @@ class Session:
         """Take back the changes of a turn, of the last one that changed something by default.
 
         What the user edited elsewhere since stays. Raises NothingChanged where there is nothing to take back,
-        StaleSnapshot where the changed text itself was edited since, and the errors of `Workspace.apply`.
+        StaleSnapshot where the changed text itself was edited since, Busy, and the errors of `Workspace.apply`.
         """
-        if self.is_busy:
-            raise Busy("A turn is running.", hint="Cancel it first.")
+        self._check_is_idle()
+        self._is_undoing = True
+        try:
+            return await self._undo(turn_id)
+        finally:
+            self._is_undoing = False
+
+    async def _undo(self, turn_id: str) -> AppliedPlan:
         turn_id, changes = self._store.changes(self.id, turn_id)
         if not changes:
             raise NothingChanged("There is no change of this session to take back.")
@@ -214,6 +206,10 @@ class Session:
         self._notes.append(f"The user took back the changes of one of your turns: {names}. Read again before you edit.")
         return applied
 
+    def _check_is_idle(self) -> None:
+        if self.is_busy:
+            raise Busy("This session is at work on another message.", hint="Cancel it, or wait for its end.")
+
     async def _read_if_there(self, path: WorkspacePath) -> FileSnapshot | None:
         try:
             return await self.workspace.read(path)
@@ -224,13 +220,27 @@ class Session:
 class _AfterEvents:
     """Asks only when every event before the question has been rendered."""
 
-    def __init__(self, approver: Approver, events: asyncio.Queue[TurnEvent]) -> None:
+    def __init__(self, approver: Approver, events: asyncio.Queue[TurnEvent | None]) -> None:
         self._approver = approver
         self._events = events
 
     async def ask(self, question: ApprovalRequest) -> Decision:
         await self._events.join()
         return await self._approver.ask(question)
+
+
+def _end(turn: Turn, task: asyncio.Task[Exception | None]) -> TurnEnded:
+    error = None if task.cancelled() else task.result()
+    status: TurnStatus = "cancelled" if task.cancelled() else "failed" if error else "completed"
+    return TurnEnded(
+        turn.id,
+        status,
+        turn.usage,
+        turn.cost,
+        error=_error_text(error),
+        error_kind=type(error).__name__ if error else "",
+        unsaved=tuple(turn.unsaved),
+    )
 
 
 def system_prompt(own: str = "") -> str:

@@ -10,12 +10,13 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from flux.core.errors import SessionMissing, UnsupportedFormat
+from flux.core.errors import SessionError, SessionMissing, UnsupportedFormat
 from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
@@ -67,12 +68,12 @@ class SessionStore:
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._path = path
+        self._failure = ""
+        self._written: set[str] = set()
         if path is not None:
             _make_private(path)
-        self._db = sqlite3.connect(path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db = _connect(path)
         self._prepare(path)
 
     def _prepare(self, path: Path | None) -> None:
@@ -86,19 +87,23 @@ class SessionStore:
         if version == 0:
             with self._transaction():
                 if self._format() == 0:  # another process may have been quicker
-                    for statement in _TABLES.split(";\n"):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version = {FORMAT}")
+                    _make_tables(self._db)
 
     def close(self) -> None:
         self._db.close()
 
     def _format(self) -> int:
-        return self._one("PRAGMA user_version")[0]
+        return self._db.execute("PRAGMA user_version").fetchone()[0]
+
+    def take_failure(self) -> str:
+        """Why nothing is kept on disk any more, in words for the user: once, and empty where all is well."""
+        failure, self._failure = self._failure, ""
+        return failure
 
     def create(self, session_id: str, folder: str) -> None:
         now = self._clock()
-        self._db.execute("INSERT INTO session VALUES (?, ?, ?, '', ?)", (session_id, now, now, folder))
+        values = (session_id, now, now, _storable(folder))
+        self._write(session_id, lambda: self._db.execute("INSERT INTO session VALUES (?, ?, ?, '', ?)", values))
 
     def find(self, session_id: str) -> StoredSession:
         """The session of that id, or the only one whose id begins so. Raises SessionMissing."""
@@ -110,7 +115,9 @@ class SessionStore:
 
     def newest(self, folder: str) -> StoredSession:
         """The session last used in a folder. Raises SessionMissing."""
-        rows = self._rows(f"{_SESSIONS} WHERE folder = ? AND title != '' ORDER BY used_at DESC LIMIT 1", (folder,))
+        rows = self._rows(
+            f"{_SESSIONS} WHERE folder = ? AND title != '' ORDER BY used_at DESC LIMIT 1", (_storable(folder),)
+        )
         if not rows:
             raise SessionMissing(f"There is no earlier session in {folder}.", hint="Begin one without --continue.")
         return StoredSession(*rows[0])
@@ -121,12 +128,16 @@ class SessionStore:
         return [StoredSession(*row) for row in rows]
 
     def add_message(self, session_id: str, turn_id: str, message: Message) -> None:
-        self._add_message(session_id, turn_id, message, is_copy=False)
         title = message.parts[-1].text if message.role == "user" and isinstance(message.parts[-1], Text) else ""
-        self._db.execute(
-            "UPDATE session SET used_at = ?, title = iif(title = '', ?, title) WHERE id = ?",
-            (self._clock(), _title(title), session_id),
-        )
+
+        def write() -> None:
+            self._add_message(session_id, turn_id, message, is_copy=False)
+            self._db.execute(
+                "UPDATE session SET used_at = ?, title = iif(title = '', ?, title) WHERE id = ?",
+                (self._clock(), _title(title), session_id),
+            )
+
+        self._write(session_id, write)
 
     def _add_message(self, session_id: str, turn_id: str, message: Message, *, is_copy: bool) -> None:
         body = json.dumps(message_to_json(message))
@@ -135,13 +146,16 @@ class SessionStore:
             (session_id, turn_id, self._clock(), body, is_copy),
         )
 
-    def replace_live(self, session_id: str, messages: Iterable[Message]) -> None:
+    def replace_live(self, session_id: str, messages: Sequence[Message]) -> None:
         """What the next request begins with; the history stays whole."""
-        with self._transaction():
+
+        def write() -> None:
             self._db.execute("DELETE FROM message WHERE session_id = ? AND is_copy", (session_id,))
             self._db.execute("UPDATE message SET is_live = 0 WHERE session_id = ?", (session_id,))
             for message in messages:
                 self._add_message(session_id, "", message, is_copy=True)
+
+        self._write(session_id, write)
 
     def live_messages(self, session_id: str) -> Sequence[Message]:
         """What the next request begins with."""
@@ -154,23 +168,24 @@ class SessionStore:
         return [message_from_json(json.loads(row[0])) for row in self._rows(query, (session_id,))]
 
     def add_usage(self, session_id: str, turn_id: str, provider: str, model: str, usage: Usage, cost: Cost) -> None:
-        self._db.execute(
+        insert = (
             "INSERT INTO usage (session_id, turn_id, at, provider, model, input_tokens, output_tokens,"
-            " cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                session_id,
-                turn_id,
-                self._clock(),
-                provider,
-                model,
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens,
-                usage.reasoning_tokens,
-                cost.usd if cost.is_complete else None,
-            ),
+            " cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
         )
+        values = (
+            session_id,
+            turn_id,
+            self._clock(),
+            provider,
+            model,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+            cost.usd if cost.is_complete else None,
+        )
+        self._write(session_id, lambda: self._db.execute(insert, values))
 
     def usage(self, session_id: str) -> tuple[Usage, Cost]:
         """What the session used so far."""
@@ -183,13 +198,10 @@ class SessionStore:
         )
         return Usage(*row[:5]), Cost(row[5], bool(row[6]))
 
-    def add_changes(self, session_id: str, turn_id: str, changes: Iterable[AppliedChange]) -> None:
-        with self._transaction():
-            for change in changes:
-                self._db.execute(
-                    "INSERT INTO change (session_id, turn_id, body) VALUES (?, ?, ?)",
-                    (session_id, turn_id, json.dumps(asdict(change))),
-                )
+    def add_changes(self, session_id: str, turn_id: str, changes: Sequence[AppliedChange]) -> None:
+        insert = "INSERT INTO change (session_id, turn_id, body) VALUES (?, ?, ?)"
+        rows = [(session_id, turn_id, json.dumps(asdict(change))) for change in changes]
+        self._write(session_id, lambda: self._db.executemany(insert, rows))
 
     def changes(self, session_id: str, turn_id: str = "") -> tuple[str, Sequence[AppliedChange]]:
         """The changes of a turn that were not taken back, in order; of the last such turn where none is named.
@@ -207,14 +219,47 @@ class SessionStore:
         return last, [_change_from_json(json.loads(body)) for turn, body in rows if turn == last]
 
     def mark_undone(self, session_id: str, turn_id: str) -> None:
-        self._db.execute("UPDATE change SET is_undone = 1 WHERE session_id = ? AND turn_id = ?", (session_id, turn_id))
+        update = "UPDATE change SET is_undone = 1 WHERE session_id = ? AND turn_id = ?"
+        self._write(session_id, lambda: self._db.execute(update, (session_id, turn_id)))
+
+    def _write(self, session_id: str, write: Callable[[], object]) -> None:
+        """All of it or nothing. Where the file takes no more (a full disk), everything goes on in memory."""
+        try:
+            with self._transaction():
+                write()
+        except sqlite3.Error as e:
+            if self._path is None:
+                raise
+            self._move_to_memory(e)
+            with self._transaction():
+                write()
+        self._written.add(session_id)
+
+    def _move_to_memory(self, cause: sqlite3.Error) -> None:
+        """Leave the file as it is, and take along what can be read of the sessions that are at work here."""
+        file, self._db = self._db, _connect(None)
+        self._failure = f"This session is no longer stored: {self._path}: {cause}"
+        self._path = None
+        _make_tables(self._db)
+        for session_id in self._written:
+            for table, key in (("session", "id"), *((name, "session_id") for name in ("message", "usage", "change"))):
+                with suppress(sqlite3.Error):
+                    for row in file.execute(f"SELECT * FROM {table} WHERE {key} = ?", (session_id,)):
+                        self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+            now = self._clock()
+            self._db.execute("INSERT OR IGNORE INTO session VALUES (?, ?, ?, '', '')", (session_id, now, now))
+        with suppress(sqlite3.Error):
+            file.close()
 
     def _transaction(self) -> sqlite3.Connection:
         self._db.execute("BEGIN IMMEDIATE")
         return self._db  # as a context manager it commits, or rolls back on an exception
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._db.execute(query, values).fetchall()
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as e:
+            raise SessionError(f"The sessions in {self._path or 'memory'} cannot be read: {e}") from e
 
     def _one(self, query: str, values: Sequence[object] = ()) -> tuple[Any, ...]:
         return self._rows(query, values)[0]
@@ -223,8 +268,27 @@ class SessionStore:
 _SESSIONS = "SELECT id, title, folder, created_at, used_at FROM session"
 
 
+def _connect(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";\n"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
 def _title(text: str) -> str:
-    return " ".join(text.split())[:80].encode("utf-8", "replace").decode("utf-8")
+    return _storable(" ".join(text.split())[:80])
+
+
+def _storable(text: str) -> str:
+    """A name of a file may hold bytes that are no UTF-8, which SQLite does not take."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _make_private(path: Path) -> None:

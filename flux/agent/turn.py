@@ -7,9 +7,10 @@ model can correct (bad arguments, no match, a refused file) goes back to it as a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from flux.agent.approval import ApprovalRequest, Approver
 from flux.agent.conversation import Conversation
@@ -36,12 +37,17 @@ from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, Reason
 from flux.tools.base import Arguments, Finding, Proposal, Tool
 from flux.workspace.workspace import Workspace
 
-Emit = Callable[[TurnEvent], Awaitable[None]]
+Emit = Callable[[TurnEvent], None]
+"""Never waits: between an answer and the results of its calls nothing may be cancelled."""
 
 ESTIMATE_MARGIN = 0.93
 """Share of the window that is used where tokens are estimated: estimates of code are a few per cent off."""
 
 INTERRUPTED = "Interrupted: the user cancelled before it was done."
+BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
+
+RESULT_SHARE = 0.25
+"""Share of the room that one tool result may take, or the conversation could not go on; all of one answer: twice it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +93,18 @@ class Turn:
     cost: Cost = Cost()
     unsaved: dict[str, None] = field(default_factory=dict[str, None])
     _results: dict[str, ToolResult] = field(default_factory=dict[str, ToolResult])
+    _result_tokens: int = 0
 
     async def run(self) -> None:
-        """Do it. Raises the ProviderError that ended it; the conversation is then still fit to go on."""
+        """Do it. Raises what ended it early; the conversation is then still fit to go on."""
         for _ in range(self.settings.max_steps):
             answer = await self._ask_model()
-            calls = answer.tool_calls()
-            if not calls:
+            if not answer.parts:
+                self.emit(Noticed("The model answered nothing."))
+            if not answer.tool_calls():
                 return
-            await self._answer_calls(calls)
-        await self.emit(
+            await self._answer_calls(answer.tool_calls())
+        self.emit(
             Noticed(f"Stopped after {self.settings.max_steps} steps (setting max_steps). Send a message to go on.")
         )
 
@@ -118,9 +126,9 @@ class Turn:
                 async for delta in deltas:
                     folder.add(delta)
                     if isinstance(delta, TextDelta):
-                        await self.emit(TextStreamed(delta.text))
+                        self.emit(TextStreamed(delta.text))
                     elif isinstance(delta, ReasoningDelta) and delta.text:
-                        await self.emit(ReasoningStreamed(delta.text))
+                        self.emit(ReasoningStreamed(delta.text))
             if not folder.is_finished:
                 raise StreamBroken("The answer ended before it was complete.", model=self.model.name)
         except BaseException:
@@ -130,12 +138,12 @@ class Turn:
             raise
         response = folder.response()
         message = self.conversation.add_answer(response)
-        await self._report_usage(response.usage)
+        self._report_usage(response.usage)
         match response.finish_reason:
             case "length":
-                await self.emit(Noticed(f"The answer reached the limit of {self._output_tokens} tokens (max_tokens)."))
+                self.emit(Noticed(f"The answer reached the limit of {self._output_tokens} tokens (max_tokens)."))
             case "refused":
-                await self.emit(Noticed("The model declined to answer."))
+                self.emit(Noticed("The model declined to answer."))
             case "stop" | "tool_calls":
                 pass
         return message
@@ -146,7 +154,7 @@ class Turn:
         return min(self.settings.max_output_tokens, limits.max_output_tokens, max(limits.total_tokens // 4, 1))
 
     @property
-    def _room_tokens(self) -> int:
+    def room_tokens(self) -> int:
         """Tokens left for messages beside the system prompt, the tools and the answer."""
         limits, counter = self.model.limits, self.model.counter
         window = min(limits.input_tokens, limits.total_tokens - self._output_tokens)
@@ -156,7 +164,7 @@ class Turn:
     async def _fitting_messages(self) -> tuple[Message, ...]:
         if not self.settings.prunes:
             return self.conversation.messages
-        pruned = prune(self.conversation.messages, self._room_tokens, self._tokens)
+        pruned = prune(self.conversation.messages, self.room_tokens, self._tokens)
         if not pruned.fits:
             raise ContextWindowExceeded(
                 f"The last message alone is longer than the window of {self.model.name} allows.",
@@ -166,15 +174,15 @@ class Turn:
         if pruned.notes:
             self.conversation.replace_pruned(pruned.messages)
             for note in pruned.notes:
-                await self.emit(Noticed(note))
+                self.emit(Noticed(note))
         return pruned.messages
 
     def _tokens(self, message: Message) -> int:
         return self.conversation.tokens(self.model.counter, message)
 
-    async def _report_usage(self, usage: Usage) -> None:
+    def _report_usage(self, usage: Usage) -> None:
         cost = self._count(usage)
-        await self.emit(UsageReported(self.model.name, usage, cost, self.model.limits.input_tokens))
+        self.emit(UsageReported(self.model.name, usage, cost, self.model.limits.input_tokens))
 
     def _count(self, usage: Usage) -> Cost:
         price = self.model.price
@@ -186,23 +194,36 @@ class Turn:
         return cost
 
     async def _answer_calls(self, calls: Sequence[ToolCall]) -> None:
-        """Run the calls and add their results, in the order of the calls; an interrupted call has one that says so."""
+        """Run the calls and add a result for each, in the order of the calls, also where this is interrupted."""
         self._results.clear()
+        self._result_tokens = int(self.room_tokens * min(RESULT_SHARE, 2 * RESULT_SHARE / len(calls)))
+        unanswered = INTERRUPTED
         try:
-            looking = [call for call in calls if self._is_read_only(call)]
-            async with asyncio.TaskGroup() as group:
-                for call in looking:
-                    group.create_task(self._answer(call))
-            for call in calls:
-                if call not in looking:
-                    await self._answer(call)
+            # A look that the model asked for after a change must see the change.
+            for is_read_only, neighbours in groupby(calls, self._is_read_only):
+                if is_read_only:
+                    await self._answer_side_by_side(tuple(neighbours))
+                else:
+                    for call in neighbours:
+                        await self._answer(call)
+        except Exception:
+            unanswered = BROKEN
+            raise
         finally:
             self.conversation.add_results(
                 tuple(
-                    self._results.get(call.id) or ToolResult(call.id, call.name, INTERRUPTED, is_error=True)
+                    self._results.get(call.id) or ToolResult(call.id, call.name, unanswered, is_error=True)
                     for call in calls
                 )
             )
+
+    async def _answer_side_by_side(self, calls: Sequence[ToolCall]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(self._answer(call))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     def _is_read_only(self, call: ToolCall) -> bool:
         tool = self.tools.get(call.name)
@@ -215,23 +236,32 @@ class Turn:
         except FluxError as error:
             text, summary, is_error = str(error), error.message.partition("\n")[0], True
         result = self._record(call, text, is_error=is_error)
-        await self.emit(ToolAnswered(call.id, call.name, summary, result.content, is_error))
+        self.emit(ToolAnswered(call.id, call.name, summary, result.content, is_error))
 
     def _record(self, call: ToolCall, text: str, *, is_error: bool) -> ToolResult:
-        """No single result may take more than a quarter of the room, or the conversation could not go on."""
-        limit = max(self._room_tokens, 500)  # in characters: about four a token, a quarter of the room
-        if len(text) > limit:
-            text = f"{text[:limit]}\n[… {len(text) - limit} more characters; ask for a smaller part]"
-        result = self._results[call.id] = ToolResult(call.id, call.name, text, is_error)
+        result = self._results[call.id] = ToolResult(call.id, call.name, self._cut(text), is_error)
         return result
+
+    def _cut(self, text: str) -> str:
+        """The text within the bound of one result."""
+        limit = max(self._result_tokens, 100)
+        if len(text) <= limit // 2 or (tokens := self.model.counter.count(text)) <= limit:
+            return text
+        kept = text[: len(text) * limit // tokens]
+        return f"{kept}\n[… {len(text) - len(kept)} more characters; ask for a smaller part]"
 
     async def _run(self, call: ToolCall) -> tuple[str, str]:
         """What to tell the model, and in a few words the user."""
         tool = self.tools.get(call.name)
         if tool is None:
+            self.emit(ToolCalled(call.id, call.name, call.name, call.arguments_json))
             raise InvalidArguments(f"There is no tool {call.name!r}. The tools are: {', '.join(self.tools)}.")
-        arguments = Arguments(call.arguments())
-        await self.emit(ToolCalled(call.id, call.name, tool.title(arguments), call.arguments_json))
+        title = call.name
+        try:
+            arguments = Arguments(call.arguments())
+            title = tool.title(arguments)
+        finally:
+            self.emit(ToolCalled(call.id, call.name, title, call.arguments_json))
         match await tool.call(arguments, self.workspace):
             case Finding(text, summary):
                 return text, summary
@@ -245,9 +275,9 @@ class Turn:
             return
         question = ApprovalRequest(plan.label, _paths(plan), plan_diff(plan))
         asked = ApprovalAsked(call.id, question.paths, question.diff)
-        await self.emit(asked)
+        self.emit(asked)
         decision = await self.approver.ask(question)
-        await self.emit(replace(asked, decision=decision))
+        self.emit(replace(asked, decision=decision))
         if decision == "no":
             raise Denied("The user declined this change. Do not try it again; ask what they would rather have.")
         self.has_approval = True
@@ -259,12 +289,15 @@ class Turn:
             applied = await asyncio.shield(applying)
         except asyncio.CancelledError:
             # A change on its way to an editor cannot be called back: what became of it is recorded, then we stop.
+            while not applying.done():
+                with suppress(asyncio.CancelledError):  # the user may well press the keys twice
+                    await asyncio.wait([applying])
             with suppress(FluxError):
-                self._record_applied(call, await applying, summary)
+                self._record_applied(call, applying.result(), summary)
             raise
         self._record_applied(call, applied, summary)
         is_saved = all(change.is_saved for change in applied.changes)
-        await self.emit(EditApplied(call.id, _paths(plan), applied_diff(applied), is_saved))
+        self.emit(EditApplied(call.id, _paths(plan), applied_diff(applied), is_saved))
 
     def _record_applied(self, call: ToolCall, applied: AppliedPlan, summary: str) -> None:
         self.conversation.add_changes(self.id, applied)

@@ -24,22 +24,23 @@ async def user_message(
     *,
     is_first: bool = False,
     notes: Sequence[str] = (),
-    limit: int = MAX_CHARACTERS,
+    limit: int = 2 * MAX_CHARACTERS,
 ) -> Message:
     """The message to send. The first of a session also has the project's rules and the uncommitted changes.
 
-    `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Of the file in focus at most
-    `limit` characters are shown. Raises the errors of `Workspace.read` for that file.
+    `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes and the file
+    in focus share `limit` characters. Raises the errors of `Workspace.read` for that file.
     """
     items: list[ContextItem] = []
     if is_first:
-        items += await project_rules(workspace)
-        items += await git_changes(workspace)
+        items += await project_rules(workspace, limit // 4)
+        items += await git_changes(workspace, limit // 4)
     head = ""
     if focus is not None:
         snapshot = await workspace.read(focus.path)
         head = f"Current file: {focus.path}\n"
-        items.append(current_file(snapshot, focus, min(limit, MAX_CHARACTERS)))
+        left = limit - sum(len(item.text) for item in items)
+        items.append(current_file(snapshot, focus, min(left, MAX_CHARACTERS)))
         if focus.selection is not None and (selected := selected_text(snapshot, focus.selection)):
             items.append(selected)
         if found := problems(snapshot, focus.diagnostics or workspace.diagnostics(focus.path)):

@@ -12,12 +12,16 @@ from flux.workspace.workspace import Workspace
 MAX_CHARACTERS = 8_000
 
 
-async def git_changes(workspace: Workspace) -> tuple[ContextItem, ...]:
-    """Status and diff of each root that is a repository; nothing where it is none or git cannot be asked."""
+async def git_changes(workspace: Workspace, limit: int = MAX_CHARACTERS) -> tuple[ContextItem, ...]:
+    """Status and diff of each root that is a repository; nothing where it is none or git cannot be asked.
+
+    `limit` characters in all.
+    """
     items: list[ContextItem] = []
+    limit = min(limit, MAX_CHARACTERS) // len(workspace.roots)
     for root in workspace.roots:
         try:
-            text = await asyncio.to_thread(uncommitted_changes, root, MAX_CHARACTERS)
+            text = await asyncio.to_thread(uncommitted_changes, root, limit)
         except WorkspaceError:
             continue
         if text:

@@ -29,9 +29,9 @@ class Pruned:
 def prune(messages: Sequence[Message], room_tokens: int, count: Callable[[Message], int]) -> Pruned:
     """The conversation within `room_tokens`, unchanged where it fits already.
 
-    First the oldest tool results become one line each, then the oldest turns go, and where the last turn alone is too
-    long, its newest results become one line each too. `fits` is false where even that is not enough. Linear in the
-    number of messages.
+    First the oldest tool results become one line each, then the oldest turns go. Where the last turn alone is too long,
+    its oldest steps go, and then its newest results become one line each too. `fits` is false where even that is not
+    enough. Linear in the number of messages.
     """
     sizes = [count(message) for message in messages]
     total = sum(sizes)
@@ -41,17 +41,20 @@ def prune(messages: Sequence[Message], room_tokens: int, count: Callable[[Messag
     kept = list(messages)
     shortened = 0
 
+    def put(index: int, message: Message) -> None:
+        nonlocal total
+        size = count(message)
+        total += size - sizes[index]
+        kept[index], sizes[index] = message, size
+
     def shorten(index: int) -> None:
-        nonlocal total, shortened
+        nonlocal shortened
         short = _shortened(kept[index])
         if short is not kept[index]:
-            kept[index] = short
-            size = count(short)
-            total += size - sizes[index]
-            sizes[index] = size
+            put(index, short)
             shortened += 1
 
-    newest = _newest_results(messages)
+    newest = _newest_results(kept)
     for index in range(newest):
         if total <= target:
             break
@@ -64,15 +67,33 @@ def prune(messages: Sequence[Message], room_tokens: int, count: Callable[[Messag
         total -= sum(sizes[first:end])
         first = end
         dropped += 1
-    if total > room_tokens:
+    steps = [index for index in range(first + 1, newest) if kept[index].role == "assistant"]
+    left_out = 0
+    while total > target and dropped + 1 >= len(starts) and left_out + 1 < len(steps):
+        total -= sum(sizes[steps[left_out] : steps[left_out + 1]])
+        left_out += 1
+    if left_out:
+        newest -= steps[left_out] - steps[0]
+        del kept[steps[0] : steps[left_out]], sizes[steps[0] : steps[left_out]]
+        put(first, _with_note(kept[first], f"[{_counted(left_out, 'earlier step')} left out]\n"))
+    if dropped:
+        put(first, _with_note(kept[first], f"[{_counted(dropped, 'earlier turn')} left out]\n"))
+    if total > room_tokens and newest > first:
         shorten(newest)
     notes: list[str] = []
     if shortened:
-        notes.append(f"Results of {shortened} tool steps were shortened to one line each to fit the model's window.")
+        notes.append(
+            f"The results of {_counted(shortened, 'tool step')} shortened to one line to fit the model's window."
+        )
     if dropped:
-        notes.append(f"The {dropped} oldest turns were left out to fit the model's window.")
-        kept[first] = _with_note(kept[first], f"[{dropped} earlier turns were left out]\n")
+        notes.append(f"The {_counted(dropped, 'oldest turn')} left out to fit the model's window.")
+    if left_out:
+        notes.append(f"In this turn the {_counted(left_out, 'oldest step')} left out to fit the model's window.")
     return Pruned(tuple(kept[first:]), tuple(notes), fits=total <= room_tokens)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"1 {what} was" if number == 1 else f"{number} {what}s were"
 
 
 def _newest_results(messages: Sequence[Message]) -> int:

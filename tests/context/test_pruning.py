@@ -60,6 +60,22 @@ def test_a_message_that_is_too_long_by_itself_does_not_fit() -> None:
     assert not prune([user_message("x" * 100)], 50, count).fits
 
 
+def test_where_results_are_not_enough_the_oldest_steps_of_the_turn_go() -> None:
+    messages = [user_message("question")]
+    for number in range(20):
+        messages.append(Message("assistant", (Text("w" * 100), ToolCall(f"c{number}", "write_file", "{}"))))
+        messages.append(Message("tool", (ToolResult(f"c{number}", "write_file", "Wrote it."),)))
+    pruned = prune(messages, 1000, count)
+    assert pruned.fits
+    assert pruned.messages[0].text() == "[15 earlier steps were left out]\nquestion"
+    assert pruned.messages[1:] == tuple(messages[-10:])
+    assert pruned.notes == ("In this turn the 15 oldest steps were left out to fit the model's window.",)
+
+
+def test_what_went_with_an_old_turn_is_not_counted_as_room_for_the_new_words() -> None:
+    assert not prune([*turn(1), user_message("x" * 600)], 500, count).fits
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3000)), min_size=1, max_size=30),
     st.integers(300, 20_000),
