@@ -1,0 +1,39 @@
+-- The commands. What they do is in lua/flux, loaded when the first is used.
+
+if vim.g.loaded_flux then
+  return
+end
+vim.g.loaded_flux = true
+
+---@param name string
+---@param description string
+---@param options vim.api.keyset.user_command
+---@param run fun(flux: table, given: vim.api.keyset.create_user_command.command_args)
+local function command(name, description, options, run)
+  options.desc = description
+  vim.api.nvim_create_user_command(name, function(given)
+    run(require("flux"), given)
+  end, options)
+end
+
+command("Flux", "Say something to Flux, about this file or these lines", { nargs = "*", range = true }, function(flux, given)
+  flux.chat(given.args, flux.lines_of(given))
+end)
+command("FluxEdit", "Have Flux edit this file or these lines", { nargs = "*", range = true }, function(flux, given)
+  flux.edit(given.args, flux.lines_of(given))
+end)
+command("FluxCancel", "Stop what Flux is doing", {}, function(flux)
+  flux.cancel()
+end)
+command("FluxUndo", "Take back what Flux changed last", {}, function(flux)
+  flux.undo()
+end)
+command("FluxModel", "Choose the model: a name, the beginning of one, or from a list", { nargs = "?" }, function(flux, given)
+  flux.model(given.args)
+end)
+command("FluxUsage", "Show tokens and cost", {}, function(flux)
+  flux.usage()
+end)
+command("FluxNew", "Begin a new chat", {}, function(flux)
+  flux.new_chat()
+end)
