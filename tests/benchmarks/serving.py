@@ -1,0 +1,205 @@
+"""The figures of `flux serve`, beside a server that is pygls and nothing more."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.benchmarks.figures import Bound, Effort, Figure, in_turn, median, percentile_99
+from tests.benchmarks.servers import BARE_PYGLS, FLUX_SERVE, LanguageServer, clean_environment, language_server
+
+BATCH = 20
+"""Changes that are sent before a barrier: so that what a request costs does not count."""
+RATE = 200
+"""Deltas for a second, about what the fastest providers send."""
+LINE = "    total += price_of(item, count=3)  # so much\n"
+
+
+def start(effort: Effort, folder: Path) -> list[Figure]:
+    environ = clean_environment(folder)
+
+    def started(command: Sequence[str]) -> float:
+        began = time.perf_counter()
+        with language_server(command, environ, folder) as server:
+            server.initialize()
+            return (time.perf_counter() - began) * 1000
+
+    flux, bare = in_turn(effort.of(30), lambda: started(FLUX_SERVE), lambda: started(BARE_PYGLS))
+    name = "serve: process start to `initialize` answered"
+    return [Figure(name, "ms", median(flux), median(bare), "bare pygls", Bound("ratio", "<=", 1.15))]
+
+
+def memory(effort: Effort, folder: Path) -> list[Figure]:
+    if not Path("/proc/self/smaps_rollup").exists():
+        return [Figure("serve: memory with a file open", "MB", None, note="no /proc/PID/smaps_rollup here")]
+    # A provider is set up, as a user has it: what a model needs must not be loaded for that.
+    environ = clean_environment(folder, ANTHROPIC_API_KEY="not-a-key")
+    file = folder / "example.py"
+    file.write_text(LINE * 200, encoding="utf-8")
+
+    def used(command: Sequence[str], *, offers: bool) -> float:
+        with language_server(command, environ, folder) as server:
+            server.initialize()
+            server.notify("initialized", {})
+            server.open(file.as_uri(), LINE * 200)
+            server.barrier()
+            if offers:
+                position = {"line": 3, "character": 0}
+                params = {"textDocument": {"uri": file.as_uri()}, "range": {"start": position, "end": position}}
+                server.request("textDocument/codeAction", {**params, "context": {"diagnostics": []}})
+            time.sleep(1.0)  # what it does by itself after the start belongs to it
+            return pss_mb(server.process.pid)
+
+    opened, offered, bare = in_turn(
+        effort.of(5),
+        lambda: used(FLUX_SERVE, offers=False),
+        lambda: used(FLUX_SERVE, offers=True),
+        lambda: used(BARE_PYGLS, offers=False),
+    )
+    bound = Bound("measured", "<=", 45)
+    return [
+        Figure("serve: memory (PSS) with a file open", "MB", median(opened), median(bare), "bare pygls", bound),
+        Figure("  and code actions offered", "MB", median(offered), median(bare), "bare pygls", bound),
+    ]
+
+
+def pss_mb(pid: int) -> float:
+    """The process's share of the memory it has, in MB."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+
+
+def change(effort: Effort, folder: Path) -> list[Figure]:
+    figures: list[Figure] = []
+    smallest = 0.0
+    for lines, bound in ((1_000, None), (20_000, 0.15), (100_000, 0.06)):
+        flux, bare = _change_ms(effort, folder, lines)
+        smallest = smallest or flux
+        must_be = Bound("ratio", "<=", bound) if bound else None
+        figures.append(Figure(f"one change in {lines:,} lines, p50", "ms", flux, bare, "bare pygls", must_be))
+    flat = Bound("ratio", "<=", 4.0)
+    return [*figures, Figure("  in 100,000 lines beside 1,000", "ms", figures[-1].measured, smallest, "1,000", flat)]
+
+
+def _change_ms(effort: Effort, folder: Path, lines: int) -> tuple[float, float]:
+    environ = clean_environment(folder)
+    uri = (folder / "long.py").as_uri()
+    places = random.Random(lines)  # the same places for both
+    version = 1
+
+    def changed(server: LanguageServer) -> float:
+        nonlocal version
+        began = time.perf_counter()
+        for _ in range(BATCH):
+            version += 1
+            position = {"line": places.randrange(lines), "character": 4}
+            changes = [{"range": {"start": position, "end": position}, "text": "x"}]
+            identifier = {"uri": uri, "version": version}
+            server.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": changes})
+        server.barrier()
+        return (time.perf_counter() - began) * 1000 / BATCH
+
+    with language_server(FLUX_SERVE, environ, folder) as flux, language_server(BARE_PYGLS, environ, folder) as bare:
+        for server in (flux, bare):
+            server.initialize()
+            server.open(uri, LINE * lines)
+            server.barrier()
+        measured, floor = in_turn(effort.of(40), lambda: changed(flux), lambda: changed(bare))
+    return median(measured), median(floor)
+
+
+def request(effort: Effort, folder: Path) -> list[Figure]:
+    """Requests while an answer comes in. The peer is idle, and so is Flux while the peer is measured."""
+    environ = _scripted(folder, count=100 * RATE, delay_s=0.8 / RATE)  # every wait takes a little longer than asked
+    streamed: list[float] = []
+    idle: list[float] = []
+    rates: list[float] = []
+    with language_server(FLUX_SERVE, environ, folder) as flux, language_server(BARE_PYGLS, environ, folder) as bare:
+        flux.initialize(turnEvents=True)
+        bare.initialize()
+        for number in range(effort.of(12) + 1):
+            turn = flux.begin_command("flux.chat.send", {"text": "go on"})
+            while flux.read().get("params", {}).get("type") != "text_delta":
+                pass
+            flux.notices.clear()
+            began = time.perf_counter()
+            times = _round_trips_ms(lambda: flux.command("flux.turn.cancel", {"turn": "none of these"}))
+            rates.append(_deltas(flux) / (time.perf_counter() - began))
+            flux.command("flux.turn.cancel", {})
+            flux.answer(turn)
+            others = _round_trips_ms(lambda: bare.request("bench/nothing", None))
+            if number:
+                streamed += times
+                idle += others
+    note = f"{median(rates):.0f} deltas/s came in meanwhile"
+    bound = Bound("ratio", "<=", 2.0)
+    return [
+        Figure("a request while an answer streams, p50", "ms", median(streamed), median(idle), "idle pygls", note=note),
+        Figure(
+            "a request while an answer streams, p99",
+            "ms",
+            percentile_99(streamed),
+            percentile_99(idle),
+            "idle pygls",
+            bound,
+            note,
+        ),
+    ]
+
+
+def _round_trips_ms(ask: Callable[[], object], count: int = 500) -> list[float]:
+    times: list[float] = []
+    for _ in range(count):
+        began = time.perf_counter()
+        ask()
+        times.append((time.perf_counter() - began) * 1000)
+    return times
+
+
+def _deltas(server: LanguageServer) -> int:
+    texts = [notice["params"]["text"] for notice in server.notices if notice["params"].get("type") == "text_delta"]
+    return sum(map(len, texts)) // len(WORD)
+
+
+WORD = "word "
+
+
+def deltas(effort: Effort, folder: Path) -> list[Figure]:
+    """From the turn's first event in the client to its end there."""
+    count = effort.of(20_000)
+    with language_server(BARE_PYGLS, clean_environment(folder), folder) as bare:
+        bare.initialize()
+
+        def of_flux() -> float:
+            # The script gives one answer for each request: a server for each run.
+            with language_server(FLUX_SERVE, _scripted(folder, count), folder) as flux:
+                flux.initialize(turnEvents=True)
+                began_at = flux.begin_command("flux.chat.send", {"text": "go on"})
+                return _rate(flux, began_at, lambda: _deltas(flux))
+
+        def of_bare() -> float:
+            return _rate(bare, bare.begin_command("bench.deltas", count), lambda: len(bare.notices))
+
+        flux_rate, bare_rate = in_turn(effort.of(7), of_flux, of_bare)
+    bound = Bound("measured", ">=", 5_000)
+    peer = "pygls, one message each"
+    return [Figure("deltas through to the editor", "/s", median(flux_rate), median(bare_rate), peer, bound)]
+
+
+def _rate(server: LanguageServer, request_id: int, count: Callable[[], int]) -> float:
+    """Deltas for a second, from the first message that comes."""
+    server.notices = [server.read()]
+    began = time.perf_counter()
+    server.answer(request_id)
+    return count() / (time.perf_counter() - began)
+
+
+def _scripted(folder: Path, count: int, delay_s: float = 0.0) -> dict[str, str]:
+    """An environment in which the model says many words, one for each delta, as often as it is asked."""
+    script = folder / "script.json"
+    step = {"text": WORD * count, "chunk": len(WORD), "delay_s": delay_s}
+    script.write_text(json.dumps([step] * 40), encoding="utf-8")
+    return clean_environment(folder, FLUX_PROVIDER="scripted", FLUX_SCRIPT=str(script))
