@@ -55,12 +55,18 @@ class TurnReport:
     turn: str = ""
     session: str = ""
     status: TurnStatus = "failed"
-    text: str = ""
+    said: list[str] = field(default_factory=list[str])
+    """The answer in pieces: adding each to one text would cost as much as all that came before it."""
     paths: tuple[str, ...] = ()
     unsaved: tuple[str, ...] = ()
     usage: Usage = Usage()
     cost: Cost = Cost()
     error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The answer as far as it has come, joined when asked for."""
+        return "".join(self.said)
 
     def summary(self) -> str:
         """One line for the user."""
@@ -202,16 +208,17 @@ def _collect(report: TurnReport, event: TurnEvent) -> None:
         case TurnStarted(turn_id=turn_id):
             report.turn = turn_id
         case TextStreamed(text):
-            report.text += text
+            report.said.append(text)
         case ToolCalled():
             # What was said before a call and what is said after it are two paragraphs.
-            report.text = f"{report.text.rstrip()}\n\n" if report.text.strip() else ""
+            before = report.text.rstrip()
+            report.said = [before, "\n\n"] if before else []
         case EditApplied(paths=paths):
             report.paths = tuple(dict.fromkeys((*report.paths, *paths)))
         case TurnEnded():
             report.status, report.error = event.status, event.error
             report.usage, report.cost, report.unsaved = event.usage, event.cost, event.unsaved
-            report.text = report.text.strip()
+            report.said = [report.text.strip()]
         case _:
             pass
 

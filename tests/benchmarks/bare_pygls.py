@@ -1,4 +1,4 @@
-"""The peer of the language server's figures: pygls as it comes, a request that does nothing, and a command that sends."""
+"""The peer of the language server's figures: pygls, a request that does nothing, and a command that sends."""
 
 from pygls.lsp.server import LanguageServer
 
