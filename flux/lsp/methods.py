@@ -152,11 +152,12 @@ def _read_range(what: str, value: object) -> Range:
     ]
     if len(numbers) != 4 or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
         raise InvalidArguments(f"{what} must be an LSP range, with whole numbers from 0 on.")
-    a, b, c, d = cast("list[int]", numbers)
+    a, b, c, d = (min(n, _LARGEST) for n in cast("list[int]", numbers))
     return Range(Position(a, b), Position(c, d))
 
 
 _PLACE = ("line", "character")
+_LARGEST = 2**31 - 1  # of LSP 3.17, `uinteger`
 
 
 def _shape(kind: type) -> str:

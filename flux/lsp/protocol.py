@@ -29,6 +29,8 @@ PARSE_ERROR = -32700
 INTERNAL_ERROR = -32603
 REQUEST_FAILED = -32803
 """LSP 3.17: a valid request that could not be done."""
+LARGEST = 2**31 - 1
+"""LSP 3.17, `uinteger`."""
 
 
 class FluxProtocol(LanguageServerProtocol):
@@ -81,7 +83,14 @@ class FluxProtocol(LanguageServerProtocol):
         try:
             return self.structure_message(message)
         except JsonRpcInvalidParams as e:
-            raise JsonRpcInvalidParams(f"The parameters of {method} are not of its shape.") from e
+            wrong = JsonRpcInvalidParams(f"The parameters of {method} are not of its shape.")
+            if not clamp_numbers(message.get("params")):
+                raise wrong from e
+        # An editor that means "the end" by the largest number it has must not lose its change for that.
+        try:
+            return self.structure_message(message)
+        except JsonRpcInvalidParams as e:
+            raise wrong from e
 
     def _handle_response(self, msg_id: Any, result: Any = None, error: types.ResponseError | None = None) -> None:
         """pygls fails on an answer that comes after we stopped waiting for it."""
@@ -92,8 +101,8 @@ class FluxProtocol(LanguageServerProtocol):
         super()._handle_response(msg_id, result, error)
 
     def _answer_error(self, msg_id: Any, code: int, message: str) -> None:
-        error = types.ResponseError(code=code, message=message)
-        self._send_data(types.ResponseErrorMessage(jsonrpc=self.VERSION, id=msg_id, error=error))
+        # As JSON: lsprotocol leaves out an id that is null, which JSON-RPC wants where the request had none to be read.
+        self._send_data({"jsonrpc": self.VERSION, "id": msg_id, "error": {"code": code, "message": message}})
 
     def _send_handler_result(self, future: Any, *, msg_id: Any) -> None:
         """pygls sends the traceback to the editor; a person there is told what to do, and the log has the rest."""
@@ -186,3 +195,18 @@ class FluxProtocol(LanguageServerProtocol):
         self, params: types.WorkDoneProgressCancelParams
     ) -> None:
         self._server.turns.cancel_token(params.token)
+
+
+def clamp_numbers(value: Any) -> bool:
+    """Make every number in the JSON value that LSP does not allow the largest one it does; whether there was one."""
+    if not isinstance(value, dict | list):
+        return False
+    items = cast("dict[str, Any] | list[Any]", value)
+    has_changed = False
+    for key, item in list(items.items()) if isinstance(items, dict) else list(enumerate(items)):
+        if isinstance(item, int) and item > LARGEST:
+            cast("Any", items)[key] = LARGEST
+            has_changed = True
+        else:
+            has_changed = clamp_numbers(item) or has_changed
+    return has_changed

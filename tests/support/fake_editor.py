@@ -27,8 +27,8 @@ def offset_of(text: str, position: types.Position, encoding: str) -> int:
         return len(text)
     content = lines[position.line].rstrip("\r\n")
     codec = encoding if encoding == "utf-8" else f"{encoding}-le"
-    head = content.encode(codec, "surrogatepass")[: position.character * UNIT_BYTES[encoding]]
-    return sum(map(len, lines[: position.line])) + len(head.decode(codec, "surrogatepass"))
+    head = content.encode(codec)[: position.character * UNIT_BYTES[encoding]]
+    return sum(map(len, lines[: position.line])) + len(head.decode(codec, "ignore"))  # half a character is none
 
 
 def with_edits(text: str, edits: Sequence[types.TextEdit], encoding: str) -> str:

@@ -44,7 +44,7 @@ class Bench:
     def requests(self) -> list[dict[str, Any]]:
         if not self.record.exists():
             return []
-        return [json.loads(line) for line in self.record.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in self.record.read_text(encoding="utf-8").split("\n") if line]
 
     def said(self, number: int = -1) -> str:
         """All text of the last message that the model was sent."""

@@ -68,6 +68,8 @@ class LspClient:
     messages: list[Message] = field(default_factory=list)
     answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     """What to answer to requests of the server, by method; the rest is answered as an editor would."""
+    reads: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared, nothing more is read, and what the server writes stays in the pipe."""
     _waiting: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _next_id: int = 1
@@ -156,6 +158,7 @@ class LspClient:
         assert self.process.stdout is not None
         with suppress(asyncio.IncompleteReadError):
             while True:
+                await self.reads.wait()
                 head = await self.process.stdout.readuntil(b"\r\n\r\n")
                 length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
                 self._receive(json.loads(await self.process.stdout.readexactly(length)))
@@ -265,13 +268,14 @@ async def connected(environ: Mapping[str, str], *, folder: Path) -> AsyncIterato
         stdout=asyncio.subprocess.PIPE,
         env=dict(environ),
         cwd=folder,
-        limit=1 << 24,
     )
     client = LspClient(process)
+    client.reads.set()
     listening = asyncio.create_task(client.listen())
     try:
         yield client
     finally:
+        client.reads.set()
         if process.returncode is None:
             assert process.stdin is not None
             process.stdin.close()

@@ -1,0 +1,129 @@
+"""Where an editor's settings come from, and what the user is asked and told. Over a real `flux serve`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.lsp_bench import Bench, bench
+from tests.support.lsp_client import CAPABILITIES, ResponseError
+
+CONFIGURABLE = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": True}}
+NOTHING: dict[str, str] = {}
+
+
+async def check_answer(made: Bench, text: str) -> None:
+    result = await made.client.command("flux.chat.send", {"text": "Hi."})
+    assert (result["status"], result["text"]) == ("completed", text)
+
+
+def scripted(tmp_path: Path) -> dict[str, str]:
+    return {"provider": "scripted", "script": str(tmp_path / "script.json")}
+
+
+async def test_without_a_provider_one_message_says_what_to_do(tmp_path: Path) -> None:
+    async with bench(tmp_path, variables=NOTHING) as made:
+        await made.client.until(lambda: bool(made.client.sent("window/showMessage")))
+        [message] = made.client.sent("window/showMessage")
+        assert message["type"] == 2
+        for way in ("FLUX_PROVIDER", "ANTHROPIC_API_KEY", "demo"):
+            assert way in message["message"]
+        with pytest.raises(ResponseError, match="FLUX_PROVIDER"):
+            await made.client.command("flux.chat.send", {"text": "Hi."})
+        assert len(made.client.sent("window/showMessage")) == 1
+
+
+async def test_initialization_options_set_the_provider(tmp_path: Path) -> None:
+    options = {"settings": scripted(tmp_path)}
+    async with bench(tmp_path, {"text": "Hello."}, variables=NOTHING, options=options) as made:
+        await check_answer(made, "Hello.")
+        assert made.client.sent("window/showMessage") == []
+
+
+async def test_the_editors_own_configuration_wins_and_may_change(tmp_path: Path) -> None:
+    section: dict[str, Any] = {**scripted(tmp_path), "model": "first", "base_url": "", "temperature": None}
+    async with bench(
+        tmp_path,
+        {"text": "One."},
+        {"text": "Two."},
+        variables=NOTHING,
+        capabilities=CONFIGURABLE,
+        options={"settings": {"provider": "demo"}},
+        answers={"workspace/configuration": lambda params: [section for _ in params["items"]]},
+    ) as made:
+        await check_answer(made, "One.")
+        section["model"] = "second"
+        section["script"] = str(tmp_path / "other.json")
+        (tmp_path / "other.json").write_text(json.dumps([{"text": "Other."}]), encoding="utf-8")
+        made.client.notify("workspace/didChangeConfiguration", {"settings": None})
+        await check_answer(made, "Other.")
+        assert [request["model"] for request in made.requests()] == ["first"]
+        assert (await made.client.command("flux.model.list"))["present"] == "second"
+
+
+async def test_a_key_that_follows_is_not_missed_and_wins(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "Hello."}, variables=NOTHING, options={"keyFollows": True}) as made:
+        answer = await made.client.request("flux/setSettings", scripted(tmp_path))
+        assert answer == {"provider": "scripted", "model": "scripted"}
+        await check_answer(made, "Hello.")
+        assert made.client.sent("window/showMessage") == []
+        with pytest.raises(ResponseError, match="takes one JSON object"):
+            await made.client.request("flux/setSettings", [1])
+
+
+async def test_a_wrong_value_is_named(tmp_path: Path) -> None:
+    async with bench(tmp_path, options={"settings": {"max_tokens": "many"}}) as made:
+        with pytest.raises(ResponseError, match="max_tokens"):
+            await made.client.command("flux.chat.send", {"text": "Hi."})
+    async with bench(tmp_path, variables={"FLUX_PROVIDER": "nonsense"}) as made:
+        with pytest.raises(ResponseError, match="Unsupported provider: nonsense"):
+            await made.client.command("flux.chat.send", {"text": "Hi."})
+
+
+@pytest.mark.parametrize("says_yes", [True, False])
+async def test_a_folders_own_settings_wait_for_a_yes(tmp_path: Path, says_yes: bool) -> None:
+    dotenv = f"FLUX_PROVIDER=scripted\nFLUX_SCRIPT={tmp_path / 'script.json'}\n"
+
+    def answer(params: dict[str, Any]) -> Any:
+        return params["actions"][0 if says_yes else 1]
+
+    steps = [{"text": "Hello."}] * 2
+    for is_first in (True, False):
+        async with bench(
+            tmp_path,
+            *steps,
+            disk={".env": dotenv},
+            variables=NOTHING,
+            answers={"window/showMessageRequest": answer},
+        ) as made:
+            client = made.client
+            if says_yes:
+                await check_answer(made, "Hello.")
+            else:
+                for _ in range(2):
+                    with pytest.raises(ResponseError, match="FLUX_PROVIDER"):
+                        await client.command("flux.chat.send", {"text": "Hi."})
+            # A no is remembered as long as the server runs, a yes for good.
+            asked = client.sent("window/showMessageRequest")
+            assert len(asked) == (1 if is_first or not says_yes else 0)
+            assert all("FLUX_SCRIPT" in question["message"] for question in asked)
+
+
+async def test_a_user_who_wants_to_be_asked_is_asked(tmp_path: Path) -> None:
+    call = {"name": "edit_file", "arguments": {"path": "a.py", "old_text": "one", "new_text": "1"}}
+    steps = [{"tool_calls": [call]}, {"text": "You said no."}, {"tool_calls": [call]}, {"text": "Done."}]
+    picks = iter([None, {"title": "Apply"}])
+    async with bench(
+        tmp_path,
+        *steps,
+        buffers={"a.py": "one\n"},
+        options={"settings": {"approval": "ask"}},
+        answers={"window/showMessageRequest": lambda _: next(picks)},
+    ) as made:
+        await check_answer(made, "You said no.")
+        assert made.buffers() == {"a.py": "one\n"}
+        await check_answer(made, "Done.")
+        assert made.buffers() == {"a.py": "1\n"}
