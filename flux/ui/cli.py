@@ -7,20 +7,25 @@ server load nothing they do not use.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from flux import __version__
-from flux.core.errors import ConfigError, FluxError
+from flux.core.errors import ConfigError, FluxError, SessionMissing
 
 DONE, FAILED, WRONG_USE, CANCELLED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the process's exit status: 0 done, 1 the turn failed, 2 usage or settings, 130 cancelled."""
+    _open_missing_streams()
     _use_utf8()
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.json and arguments.prompt is None:
+        parser.error("--json needs -p")
     try:
         match arguments.command:
             case "serve":
@@ -39,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.chat import run_chat
 
                 return run_chat(arguments)
-    except ConfigError as error:
+    except (ConfigError, SessionMissing) as error:
         return _say(error, WRONG_USE)
     except FluxError as error:
         return _say(error, FAILED)
@@ -47,13 +52,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CANCELLED
     except BrokenPipeError:
         # The reader of our output has gone (`flux -p … | head`): nothing more to say, and nobody to say it to.
-        sys.stderr.close()
+        _say_no_more()
+        return FAILED
+    except OSError as error:
+        # What concerns a file or a connection comes as a FluxError: this one is about our own output (a full disk).
+        print(f"flux: {error}", file=sys.stderr)
+        _say_no_more()
         return FAILED
 
 
 def _say(error: FluxError, status: int) -> int:
     print(f"flux: {error}", file=sys.stderr)
     return status
+
+
+def _open_missing_streams() -> None:
+    """A program may be started with streams closed (`>&-`): what is written there goes nowhere, and nothing is read."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  open to the end
+
+
+def _say_no_more() -> None:
+    """Or the interpreter would complain, at its end, of what it could not write."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _use_utf8() -> None:
@@ -106,7 +130,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from flux.lsp import server
+    with _without_collection():
+        from flux.lsp import server
 
     if arguments.tcp is None:
         return server.serve_stdio()
@@ -116,16 +141,27 @@ def _serve(arguments: argparse.Namespace) -> int:
     return server.serve_tcp(host.strip("[]"), int(port))
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """For imports: what they make stays, and looking through it for garbage is an eighth of the server's start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _sessions() -> int:
     import time
 
-    from flux.agent.session_store import SessionStore
-    from flux.core.config import state_folder
+    from flux.ui.opening import open_store
+    from flux.ui.render import one_line
 
-    store = SessionStore(state_folder() / "sessions.db")
+    store = open_store()
     for session in store.sessions():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.used_at))
-        print(f"{session.id}  {when}  {session.folder}  {session.title}")
+        print(f"{session.id}  {when}  {one_line(session.folder)}  {one_line(session.title)}")
     store.close()
     return DONE
 
