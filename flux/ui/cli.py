@@ -7,9 +7,11 @@ server load nothing they do not use.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from flux import __version__
@@ -142,7 +144,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def _without_collection() -> Generator[None]:
     """For imports: what they make stays, and looking through it for garbage is an eighth of the server's start."""
     gc.disable()
     try:
