@@ -1,12 +1,12 @@
-"""The question before a change, on a terminal."""
+"""The question before a change, on a terminal. The diff stands above it already: the turn's events showed it."""
 
 from __future__ import annotations
 
-import sys
+import asyncio
 
 from flux.agent.approval import ApprovalRequest, Decision
-from flux.ui.input import read_line
-from flux.ui.render import painted, painted_diff
+from flux.ui.input import Input
+from flux.ui.render import one_line
 
 _ANSWERS: dict[str, Decision] = {
     "y": "yes",
@@ -20,16 +20,20 @@ _ANSWERS: dict[str, Decision] = {
 
 
 class AskOnTerminal:
-    """Shows the diff on standard error and reads one line; no answer is a no."""
+    """Reads one line; no answer is a no, and Ctrl-C cancels the turn."""
+
+    def __init__(self, source: Input) -> None:
+        self._source = source
 
     async def ask(self, question: ApprovalRequest) -> Decision:
-        sys.stderr.write(painted_diff(question.diff, sys.stderr))
         while True:
-            prompt = f"{question.title}? [y]es / [a]lways in this session / [N]o "
-            sys.stderr.write(painted(prompt, "bold", sys.stderr))
-            sys.stderr.flush()
-            line = await read_line()
-            if not line:
-                return "no"  # end of input
+            try:
+                line = await self._source.answer(
+                    f"{one_line(question.title.removeprefix('Flux: '))}? [y]es / [a]lways in this session / [N]o "
+                )
+            except EOFError:
+                return "no"
+            except KeyboardInterrupt:
+                raise asyncio.CancelledError from None
             if (answer := _ANSWERS.get(line.strip().lower())) is not None:
                 return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -16,12 +17,13 @@ from flux.core.config import Settings, state_folder
 from flux.core.errors import ConfigError, FluxError
 from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
-from flux.llm.provider_factory import WAYS_TO_SET_UP
 from flux.ui.approval import AskOnTerminal
-from flux.ui.input import EditedInput, PlainInput, open_input
-from flux.ui.once import cancelled_by_ctrl_c
+from flux.ui.input import open_input
+from flux.ui.interrupt import CtrlC
 from flux.ui.opening import open_session, open_settings, open_store, say
 from flux.ui.render import Renderer, model_line, painted, painted_diff, visible
+
+_COMMAND = re.compile("/[A-Za-z_-]*")
 
 HELP = """\
 /help           this list
@@ -37,37 +39,48 @@ Ctrl-C stops the running turn. Alt-Enter begins a new line. The session can be c
 def run_chat(arguments: argparse.Namespace) -> int:
     """Chat until the user leaves; the exit status. Raises ConfigError for settings that cannot be used."""
     settings = open_settings(arguments, ask=_ask_trust)
+    store = open_store()
     try:
-        sessions = Sessions(settings, open_store())
-    except ConfigError as error:
-        if settings.provider:
+        sessions = Sessions(settings, store)
+    except ConfigError:
+        if settings.provider or not _wants_demo():
             raise
-        sessions = Sessions(_offer_demo(settings, error), open_store())
+        settings = settings.override({"provider": "demo"})
+        sessions = Sessions(settings, store)
     if sessions.reason:
         say(sessions.reason)
-    return asyncio.run(_Chat(sessions, settings).run(arguments))
+    return asyncio.run(_Chat(arguments, sessions, settings).run())
 
 
 def _ask_trust(question: TrustQuestion) -> bool:
     if not sys.stdin.isatty():
         return False
     print(question)
-    return input("Let it? [y/N] ").strip().lower() in {"y", "yes"}
+    return _answer("Let it? [y/N] ") in {"y", "yes"}
 
 
-def _offer_demo(settings: Settings, error: ConfigError) -> Settings:
-    print(f"{error.message}\n{WAYS_TO_SET_UP}\n")
+def _wants_demo() -> bool:
     if not sys.stdin.isatty():
-        raise error
-    if input("Try the offline demo model now? It follows fixed rules. [Y/n] ").strip().lower() in {"n", "no"}:
-        raise error
-    return settings.override({"provider": "demo"})
+        return False
+    print("No provider is set, and no key was found.")
+    return _answer("Try the offline demo model now? It follows fixed rules. [Y/n] ") in {"", "y", "yes"}
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        print()
+        return "no"
 
 
 class _Chat:
-    def __init__(self, sessions: Sessions, settings: Settings) -> None:
+    def __init__(self, arguments: argparse.Namespace, sessions: Sessions, settings: Settings) -> None:
+        self._arguments = arguments
         self._sessions = sessions
-        self._approver: Approver = ApproveAll() if settings.approval == "auto" else AskOnTerminal()
+        self._input = open_input(state_folder() / "input_history")
+        is_auto = arguments.yes or settings.approval == "auto"
+        self._approver: Approver = ApproveAll() if is_auto else AskOnTerminal(self._input)
         self._renderer = Renderer(sys.stdout, sys.stdout)
         self._commands: Mapping[str, Callable[[str], Awaitable[None]]] = {
             "/help": self._help,
@@ -78,20 +91,22 @@ class _Chat:
             "/undo": self._undo,
         }
 
-    async def run(self, arguments: argparse.Namespace) -> int:
+    async def run(self) -> int:
         try:
-            self._session = await open_session(arguments, self._sessions)
+            self._session = await open_session(self._arguments, self._sessions)
             print(f"Flux with {self._sessions.provider.name}, {self._session.model.name}. /help shows the commands.")
-            source = open_input(state_folder() / "input_history")
-            while (line := await self._next(source)) is not None and line.strip() not in {"/quit", "/exit"}:
-                await self._do(line.strip())
+            with CtrlC(lambda: False):  # in between nothing is to be stopped, and the chat goes on
+                while (line := await self._next()) is not None and line.strip() not in {"/quit", "/exit"}:
+                    await self._do(line.strip())
+            if self._session.history():
+                print(f"To go on with this session: flux --resume {self._session.id}")
         finally:
             await self._sessions.close()
         return 0
 
-    async def _next(self, source: PlainInput | EditedInput) -> str | None:
+    async def _next(self) -> str | None:
         try:
-            return await source.line("› ")
+            return await self._input.line("› ")
         except EOFError:
             return None
         except KeyboardInterrupt:
@@ -103,7 +118,7 @@ class _Chat:
         try:
             if word in self._commands:
                 await self._commands[word](rest.strip())
-            elif word.startswith("/") and word[1:].isalpha():
+            elif _COMMAND.fullmatch(word):
                 near = difflib.get_close_matches(word, [*self._commands, "/quit"], 1)
                 print(f"There is no command {word}." + (f" Did you mean {near[0]}?" if near else " See /help."))
             elif line:
@@ -112,10 +127,11 @@ class _Chat:
             print(painted(f"! {error}", "red", sys.stdout))
 
     async def _turn(self, text: str) -> None:
-        with cancelled_by_ctrl_c(self._session):
+        with CtrlC(self._session.cancel):
             async with aclosing(self._session.send_message(text, approver=self._approver)) as events:
                 async for event in events:
                     self._renderer.show(event)
+        print()
 
     async def _help(self, _: str) -> None:
         print(HELP)
@@ -124,16 +140,18 @@ class _Chat:
         if wanted:
             print(f"Going on with {await self._sessions.choose_model(wanted, self._session)}.")
             return
-        for number, model in enumerate(self._sessions.models(), 1):
-            print(model_line(number, model))
-        print(f"Now: {self._session.model.name}")
+        models, current = self._sessions.models(), self._session.model.name
+        for number, model in enumerate(models, 1):
+            print(model_line(number, model, current))
+        if current not in [model.name for model in models]:
+            print(f"*     {current}  (not in Flux's table)")
 
     async def _stats(self, _: str) -> None:
         usage, cost = self._session.get_token_usage()
-        print(f"Session {self._session.id}, {self._sessions.provider.name}, {self._session.model.name}")
-        print(f"Tokens in   {usage.input_tokens:>10}  of them from the cache {usage.cache_read_tokens}")
-        print(f"Tokens out  {usage.output_tokens:>10}  of them reasoning {usage.reasoning_tokens}")
-        print(f"Cost        {cost!s:>10}")
+        print(f"Session {self._session.id} with {self._sessions.provider.name}, {self._session.model.name}")
+        print(f"  tokens in   {usage.input_tokens:>12,}   {usage.cache_read_tokens:,} of them from the cache")
+        print(f"  tokens out  {usage.output_tokens:>12,}   {usage.reasoning_tokens:,} of them reasoning")
+        print(f"  cost        {cost!s:>12}")
 
     async def _history(self, _: str) -> None:
         for message in self._session.history():
@@ -146,8 +164,10 @@ class _Chat:
                 print(painted(f"· {call.name} {call.arguments_json[:100]}", "cyan", sys.stdout))
 
     async def _clear(self, _: str) -> None:
-        self._session = await self._sessions.start(self._session.workspace)
-        print("A new conversation.")
+        old = self._session
+        self._session = await self._sessions.start(old.workspace)
+        kept = f" The old one: flux --resume {old.id}" if old.history() else ""
+        print(f"A new conversation.{kept}")
 
     async def _undo(self, _: str) -> None:
         applied = await self._session.undo()

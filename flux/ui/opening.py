@@ -12,7 +12,7 @@ from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.sessions import Sessions
 from flux.core.config import Settings, find_user_folders, load_settings, state_folder
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, FluxError
 from flux.core.log import start_logging
 from flux.core.trust import TrustQuestion, TrustStore
 from flux.workspace.disk import DiskWorkspace
@@ -53,9 +53,12 @@ def open_settings(arguments: argparse.Namespace, ask: AskTrust | None) -> Settin
 def open_store() -> SessionStore:
     """The user's sessions; where they cannot be stored this is said, and the session lives in memory."""
     path = state_folder() / "sessions.db"
+    if not path.is_absolute():
+        say("this session will not be stored: there is no home folder. FLUX_STATE_FOLDER names one.")
+        return SessionStore(None)
     try:
         return SessionStore(path)
-    except (OSError, sqlite3.Error) as e:
+    except (OSError, sqlite3.Error, FluxError) as e:
         say(f"this session will not be stored: {path}: {e}")
         return SessionStore(None)
 

@@ -26,6 +26,8 @@ _CONTROLS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: "\u2421",
     **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),
+    # What turns the direction of text around could show another change than the one that is approved.
+    **{code: f"<U+{code:04X}>" for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))},
 }
 
 
@@ -43,6 +45,11 @@ def visible(text: str, stream: TextIO) -> str:
     return text.translate(_CONTROLS) if stream.isatty() else text
 
 
+def one_line(text: str) -> str:
+    """The text on one line, harmless on a terminal: for what stands in the middle of a line of ours."""
+    return " ".join(text.split()).translate(_CONTROLS)
+
+
 class Renderer:
     """Shows the events of turns: the answer on `answer`, all else on `aside` (the same stream in a chat)."""
 
@@ -50,6 +57,7 @@ class Renderer:
         self._answer = answer
         self._aside = aside
         self._in_line = False
+        self._shown_diff = ""
 
     def show(self, event: TurnEvent) -> None:
         match event:
@@ -58,22 +66,23 @@ class Renderer:
                 self._answer.flush()
                 self._in_line = not text.endswith("\n")
             case ToolCalled():
-                self._say(f"· {event.title}", "cyan")
+                self._say(f"· {one_line(event.title)}", "cyan")
             case ToolAnswered(is_error=True):
-                self._say(f"  refused: {event.summary}", "yellow")
+                self._say(f"  refused: {one_line(event.summary)}", "yellow")
             case ToolAnswered():
-                self._say(f"  {event.summary}", "dim")
-            case EditApplied():
+                self._say(f"  {one_line(event.summary)}", "dim")
+            case EditApplied(diff=diff) if diff != self._shown_diff:
+                self._show_diff(diff)
+            case ApprovalAsked(decision=""):
+                self._shown_diff = event.diff
                 self._show_diff(event.diff)
-            case ApprovalAsked(decision="no"):
-                self._say("  not approved", "yellow")
             case Noticed(text):
                 self._say(f"! {text}", "yellow")
             case Retrying():
                 self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
             case TurnEnded():
                 self._end(event)
-            case TurnStarted() | ReasoningStreamed() | ApprovalAsked() | UsageReported():
+            case TurnStarted() | ReasoningStreamed() | ApprovalAsked() | EditApplied() | UsageReported():
                 pass
             case _:
                 assert_never(event)
@@ -87,8 +96,8 @@ class Renderer:
             self._say(f"  not saved yet: {', '.join(event.unsaved)}", "dim")
         if event.usage.total_tokens:
             usage = event.usage
-            cached = f", {usage.cache_read_tokens} from the cache" if usage.cache_read_tokens else ""
-            self._say(f"  {usage.input_tokens} tokens in{cached}, {usage.output_tokens} out, {event.cost}", "dim")
+            cached = f", {usage.cache_read_tokens:,} from the cache" if usage.cache_read_tokens else ""
+            self._say(f"  {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out, {event.cost}", "dim")
         self._new_line()
 
     def _show_diff(self, diff: str) -> None:
@@ -108,11 +117,12 @@ class Renderer:
             self._in_line = False
 
 
-def model_line(number: int, model: Model) -> str:
+def model_line(number: int, model: Model, current: str) -> str:
     """One line of the list of models: number, name, display name, window, speed class, price for a million tokens."""
+    mark = "*" if model.name == current else " "
     price = f"${model.price.input:g} in, ${model.price.output:g} out" if model.price else "price unknown"
     window = f"{model.input_tokens // 1000}k"
-    return f"{number:3}  {model.name:20} {model.display_name:20} {window:>6}  {model.speed:7} {price}"
+    return f"{mark}{number:3}  {model.name:20} {model.display_name:20} {window:>6}  {model.speed:7} {price}"
 
 
 def painted_diff(diff: str, stream: TextIO) -> str:
