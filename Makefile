@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NODE_READY := editors/vscode/node_modules/.package-lock.json
 
 .PHONY: demo test lint check bench editors vsix clean
 
@@ -32,8 +33,12 @@ editors: $(READY)  ## The tests in real editors and against other people's serve
 	bash tests/editors/install.sh
 	FLUX_REQUIRE_EDITORS=1 $(BIN)/python -m pytest -m editor
 
-vsix:  ## editors/vscode/flux.vsix
-	cd editors/vscode && npm install --no-fund --no-audit && npm run package
+vsix: $(NODE_READY)  ## editors/vscode/flux.vsix
+	cd editors/vscode && npm run package
+
+$(NODE_READY): editors/vscode/package-lock.json
+	cd editors/vscode && npm ci --no-fund --no-audit
+	touch $@
 
 clean:
 	rm -rf $(VENV) .tools build editors/vscode/node_modules editors/vscode/dist

@@ -1,4 +1,4 @@
-"""What tests in real editors share: the editor must be there, and a story runs in a fresh folder with scripted answers."""
+"""What tests in real editors share: the editor must be there; a story runs in a fresh folder, with scripted answers."""
 
 from __future__ import annotations
 

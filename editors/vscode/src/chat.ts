@@ -1,0 +1,162 @@
+/** The chat: a read-only Markdown document that grows as a turn's events come. Renders, and knows no server. */
+
+import * as vscode from "vscode";
+import type { Turn, TurnEvent } from "./protocol";
+
+const SCHEME = "flux-chat";
+const DOCUMENT = vscode.Uri.from({ scheme: SCHEME, path: "Flux chat.md" });
+/** The document is read anew at most so often while text streams. */
+const REFRESH_MS = 40;
+
+export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposable {
+  /** The session that is shown. */
+  session: string | undefined;
+
+  private text = "";
+  private textFollows = false;
+  private shownCall = "";
+  private timer: NodeJS.Timeout | undefined;
+  private followsEnd = true;
+  private firstVisibleLine = 0;
+  private readonly changed = new vscode.EventEmitter<vscode.Uri>();
+  readonly onDidChange = this.changed.event;
+  private readonly subscriptions: vscode.Disposable[] = [
+    this.changed,
+    vscode.workspace.registerTextDocumentContentProvider(SCHEME, this),
+    vscode.workspace.onDidChangeTextDocument(({ document }) => this.revealEnd(document)),
+    vscode.window.onDidChangeTextEditorVisibleRanges(({ textEditor }) => this.noteScrolling(textEditor)),
+  ];
+
+  provideTextDocumentContent(): string {
+    return this.text;
+  }
+
+  /** Show the document beside the present one, which keeps the cursor. */
+  async show(): Promise<void> {
+    const isShown = vscode.window.visibleTextEditors.some(({ document }) => document.uri.scheme === SCHEME);
+    if (!isShown) {
+      const options = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true, preview: false };
+      const document = await vscode.workspace.openTextDocument(DOCUMENT);
+      const editor = await vscode.window.showTextDocument(document, options);
+      editor.options = { lineNumbers: vscode.TextEditorLineNumbersStyle.Off };
+    }
+  }
+
+  /** What the user says; `about` names what goes with it. */
+  say(text: string, about: string): void {
+    this.followsEnd = true;
+    this.block("## You");
+    this.block(text);
+    if (about) {
+      this.block(`*about ${about}*`);
+    }
+  }
+
+  /** Show an event of this session's turns. */
+  onEvent(event: TurnEvent): void {
+    if (event.session_id !== this.session) {
+      return;
+    }
+    switch (event.type) {
+      case "turn_start":
+        this.block(`## ${event.model}`);
+        break;
+      case "text_delta":
+        this.append(this.textFollows ? event.text : this.gap() + event.text.trimStart());
+        break;
+      case "tool_call":
+        this.item(event.title);
+        break;
+      case "tool_result":
+        if (event.is_error) {
+          this.item(`refused: ${event.summary}`);
+        }
+        break;
+      case "approval":
+      case "edit_applied":
+        this.diff(event.call_id, event.diff);
+        break;
+      case "retry":
+        this.item(`${event.reason}; again in ${Math.round(event.wait_s)} s`);
+        break;
+      case "notice":
+        this.item(event.text);
+        break;
+    }
+    this.textFollows = event.type === "text_delta";
+  }
+
+  /** The end of a turn; undefined where there was none, and why was shown. */
+  finish(turn: Turn | undefined): void {
+    this.block(`*${turn ? turn.summary : "not done"}*`);
+  }
+
+  clear(): void {
+    this.session = undefined;
+    this.text = "";
+    this.append("");
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    vscode.Disposable.from(...this.subscriptions).dispose();
+  }
+
+  private append(text: string): void {
+    this.text += text;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.changed.fire(DOCUMENT);
+    }, REFRESH_MS);
+  }
+
+  /** The line ends that are missing for an empty line before what comes. */
+  private gap(): string {
+    return this.text === "" || this.text.endsWith("\n\n") ? "" : this.text.endsWith("\n") ? "\n" : "\n\n";
+  }
+
+  private block(text: string): void {
+    this.append(`${this.gap()}${text}\n`);
+    this.textFollows = false;
+  }
+
+  /** What Flux did; items that follow each other are one list. */
+  private item(text: string): void {
+    const isInList = /(^|\n)- [^\n]*\n$/.test(this.text);
+    this.append(`${isInList ? "" : this.gap()}- ${text}\n`);
+  }
+
+  /** The change of a call: once, though it is told before it is made and after. */
+  private diff(call: string, diff: string): void {
+    if (this.shownCall !== call) {
+      this.shownCall = call;
+      this.block(`~~~~diff\n${diff.trimEnd()}\n~~~~`);
+    }
+  }
+
+  private revealEnd(document: vscode.TextDocument): void {
+    if (document.uri.scheme !== SCHEME || !this.followsEnd) {
+      return;
+    }
+    const end = document.lineAt(document.lineCount - 1).range;
+    for (const editor of vscode.window.visibleTextEditors.filter((editor) => editor.document === document)) {
+      editor.revealRange(end);
+    }
+  }
+
+  /** A user who scrolls up wants to read there; one who comes back to the end wants to follow again. */
+  private noteScrolling(editor: vscode.TextEditor): void {
+    const first = editor.visibleRanges[0]?.start.line;
+    const last = editor.visibleRanges.at(-1)?.end.line;
+    if (editor.document.uri.scheme !== SCHEME || first === undefined || last === undefined) {
+      return;
+    }
+    if (first < this.firstVisibleLine) {
+      this.followsEnd = false;
+    }
+    if (last >= editor.document.lineCount - 2) {
+      this.followsEnd = true;
+    }
+    this.firstVisibleLine = first;
+  }
+}

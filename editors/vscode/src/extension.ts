@@ -1,0 +1,197 @@
+/** Flux in VS Code: each command is a request to the language server, and something shown of its answer. */
+
+import * as vscode from "vscode";
+import { Chat } from "./chat";
+import { askForKey } from "./keys";
+import type { Models, Place, Turn, TurnEvent, UsageReport } from "./protocol";
+import { Server, showError } from "./server";
+import { Status, usageText } from "./status";
+
+const BRIEFLY_MS = 8_000;
+
+export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const chat = new Chat();
+  const status = new Status();
+  const server = new Server(context, onEvent);
+
+  function onEvent(event: TurnEvent): void {
+    chat.onEvent(event);
+    status.onEvent(event);
+    if (event.type === "turn_end") {
+      void refreshUsage();
+    }
+  }
+
+  async function refreshUsage(): Promise<UsageReport | undefined> {
+    const report = await server.ask<UsageReport>("flux.usage");
+    if (report) {
+      status.showUsage(report);
+    }
+    return report;
+  }
+
+  async function restart(): Promise<void> {
+    chat.session = undefined;
+    status.reset();
+    await server.start();
+  }
+
+  async function beginChat(): Promise<void> {
+    chat.session = (await server.ask<{ session: string }>("flux.chat.new"))?.session;
+  }
+
+  async function ask(): Promise<void> {
+    const editor = userEditor();
+    const about = editor ? placeName(editor) : "";
+    const text = await vscode.window.showInputBox({
+      title: "Flux: Ask",
+      prompt: about && `About ${about}`,
+      placeHolder: "A question, or what to change",
+      ignoreFocusOut: true,
+    });
+    if (!text?.trim()) {
+      return;
+    }
+    if (!chat.session) {
+      await beginChat();
+    }
+    if (chat.session) {
+      await chat.show();
+      chat.say(text, about);
+      chat.finish(await server.ask<Turn>("flux.chat.send", { text, session: chat.session, ...place(editor) }));
+    }
+  }
+
+  async function edit(): Promise<void> {
+    const editor = userEditor();
+    if (!editor) {
+      return showError("there is no file to edit.");
+    }
+    const instruction = await vscode.window.showInputBox({
+      title: "Flux: Edit",
+      prompt: `What to do in ${placeName(editor)}`,
+      ignoreFocusOut: true,
+    });
+    if (instruction?.trim()) {
+      const turn = await server.ask<Turn>("flux.edit", { instruction, ...place(editor) });
+      if (turn) {
+        showTurn(turn);
+      }
+    }
+  }
+
+  async function cancel(): Promise<void> {
+    const result = await server.ask<{ cancelled: string[] }>("flux.turn.cancel");
+    if (result) {
+      showBriefly(result.cancelled.length > 0 ? "cancelled" : "nothing is running");
+    }
+  }
+
+  async function undo(): Promise<void> {
+    const result = await server.ask<{ paths: string[] }>("flux.turn.undo");
+    if (result) {
+      showBriefly(`taken back: ${result.paths.join(", ")}`);
+    }
+  }
+
+  async function chooseModel(): Promise<void> {
+    const list = await server.ask<Models>("flux.model.list");
+    const items = (list?.models ?? []).map(({ name, title, speed, price }) => ({
+      name,
+      label: title,
+      description: name === list?.present ? "now" : "",
+      detail: [name, speed, ...(price ? [`$${price[0]} in, $${price[1]} out for a million tokens`] : [])].join(" · "),
+    }));
+    const picked = list && (await vscode.window.showQuickPick(items, { title: `Flux: models of ${list.provider}` }));
+    const result = picked && (await server.ask<{ model: string }>("flux.model.set", { model: picked.name }));
+    if (result) {
+      status.showModel(result.model);
+    }
+  }
+
+  async function showUsage(): Promise<void> {
+    const report = await refreshUsage();
+    if (report) {
+      void vscode.window.showInformationMessage(`Flux: ${usageText(report)}`);
+    }
+  }
+
+  async function setKey(): Promise<void> {
+    const key = await askForKey(context.secrets);
+    if (key) {
+      await server.set(key).catch(showError);
+    }
+  }
+
+  async function newChat(): Promise<void> {
+    chat.clear();
+    await beginChat();
+    await chat.show();
+  }
+
+  const commands: Record<string, () => unknown> = {
+    "flux.ask": ask,
+    "flux.editSelection": edit,
+    "flux.cancel": cancel,
+    "flux.undoTurn": undo,
+    "flux.chooseModel": chooseModel,
+    "flux.showUsage": showUsage,
+    "flux.setKey": setKey,
+    "flux.newChat": newChat,
+    "flux.restart": restart,
+    "flux.showLog": () => server.showLog(),
+  };
+  for (const [name, run] of Object.entries(commands)) {
+    context.subscriptions.push(vscode.commands.registerCommand(name, run));
+  }
+  context.subscriptions.push(
+    chat,
+    status,
+    server,
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("flux.command") || event.affectsConfiguration("flux.python")) {
+        void restart();
+      }
+    }),
+  );
+  await server.start();
+}
+
+/** The editor that the user works in: the active one, or one beside the chat. */
+function userEditor(): vscode.TextEditor | undefined {
+  const editors = [vscode.window.activeTextEditor, ...vscode.window.visibleTextEditors];
+  return editors.find((editor) => editor?.document.uri.scheme === "file");
+}
+
+function place(editor: vscode.TextEditor | undefined): Place {
+  if (!editor) {
+    return {};
+  }
+  const { start, end, isEmpty } = editor.selection;
+  const uri = editor.document.uri.toString();
+  return isEmpty ? { uri } : { uri, range: { start: position(start), end: position(end) } };
+}
+
+function position({ line, character }: vscode.Position): { line: number; character: number } {
+  return { line, character };
+}
+
+function placeName(editor: vscode.TextEditor): string {
+  const name = vscode.workspace.asRelativePath(editor.document.uri);
+  const { start, end, isEmpty } = editor.selection;
+  return isEmpty ? name : `${name} lines ${start.line + 1}-${end.line + 1}`;
+}
+
+function showTurn(turn: Turn): void {
+  if (turn.status === "failed") {
+    showError(turn.summary);
+  } else if (turn.paths.length === 0 && turn.text) {
+    void vscode.window.showInformationMessage(`Flux: ${turn.text}`); // words where an edit was asked for
+  } else {
+    showBriefly(turn.summary);
+  }
+}
+
+function showBriefly(text: string): void {
+  vscode.window.setStatusBarMessage(`Flux: ${text}`, BRIEFLY_MS);
+}

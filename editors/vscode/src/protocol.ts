@@ -1,0 +1,42 @@
+/** What Flux adds to LSP, as far as it is used here; docs/protocol.md has all of it. */
+
+import type { Range } from "vscode-languageclient/node";
+
+export const TURN_EVENT = "flux/turnEvent";
+export const SET_SETTINGS = "flux/setSettings";
+
+export type TurnEvent = { turn_id: string; session_id: string } & (
+  | { type: "turn_start"; provider: string; model: string }
+  | { type: "text_delta"; text: string }
+  | { type: "tool_call"; title: string }
+  | { type: "tool_result"; summary: string; is_error: boolean }
+  | { type: "approval" | "edit_applied"; call_id: string; diff: string }
+  | { type: "retry"; reason: string; wait_s: number }
+  | { type: "notice"; text: string }
+  | { type: "reasoning_delta" | "usage" | "turn_end" }
+);
+
+/** What a command that runs a turn results in. */
+export interface Turn {
+  status: "completed" | "cancelled" | "failed";
+  text: string;
+  paths: string[];
+  summary: string;
+}
+
+export interface Models {
+  provider: string;
+  present: string;
+  models: { name: string; title: string; speed: string; price: [number, number] | null }[];
+}
+
+export interface UsageReport {
+  usage: { inputTokens: number; outputTokens: number };
+  costText: string;
+}
+
+/** Where the user is: a file, and what is selected in it. */
+export interface Place {
+  uri?: string;
+  range?: Range;
+}

@@ -1,0 +1,149 @@
+/** The language server: which program it is, how it is started, and how it is asked. */
+
+import { execFile } from "node:child_process";
+import { homedir } from "node:os";
+import { promisify } from "node:util";
+import * as vscode from "vscode";
+import {
+  ExecuteCommandRequest,
+  LanguageClient,
+  type LanguageClientOptions,
+  type ServerOptions,
+} from "vscode-languageclient/node";
+import { SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { storedKeys } from "./keys";
+
+const VERSION_MS = 15_000;
+/** Settings of this extension, which the server does not know. */
+const OWN_SETTINGS = ["command", "python"];
+
+// Never the workspace: a program or a Python module that lies there must not be taken for Flux.
+const cwd = homedir();
+
+export class Server implements vscode.Disposable {
+  private client: LanguageClient | undefined;
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly onEvent: (event: TurnEvent) => void,
+  ) {}
+
+  /** Start the server, or start it anew. What goes wrong is shown. */
+  async start(): Promise<void> {
+    await this.client?.dispose();
+    this.client = undefined;
+    const command = await findCommand();
+    if (!command) {
+      return showHowToInstall();
+    }
+    const keys = await storedKeys(this.context.secrets);
+    const [program = "", ...args] = command;
+    const options: ServerOptions = { command: program, args, options: { cwd } };
+    const client = new LanguageClient("flux", "Flux", options, clientOptions(Object.keys(keys).length > 0));
+    client.onNotification(TURN_EVENT, this.onEvent);
+    this.client = client;
+    try {
+      await client.start();
+      if (Object.keys(keys).length > 0) {
+        await this.set(keys);
+      }
+    } catch (error) {
+      showError(error);
+    }
+  }
+
+  /** Settings that win over all others until the server ends; keys go this way only. */
+  async set(settings: Record<string, string>): Promise<void> {
+    await this.client?.sendRequest(SET_SETTINGS, settings);
+  }
+
+  /** The result of a command of the server's. Where there is none, why is shown, and it is undefined. */
+  async ask<T>(command: string, argument: object = {}): Promise<T | undefined> {
+    try {
+      if (!this.client?.isRunning()) {
+        throw new Error("its server does not run. “Flux: Restart Server” tries again.");
+      }
+      return (await this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] })) as T;
+    } catch (error) {
+      showError(error);
+      return undefined;
+    }
+  }
+
+  showLog(): void {
+    this.client?.outputChannel.show();
+  }
+
+  async dispose(): Promise<void> {
+    await this.client?.dispose();
+  }
+}
+
+export function showError(error: unknown): void {
+  void vscode.window.showErrorMessage(`Flux: ${error instanceof Error ? error.message : String(error)}`);
+}
+
+function clientOptions(keyFollows: boolean): LanguageClientOptions {
+  return {
+    documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
+    synchronize: { configurationSection: "flux" },
+    initializationOptions: { settings: fluxSettings(), turnEvents: true, keyFollows },
+    middleware: {
+      workspace: {
+        configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),
+      },
+      // A code action ends here; the client's own report of a failure would not say why.
+      executeCommand: async (command, args, next) => {
+        try {
+          return await next(command, args);
+        } catch (error) {
+          showError(error);
+          return undefined;
+        }
+      },
+    },
+  };
+}
+
+/** The declared settings that the user has set. Not what else stands under `flux.`, which a workspace could have put there. */
+function fluxSettings(): Record<string, unknown> {
+  const configuration = vscode.workspace.getConfiguration("flux");
+  const properties: object = vscode.extensions.getExtension("flux-lsp.flux-lsp")?.packageJSON.contributes.configuration.properties;
+  const names = Object.keys(properties).map((name) => name.replace(/^flux\./, ""));
+  const values = names.filter((name) => !OWN_SETTINGS.includes(name)).map((name) => [name, configuration.get(name)]);
+  return Object.fromEntries(values.filter(([, value]) => value !== null && value !== ""));
+}
+
+/** The first of the two ways to start Flux that works here. */
+async function findCommand(): Promise<string[] | undefined> {
+  const configuration = vscode.workspace.getConfiguration("flux");
+  const python = configuration.get<string>("python") || (process.platform === "win32" ? "python" : "python3");
+  const commands = [configuration.get<string[]>("command", ["flux", "serve"]), [python, "-P", "-m", "flux", "serve"]];
+  for (const command of commands) {
+    if (await answersVersion(command)) {
+      return command;
+    }
+  }
+  return undefined;
+}
+
+async function answersVersion(command: string[]): Promise<boolean> {
+  const [program, ...args] = [...command.slice(0, -1), "--version"];
+  if (!program) {
+    return false;
+  }
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { cwd, timeout: VERSION_MS });
+    return stdout.startsWith("flux ");
+  } catch {
+    return false;
+  }
+}
+
+async function showHowToInstall(): Promise<void> {
+  const open = "Open Settings";
+  const message = "Flux's server was not found: install the Python package, or say where it is (flux.command, flux.python).";
+  if ((await vscode.window.showErrorMessage(message, open)) === open) {
+    await vscode.commands.executeCommand("workbench.action.openSettings", "@ext:flux-lsp.flux-lsp");
+  }
+}

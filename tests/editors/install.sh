@@ -1,0 +1,14 @@
+#!/bin/bash
+# Installs the editors and servers that `pytest -m editor` needs, into .tools/, and builds the extension for VS Code.
+# Quick where all is there already.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+for name in neovim aimock vscode; do
+  script=$HERE/install_$name.sh
+  if [ -e "$script" ]; then
+    echo "== $name"
+    bash "$script"
+  fi
+done
+echo "== extension for VS Code"
+make -C "$HERE/../.." vsix
