@@ -1,0 +1,237 @@
+"""OpenAI's Chat Completions API, as dozens of servers speak it: a request as bytes, and deltas out of the bytes.
+
+Fields: the type stubs of the openai SDK 3.52.0 (2026-11-21), `types/chat/`; `reasoning_content` is DeepSeek's and
+vLLM's, `reasoning` OpenRouter's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flux.core.messages import Image, Message, Text, ToolResult
+from flux.core.usage import Usage
+from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ToolCallDelta
+from flux.llm.wire.decoder import Decoder, arguments_text
+from flux.llm.wire.history import parts_to_replay, sound_messages
+from flux.llm.wire.json_values import Object, arguments_object, child, children, count, position, text, to_bytes
+
+WIRE = "chat"
+PATH = "/chat/completions"
+
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "refused",
+    "refusal": "refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What a server wants otherwise. `max_tokens_name`: newer OpenAI models take only `max_completion_tokens`."""
+
+    max_tokens_name: str = "max_tokens"
+    takes_stream_options: bool = True
+
+
+def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
+    """The request's body. What does not change within a session comes first, so that requests share their prefix."""
+    head: Object = {"model": request.model, quirks.max_tokens_name: request.max_output_tokens}
+    if request.temperature is not None:
+        head["temperature"] = request.temperature
+    if request.tools:
+        head["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)},
+            }
+            for tool in request.tools
+        ]
+        if request.tool_choice != "auto":
+            head["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.is_streamed and quirks.takes_stream_options:
+        head["stream_options"] = {"include_usage": True}
+    messages = b",".join(_messages(request))
+    return b'%s,"messages":[%s],"stream":%s}' % (to_bytes(head)[:-1], messages, to_bytes(request.is_streamed))
+
+
+def encode_message(message: Message) -> bytes:
+    """The message as it stands in a request; empty where nothing of it can be sent.
+
+    Of a user's message only the content, a JSON string or, where there are images, the parts with commas between them:
+    neighbours are joined. Of a tool message one message for each result, with commas between them.
+    """
+    match message.role:
+        case "user":
+            return _user_content(message)
+        case "assistant":
+            return _assistant(message)
+        case "tool":
+            results = (part for part in message.parts if isinstance(part, ToolResult))
+            return b",".join(
+                to_bytes({"role": "tool", "tool_call_id": result.call_id, "content": result.content})
+                for result in results
+            )
+
+
+def _messages(request: ModelRequest) -> Iterator[bytes]:
+    """The messages, with the user's neighbours made one: many chat templates fail where roles do not alternate."""
+    if request.system.strip():
+        yield to_bytes({"role": "system", "content": request.system})
+    said: list[bytes] = []
+    for message in sound_messages(request.messages):
+        key = (WIRE, message)
+        encoded = request.encoded.get(key)
+        if encoded is None:
+            encoded = request.encoded[key] = encode_message(message)
+        if not encoded:
+            continue
+        if message.role == "user":
+            said.append(encoded)
+            continue
+        if said:
+            yield _user(said)
+            said = []
+        yield encoded
+    if said:
+        yield _user(said)
+
+
+def _user_content(message: Message) -> bytes:
+    parts = [
+        part for part in message.parts if isinstance(part, Image) or (isinstance(part, Text) and part.text.strip())
+    ]
+    if not any(isinstance(part, Image) for part in parts):
+        words = "\n\n".join(part.text for part in parts if isinstance(part, Text))
+        return to_bytes(words) if words else b""
+    return b",".join(
+        to_bytes({"type": "text", "text": part.text})
+        if isinstance(part, Text)
+        else to_bytes({"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.data}"}})
+        for part in parts
+    )
+
+
+def _user(said: list[bytes]) -> bytes:
+    if all(content.startswith(b'"') for content in said):
+        content = b'"%s"' % b"\\n\\n".join(content[1:-1] for content in said)
+    else:
+        parts = (b'{"type":"text","text":%s}' % part if part.startswith(b'"') else part for part in said)
+        content = b"[%s]" % b",".join(parts)
+    return b'{"role":"user","content":%s}' % content
+
+
+def _assistant(message: Message) -> bytes:
+    parts = parts_to_replay(message, WIRE)
+    if not parts:
+        return b""
+    found: Object = {"role": "assistant", "content": message.text() or None}
+    calls = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {
+                "name": call.name,
+                "arguments": json.dumps(arguments_object(call.arguments_json), ensure_ascii=False),
+            },
+        }
+        for call in message.tool_calls()
+    ]
+    if calls:
+        found["tool_calls"] = calls
+    return to_bytes(found)
+
+
+def _tool_choice(choice: str) -> object:
+    return choice if choice in {"none", "required"} else {"type": "function", "function": {"name": choice}}
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call as the server names it, and our index for it."""
+
+    id: str
+    name: str
+    index: int
+
+
+class ChatDecoder(Decoder):
+    """One answer of the Chat Completions API.
+
+    Its terminal event is `[DONE]`; servers that leave it out have ended well where a `finish_reason` came.
+    """
+
+    def __init__(self, request_id: str = "", taken_ids: Iterable[str] = ()) -> None:
+        super().__init__(request_id, taken_ids)
+        self._calls: dict[int, _Call] = {}
+        self._reason: FinishReason | None = None
+
+    def _event(self, name: str, event: Object) -> Iterator[Delta]:
+        yield from self._start(text(event, "model"))
+        for choice in children(event, "choices")[:1]:
+            yield from self._delta(child(choice, "delta") or child(choice, "message"))
+            if why := text(choice, "finish_reason"):
+                self._reason = _REASONS.get(why, "stop")
+        if usage := child(event, "usage"):
+            yield from self._count(usage)
+
+    def _whole_answer(self, answer: Object) -> Iterator[Delta]:
+        yield from self._event("", answer)
+        if "choices" in answer:
+            yield from self._done()
+
+    def _done(self) -> Iterator[Delta]:
+        yield from self._finish(self._reason or "stop")
+
+    def _close(self) -> Iterator[Delta]:
+        if self._reason is not None:
+            yield from self._finish(self._reason)
+
+    def _delta(self, delta: Object) -> Iterator[Delta]:
+        if thoughts := text(delta, "reasoning_content") or text(delta, "reasoning"):
+            yield from self._reasoning(thoughts)
+        if words := _words(delta):
+            yield from self._text(words)
+        if refusal := text(delta, "refusal"):
+            self._reason = "refused"
+            yield from self._text(refusal)
+        for call in children(delta, "tool_calls"):
+            yield from self._call(call)
+
+    def _call(self, call: Object) -> Iterator[Delta]:
+        function = child(call, "function")
+        call_id, name = text(call, "id"), text(function, "name")
+        at = position(call, "index")
+        if at < 0:  # no index: a new id or, without ids, a new name begins a new call
+            at = len(self._calls) if call_id or name else len(self._calls) - 1
+        known = self._calls.get(at)
+        # Some servers number all calls 0; each then comes with its own id and name.
+        if known is None or (call_id and name and call_id != known.id):
+            first = self._new_call(call_id, name)
+            known = self._calls[at] = _Call(call_id, name, first.index)
+            yield first
+        elif name and not known.name:
+            known.name = name
+            yield ToolCallDelta(known.index, name=name)
+        yield from self._arguments(known.index, arguments_text(function.get("arguments")))
+
+    def _count(self, usage: Object) -> Iterator[Delta]:
+        details = child(usage, "prompt_tokens_details")
+        yield from self._report(
+            Usage(
+                count(usage, "prompt_tokens"),
+                count(usage, "completion_tokens"),
+                count(details, "cached_tokens"),
+                count(details, "cache_write_tokens"),
+                count(child(usage, "completion_tokens_details"), "reasoning_tokens"),
+            )
+        )
+
+
+def _words(delta: Object) -> str:
+    """The content: a text, or of some servers a list of parts."""
+    return text(delta, "content") or "".join(text(part, "text") for part in children(delta, "content"))
