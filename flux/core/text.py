@@ -14,6 +14,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
+LineEnds = Literal["any", "lf"]
+"""What ends a line: `any` of the three, or only a line feed, as one editor counts that is otherwise exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How an editor counts places: the units of a column, and the line ends."""
+
+    encoding: PositionEncoding = "utf-16"
+    line_ends: LineEnds = "any"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,19 +42,19 @@ class Range:
     end: Position
 
 
-def split_lines(text: str) -> list[str]:
+def split_lines(text: str, ends: LineEnds = "any") -> list[str]:
     """The lines with their ends. The last has none and may be empty, so there is always one more than line ends."""
-    lines = list(io.StringIO(text, newline=""))
-    if not lines or lines[-1][-1] in "\r\n":
+    lines = list(io.StringIO(text, newline="" if ends == "any" else "\n"))
+    if not lines or lines[-1].endswith(("\n", "\r") if ends == "any" else "\n"):
         lines.append("")
     return lines
 
 
-def line_content(line: str) -> str:
+def line_content(line: str, ends: LineEnds = "any") -> str:
     """The line without its end."""
-    if line.endswith("\r\n"):
+    if ends == "any" and line.endswith("\r\n"):
         return line[:-2]
-    return line[:-1] if line.endswith(("\n", "\r")) else line
+    return line[:-1] if line.endswith(("\n", "\r") if ends == "any" else "\n") else line
 
 
 def main_line_end(text: str) -> str:
@@ -57,10 +67,11 @@ def main_line_end(text: str) -> str:
 class LineIndex:
     """Where the lines of a text begin. Costs one pass over the text, then a bisection per question."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, ends: LineEnds = "any") -> None:
         self._text = text
+        self._ends: LineEnds = ends
         starts = [0]
-        for line in split_lines(text)[:-1]:
+        for line in split_lines(text, ends)[:-1]:
             starts.append(starts[-1] + len(line))
         self._starts = starts
 
@@ -87,7 +98,9 @@ class LineIndex:
         """The offset of a position; past the end of a line or of the text it is the end of that."""
         if position.line >= len(self._starts):
             return len(self._text)
-        return self._starts[position.line] + min(position.column, len(line_content(self.line(position.line))))
+        return self._starts[position.line] + min(
+            position.column, len(line_content(self.line(position.line), self._ends))
+        )
 
 
 def column_to_units(line: str, column: int, encoding: PositionEncoding) -> int:
@@ -100,13 +113,13 @@ def column_to_units(line: str, column: int, encoding: PositionEncoding) -> int:
     return len(head.encode("utf-8", "surrogatepass"))
 
 
-def units_to_column(line: str, units: int, encoding: PositionEncoding) -> int:
+def units_to_column(line: str, units: int, encoding: PositionEncoding, ends: LineEnds = "any") -> int:
     """The code-point column before which `units` units of the encoding stand.
 
     Past the end of the line it is the end of its content (LSP 3.17, "Position"); inside a character it is that
     character's beginning.
     """
-    head = line_content(line)[: max(units, 0)]  # a character is at least one unit, so what follows does not matter
+    head = line_content(line, ends)[: max(units, 0)]  # a character is at least one unit: the rest does not matter
     if encoding == "utf-32" or head.isascii():
         return len(head)
     left = units
@@ -130,11 +143,12 @@ def _width(character: str, encoding: PositionEncoding) -> int:
 class LineBuffer:
     """A text that is edited in place, at a cost that does not grow with its size (but for moving a list of pointers).
 
-    Columns of `replace` are units of an encoding, as editors send them.
+    Places are given as editors send them: a line and units of an encoding.
     """
 
-    def __init__(self, text: str) -> None:
-        self._lines = split_lines(text)
+    def __init__(self, text: str, counting: Counting) -> None:
+        self._counting = counting
+        self._lines = split_lines(text, counting.line_ends)
         self._text: str | None = text
 
     @property
@@ -149,16 +163,10 @@ class LineBuffer:
             self._text = "".join(self._lines)
         return self._text
 
-    def column(self, line: int, units: int, encoding: PositionEncoding) -> int:
-        """The code-point column of a position of an editor; a line past the end counts as the end of the text."""
-        if line >= len(self._lines):
-            return len(self._lines[-1])
-        return units_to_column(self._lines[line], units, encoding)
-
-    def replace(self, start: tuple[int, int], end: tuple[int, int], text: str, encoding: PositionEncoding) -> None:
+    def replace(self, start: tuple[int, int], end: tuple[int, int], text: str) -> None:
         """Put `text` where the range (line, units) to (line, units) stands. Past-end positions mean the end."""
-        first, head = self._resolve(start, encoding)
-        last, tail = self._resolve(end, encoding)
+        first, head = self._resolve(start)
+        last, tail = self._resolve(end)
         if (last, tail) < (first, head):
             first, head, last, tail = last, tail, first, head
         middle = self._lines[first][:head] + text + self._lines[last][tail:]
@@ -169,16 +177,16 @@ class LineBuffer:
         if last + 1 < len(self._lines) and middle.endswith("\r"):
             last += 1
             middle += self._lines[last]
-        changed = split_lines(middle)
+        changed = split_lines(middle, self._counting.line_ends)
         if last + 1 < len(self._lines) and changed[-1] == "":
             changed.pop()  # the line that follows begins where `middle` ends
         self._lines[first : last + 1] = changed
         self._text = None
 
-    def _resolve(self, place: tuple[int, int], encoding: PositionEncoding) -> tuple[int, int]:
+    def _resolve(self, place: tuple[int, int]) -> tuple[int, int]:
         line, units = place
         if line < 0:
             return 0, 0
         if line >= len(self._lines):
             return len(self._lines) - 1, len(self._lines[-1])
-        return line, units_to_column(self._lines[line], units, encoding)
+        return line, units_to_column(self._lines[line], units, self._counting.encoding, self._counting.line_ends)

@@ -6,12 +6,12 @@ Everything that depends on which editor it is stands here, with its source; the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
 from lsprotocol import types
 
-from flux.core.text import PositionEncoding
+from flux.core.text import Counting, PositionEncoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Client:
     """The connected editor. The defaults are those of one that announces nothing."""
 
     name: str = ""
-    encoding: PositionEncoding = "utf-16"
+    counting: Counting = field(default_factory=Counting)
     applies_edits: bool = False
     takes_document_changes: bool = False
     creates_files: bool = False
@@ -53,7 +53,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Cli
     tags = actions.tag_support.value_set if actions.tag_support else ()
     announced = Client(
         name=params.client_info.name if params.client_info else "",
-        encoding=_encoding(capabilities),
+        counting=Counting(_encoding(capabilities)),
         applies_edits=bool(workspace.apply_edit),
         takes_document_changes=bool(edits.document_changes),
         creates_files=types.ResourceOperationKind.Create in operations,
@@ -86,9 +86,11 @@ def _as_announced(client: Client) -> Client:
 def _neovim(client: Client) -> Client:
     # 0.12.4, runtime/lua/vim/lsp/util.lua: apply_workspace_edit takes documentChanges though protocol.lua does not
     # announce it, skips an outdated edit but answers `applied: true`, and looks at the version of the first document
-    # only; create_file empties a file that exists; _buf_get_full_text ends with a line end where 'eol' is set.
+    # only; create_file empties a file that exists; _buf_get_full_text ends with a line end where 'eol' is set. A lone
+    # carriage return in a line, as files with mixed line ends have, is a character to it and ends no line (tried).
     return replace(
         client,
+        counting=replace(client.counting, line_ends="lf"),
         takes_document_changes=client.applies_edits,
         checks_first_version_only=True,
         creates_by_editing=client.applies_edits,

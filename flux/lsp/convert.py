@@ -7,51 +7,57 @@ from collections.abc import Iterable
 from lsprotocol import types
 
 from flux.core.diagnostics import Diagnostic, Severity
-from flux.core.text import LineIndex, Position, PositionEncoding, Range, column_to_units, units_to_column
+from flux.core.text import Counting, LineIndex, Position, Range, column_to_units, line_content, units_to_column
 from flux.edits.text_edit import TextEdit
 
 
-def position_from_lsp(index: LineIndex, position: types.Position, encoding: PositionEncoding) -> Position:
-    """The place that an editor names; past the end it is the end."""
-    if position.line >= index.line_count:
-        return index.position(index.offset(Position(index.line_count, 0)))
-    line = max(position.line, 0)
-    return Position(line, units_to_column(index.line(line), position.character, encoding))
+class EditorText:
+    """A text with its places as an editor counts them. Costs a pass over the text."""
 
+    def __init__(self, text: str, counting: Counting) -> None:
+        self._text = text
+        self._counting = counting
+        self._theirs = LineIndex(text, counting.line_ends)
+        self._ours = self._theirs if counting.line_ends == "any" else LineIndex(text)
 
-def range_from_lsp(index: LineIndex, given: types.Range, encoding: PositionEncoding) -> Range:
-    """The range that an editor names, the right way round."""
-    ends = sorted((position_from_lsp(index, given.start, encoding), position_from_lsp(index, given.end, encoding)))
-    return Range(*ends)
+    def range(self, given: types.Range) -> Range:
+        """The range that an editor names, the right way round; past the end is the end."""
+        return Range(*sorted((self._position(given.start), self._position(given.end))))
 
-
-def text_edits_to_lsp(text: str, edits: Iterable[TextEdit], encoding: PositionEncoding) -> list[types.TextEdit]:
-    """The edits of `text` for an editor: each cut down to what really changes, and none inside a `\\r\\n`."""
-    index = LineIndex(text)
-    changed = (_around_line_ends(text, _cut_to_change(text, edit)) for edit in edits)
-    return [
-        types.TextEdit(
-            types.Range(_position_to_lsp(index, edit.start, encoding), _position_to_lsp(index, edit.end, encoding)),
-            edit.new_text,
+    def diagnostic(self, given: types.Diagnostic) -> Diagnostic:
+        """A problem as the editor shows it. LSP leaves the meaning of no severity to the reader: an error."""
+        return Diagnostic(
+            self.range(given.range),
+            given.message,
+            Severity(given.severity.value if given.severity else Severity.ERROR),
+            given.source or "",
+            "" if given.code is None else str(given.code),
         )
-        for edit in changed
-    ]
 
+    def edits(self, edits: Iterable[TextEdit]) -> list[types.TextEdit]:
+        """Edits of the text for an editor: each cut down to what really changes, and none inside a `\\r\\n`."""
+        cut = (_around_line_ends(self._text, _cut_to_change(self._text, edit)) for edit in edits)
+        return [
+            types.TextEdit(types.Range(self._place(edit.start), self._place(edit.end)), edit.new_text) for edit in cut
+        ]
 
-def diagnostic_from_lsp(index: LineIndex, given: types.Diagnostic, encoding: PositionEncoding) -> Diagnostic:
-    """A problem as the editor shows it. LSP leaves the meaning of no severity to the reader: an error."""
-    return Diagnostic(
-        range_from_lsp(index, given.range, encoding),
-        given.message,
-        Severity(given.severity.value if given.severity else Severity.ERROR),
-        given.source or "",
-        "" if given.code is None else str(given.code),
-    )
+    def end_of_line(self, line: int) -> types.Position:
+        """Where the content of one of the editor's lines ends."""
+        index, ends = self._theirs, self._counting.line_ends
+        return self._place(index.line_start(line) + len(line_content(index.line(line), ends)))
 
+    def _position(self, given: types.Position) -> Position:
+        index = self._theirs
+        if given.line >= index.line_count:
+            return self._ours.position(len(self._text))
+        line = index.line(given.line)
+        column = units_to_column(line, given.character, self._counting.encoding, self._counting.line_ends)
+        return self._ours.position(index.line_start(given.line) + column)
 
-def _position_to_lsp(index: LineIndex, offset: int, encoding: PositionEncoding) -> types.Position:
-    position = index.position(offset)
-    return types.Position(position.line, column_to_units(index.line(position.line), position.column, encoding))
+    def _place(self, offset: int) -> types.Position:
+        position = self._theirs.position(offset)
+        line = self._theirs.line(position.line)
+        return types.Position(position.line, column_to_units(line, position.column, self._counting.encoding))
 
 
 def _cut_to_change(text: str, edit: TextEdit) -> TextEdit:

@@ -16,7 +16,7 @@ from pathlib import Path
 from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
 
-from flux.core.text import LineBuffer, PositionEncoding
+from flux.core.text import Counting, LineBuffer
 from flux.lsp.uris import path_of_uri
 
 logger = logging.getLogger(__name__)
@@ -27,14 +27,14 @@ ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentConte
 class Document(TextDocument):
     """One open document. `path` is its absolute path with symbolic links resolved, empty where it is not a file."""
 
-    def __init__(self, uri: str, text: str, version: int, language_id: str, encoding: PositionEncoding) -> None:
+    def __init__(self, uri: str, text: str, version: int, language_id: str, counting: Counting) -> None:
         super().__init__(uri, "", version, language_id)
         path = path_of_uri(uri)
         self.path: str = os.path.realpath(path) if path else ""
         self.version: int = version
         self.language_id: str = language_id
-        self.buffer = LineBuffer(text)
-        self._encoding: PositionEncoding = encoding
+        self.buffer = LineBuffer(text, counting)
+        self._counting = counting
 
     @property
     def text(self) -> str:
@@ -51,9 +51,9 @@ class Document(TextDocument):
     def apply_change(self, change: ContentChange) -> None:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
-            self.buffer.replace((start.line, start.character), (end.line, end.character), change.text, self._encoding)
+            self.buffer.replace((start.line, start.character), (end.line, end.character), change.text)
         else:
-            self.buffer = LineBuffer(change.text)
+            self.buffer = LineBuffer(change.text, self._counting)
 
 
 class Documents(Workspace):
@@ -62,12 +62,10 @@ class Documents(Workspace):
     Odd messages do not stop it: what an editor says is logged where it is against the protocol, and believed.
     """
 
-    def __init__(
-        self, root_uri: str | None, folders: Sequence[types.WorkspaceFolder], encoding: PositionEncoding
-    ) -> None:
+    def __init__(self, root_uri: str | None, folders: Sequence[types.WorkspaceFolder], counting: Counting) -> None:
         self._folder_paths: list[str] = []
-        super().__init__(root_uri, types.TextDocumentSyncKind.Incremental, folders, encoding)
-        self.encoding: PositionEncoding = encoding
+        super().__init__(root_uri, types.TextDocumentSyncKind.Incremental, folders, counting.encoding)
+        self.counting = counting
         self._open: dict[str, Document] = {}
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
@@ -102,7 +100,7 @@ class Documents(Workspace):
         if item.uri in self._open:
             logger.warning("%s was opened twice; the later text counts.", item.uri)
         self._open.pop(item.uri, None)
-        self._open[item.uri] = Document(item.uri, item.text, item.version, item.language_id, self.encoding)
+        self._open[item.uri] = Document(item.uri, item.text, item.version, item.language_id, self.counting)
         self._folder_paths = []
         self._tell()
 
@@ -155,7 +153,7 @@ class Documents(Workspace):
         logger.warning("%s was changed but not open.", identifier.uri)
         if all(isinstance(change, types.TextDocumentContentChangePartial) for change in changes):
             return None
-        self._open[identifier.uri] = Document(identifier.uri, "", identifier.version, "", self.encoding)
+        self._open[identifier.uri] = Document(identifier.uri, "", identifier.version, "", self.counting)
         return self._open[identifier.uri]
 
     def _tell(self) -> None:

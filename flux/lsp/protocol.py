@@ -138,7 +138,7 @@ class FluxProtocol(LanguageServerProtocol):
         given = cast("dict[str, object]", options) if isinstance(options, dict) else {}
         self.client = client_of(params, takes_turn_events=given.get("turnEvents") is True)
         root_uri = params.root_uri or (uri_of_path(params.root_path) if params.root_path else None)
-        self.documents = Documents(root_uri, params.workspace_folders or [], self.client.encoding)
+        self.documents = Documents(root_uri, params.workspace_folders or [], self.client.counting)
         self._workspace = self.documents
         self._server.begin(given)
         known: Any = self.fm  # which pygls leaves untyped
@@ -149,7 +149,7 @@ class FluxProtocol(LanguageServerProtocol):
             list(COMMANDS),
             types.TextDocumentSyncKind.Incremental,
             None,
-            types.PositionEncodingKind(self.client.encoding),
+            types.PositionEncodingKind(self.client.counting.encoding),
         ).build()
         return types.InitializeResult(self.server_capabilities, self.server_info)
 

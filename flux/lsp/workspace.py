@@ -32,7 +32,7 @@ from flux.edits.plan import (
 )
 from flux.edits.text_edit import TextEdit
 from flux.lsp.clients import Client
-from flux.lsp.convert import text_edits_to_lsp
+from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
 from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
@@ -339,7 +339,7 @@ class LspWorkspace:
 
     def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
         if isinstance(change, EditFile):
-            return text_edits_to_lsp(change.snapshot.text, change.edits, self.documents.encoding)
+            return EditorText(change.snapshot.text, self.documents.counting).edits(change.edits)
         start = types.Position(0, 0)
         # Up to the line end that some editors have in an empty buffer, so that it does not become one too many.
         end = types.Position(1, 0) if self.editor.client.ends_with_line_end else start

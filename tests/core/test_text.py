@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux.core.text import (
+    Counting,
     LineBuffer,
     LineIndex,
     Position,
@@ -73,9 +74,9 @@ changes = st.builds(Change, places, places, texts)
 
 def check_changes(before: str, made: list[Change], encoding: PositionEncoding, after: str) -> None:
     """The one place that drives the buffer: its text and its lines after every change."""
-    buffer = LineBuffer(before)
+    buffer = LineBuffer(before, Counting(encoding))
     for change in made:
-        buffer.replace(change.start, change.end, change.text, encoding)
+        buffer.replace(change.start, change.end, change.text)
     assert "".join(buffer.lines) == after
     assert buffer.text == after
     assert list(buffer.lines) == reference_lines(after)
@@ -113,13 +114,21 @@ def test_a_position_past_the_end_is_the_end(text: str, place: tuple[int, int]) -
     assert LineIndex(text).offset(Position(*place)) == reference_offset(text, place, "utf-32")
 
 
-@given(texts, places, st.sampled_from(ENCODINGS))
-def test_the_buffer_finds_the_column_of_an_editors_position(
-    text: str, place: tuple[int, int], encoding: PositionEncoding
+@given(texts, st.lists(changes, max_size=6), st.sampled_from(ENCODINGS))
+def test_where_only_a_line_feed_ends_a_line_a_carriage_return_is_a_character(
+    text: str, made: list[Change], encoding: PositionEncoding
 ) -> None:
-    line = min(place[0], len(reference_lines(text)) - 1)
-    column = LineBuffer(text).column(*place, encoding)
-    assert sum(map(len, reference_lines(text)[:line])) + column == reference_offset(text, place, encoding)
+    """The same as `any` on a text in which the carriage returns are some other character."""
+
+    def other(text: str) -> str:
+        return text.replace("\r", "R")
+
+    buffer, reference = LineBuffer(text, Counting(encoding, "lf")), LineBuffer(other(text), Counting(encoding))
+    for change in made:
+        buffer.replace(change.start, change.end, change.text)
+        reference.replace(change.start, change.end, other(change.text))
+    assert [other(line) for line in buffer.lines] == list(reference.lines)
+    assert other(buffer.text) == reference.text
 
 
 def test_a_form_feed_does_not_begin_a_line() -> None:

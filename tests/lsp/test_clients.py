@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import converters, types
 
+from flux.core.text import Counting
 from flux.lsp.clients import Client, client_of
 
 CONVERTER = converters.get_converter()
@@ -22,7 +23,7 @@ def test_vs_code() -> None:
     check(
         Client(
             "Visual Studio Code",
-            "utf-16",
+            Counting("utf-16"),
             applies_edits=True,
             takes_document_changes=True,
             creates_files=True,
@@ -59,7 +60,7 @@ def test_neovim_takes_versioned_edits_though_it_does_not_say_so() -> None:
     check(
         Client(
             "Neovim",
-            "utf-8",
+            Counting("utf-8", "lf"),
             applies_edits=True,
             takes_document_changes=True,
             creates_files=True,
@@ -76,7 +77,7 @@ def test_neovim_takes_versioned_edits_though_it_does_not_say_so() -> None:
 
 def test_eglot_is_answered_at_once() -> None:
     check(
-        Client("Eglot", "utf-32", applies_edits=True, takes_document_changes=True, waits_briefly=True),
+        Client("Eglot", Counting("utf-32"), applies_edits=True, takes_document_changes=True, waits_briefly=True),
         "Eglot",
         workspace={"applyEdit": True, "workspaceEdit": {"documentChanges": True}},
         general={"positionEncodings": ["utf-32", "utf-8", "utf-16"]},
@@ -88,5 +89,5 @@ def test_an_editor_that_announces_nothing_gets_the_least() -> None:
 
 
 def test_an_encoding_that_lsp_does_not_know_is_passed_over() -> None:
-    check(Client("mine", "utf-8"), "mine", general={"positionEncodings": ["utf-7", "utf-8"]})
-    check(Client("mine", "utf-16"), "mine", general={"positionEncodings": ["utf-7"]})
+    check(Client("mine", Counting("utf-8")), "mine", general={"positionEncodings": ["utf-7", "utf-8"]})
+    check(Client("mine"), "mine", general={"positionEncodings": ["utf-7"]})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
+from flux.core.text import Counting
 from flux.lsp.documents import ContentChange, Documents
 from flux.lsp.uris import uri_of_path
 
@@ -16,7 +17,7 @@ A, B = "file:///w/a.py", "file:///w/b.py"
 
 
 def documents() -> Documents:
-    return Documents(None, [], "utf-16")
+    return Documents(None, [], Counting())
 
 
 def open_(docs: Documents, uri: str, text: str, version: int = 1) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
-from flux.core.text import LineIndex
-from flux.lsp.convert import range_from_lsp
+from flux.core.text import Counting
+from flux.lsp.convert import EditorText
 from tests.lsp.test_code_actions import AREA
 from tests.support.lsp_bench import bench, tool, without
 from tests.support.lsp_client import (
@@ -131,9 +131,8 @@ async def test_places_outside_the_workspace_are_refused_in_words(tmp_path: Path)
 
 
 async def test_positions_past_the_end_mean_the_end(tmp_path: Path) -> None:
-    index = LineIndex("one\ntwo")
     given = types.Range(types.Position(99, 99), types.Position(0, 99))
-    found = range_from_lsp(index, given, "utf-16")
+    found = EditorText("one\ntwo", Counting()).range(given)
     assert [(p.line, p.column) for p in (found.start, found.end)] == [(0, 3), (1, 3)]
     async with bench(tmp_path, {"text": "Done."}, buffers={"a.py": "one\ntwo"}) as made:
         far = lsp_range((999, 999), (1_000_000, 4_294_967_295))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import FileMissing, SecretFile, StaleSnapshot, WriteRefused
-from flux.core.text import Position, PositionEncoding, Range
+from flux.core.text import Counting, Position, PositionEncoding, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
 from flux.lsp.documents import Documents
@@ -69,7 +69,7 @@ def bench(
     for name, text in (disk or {}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text.encode())
-    documents = Documents(uri_of_path(str(folder)), [], encoding)
+    documents = Documents(uri_of_path(str(folder)), [], Counting(encoding))
     fake = editor(documents)
     made = Bench(folder, fake, LspWorkspace(documents, fake, DiskWorkspace, BOUNDS))
     for name, text in (buffers or {}).items():

@@ -160,7 +160,7 @@ class FakeEditor:
     def _change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
         buffer = self.buffers[uri]
         buffer.undo.append(buffer.text)
-        buffer.text = with_edits(buffer.text, edits, self.documents.encoding)
+        buffer.text = with_edits(buffer.text, edits, self.documents.counting.encoding)
         buffer.version += 1
         changes = [
             types.TextDocumentContentChangePartial(edit.range, edit.new_text) for edit in reversed(_in_order(edits))

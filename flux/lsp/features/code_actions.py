@@ -16,9 +16,8 @@ from lsprotocol import types
 from flux.agent.actions import ACTIONS, ActionKind
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import FluxError, InvalidArguments, StaleSnapshot
-from flux.core.text import LineIndex
 from flux.lsp.clients import Client
-from flux.lsp.convert import diagnostic_from_lsp
+from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document
 from flux.lsp.workspace import LspWorkspace
 from flux.workspace.ignore import check_allowed
@@ -59,13 +58,12 @@ class CodeActions:
         document = workspace.documents.get(params.text_document.uri)
         if document is None or not _may_work_on(workspace, document):
             return []
-        index = LineIndex(document.text)
-        encoding = workspace.documents.encoding
-        problems = tuple(diagnostic_from_lsp(index, d, encoding) for d in params.context.diagnostics)
+        text = EditorText(document.text, workspace.documents.counting)
+        problems = tuple(text.diagnostic(given) for given in params.context.diagnostics)
         workspace.report(document, problems)
         only = params.context.only
         actions: list[types.CodeAction | types.Command] = []
-        for offer, title, kind in _offers(document, index, params, problems):
+        for offer, title, kind in _offers(document, text, params, problems):
             if not _is_wanted(kind, only):
                 continue
             command = types.Command(title, RUN, arguments=[{"id": self._keep(offer)}])
@@ -106,7 +104,7 @@ def find_comment(document: Document, lines: range) -> tuple[int, str] | None:
 
 
 def _offers(
-    document: Document, index: LineIndex, params: types.CodeActionParams, problems: tuple[Diagnostic, ...]
+    document: Document, text: EditorText, params: types.CodeActionParams, problems: tuple[Diagnostic, ...]
 ) -> Iterator[tuple[Offer, str, str]]:
     """(offer, title, kind) of each action, those that fit the place best first."""
 
@@ -118,9 +116,9 @@ def _offers(
         title = "Flux: fix this problem" if len(problems) == 1 else f"Flux: fix these {len(problems)} problems"
         yield offer("fix"), title, types.CodeActionKind.QuickFix
     if found := find_comment(document, range(params.range.start.line, params.range.end.line + 1)):
-        line, text = found
-        at = types.Range(types.Position(line, 0), types.Position(line, _line_units(index, line)))
-        yield offer("comment", text, at), f"Flux: {ACTIONS['comment'].title}", rewrite
+        line, words = found
+        at = types.Range(types.Position(line, 0), text.end_of_line(line))
+        yield offer("comment", words, at), f"Flux: {ACTIONS['comment'].title}", rewrite
     is_automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
     if is_automatic and params.range.start == params.range.end:
         return  # the cursor only came by: no light bulb on every line
@@ -128,11 +126,6 @@ def _offers(
     for kind in kinds:
         if kind != "fix" or not problems:
             yield offer(kind), f"Flux: {ACTIONS[kind].title}", EXPLAIN if kind == "explain" else rewrite
-
-
-def _line_units(index: LineIndex, line: int) -> int:
-    """At least as many units as the line has, in any encoding: past the end is the end."""
-    return 4 * len(index.line(line))
 
 
 def _is_wanted(kind: str, only: Sequence[str] | None) -> bool:

@@ -7,8 +7,7 @@ from lsprotocol import types
 from flux.context.item import Focus
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import OutsideWorkspace
-from flux.core.text import LineIndex
-from flux.lsp.convert import range_from_lsp
+from flux.lsp.convert import EditorText
 from flux.lsp.uris import path_of_uri
 from flux.lsp.workspace import LspWorkspace
 
@@ -27,5 +26,5 @@ async def focus_of(
     if selected is None:
         return Focus(path, None, diagnostics)
     snapshot = await workspace.read(path)
-    selection = range_from_lsp(LineIndex(snapshot.text), selected, workspace.documents.encoding)
+    selection = EditorText(snapshot.text, workspace.documents.counting).range(selected)
     return Focus(path, selection, diagnostics)
