@@ -1,6 +1,7 @@
 """What Flux adds to LSP: its commands, its requests and its notification, each declared as a type.
 
-Arguments are checked against these declarations, and `docs/protocol.md` is generated from them. Knows no handler.
+Arguments are checked against these declarations, and `docs/protocol.md` is generated from them (`protocol_docs`). Knows
+no handler.
 """
 
 # ruff: noqa: RUF009 -- `_field` returns a dataclass field, which the rule cannot see.
@@ -8,10 +9,9 @@ Arguments are checked against these declarations, and `docs/protocol.md` is gene
 from __future__ import annotations
 
 import dataclasses
-import types as python_types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from lsprotocol.types import Position, Range
 
@@ -121,18 +121,20 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
 def read_arguments(name: str, kind: type[_T], arguments: Sequence[object]) -> _T:
     """The one object that the command `name` takes, checked. Raises InvalidArguments, naming what is wrong."""
     if len(arguments) > 1 or (arguments and not isinstance(arguments[0], dict)):
-        raise InvalidArguments(f"{name} takes one JSON object: {_shape(kind)}.")
+        raise InvalidArguments(f"{name} takes one JSON object: {arguments_shape(kind)}.")
     given = cast("dict[str, object]", arguments[0]) if arguments else {}
     fields = {field.name: field for field in dataclasses.fields(cast("Any", kind))}
     if unknown := [key for key in given if key not in fields]:
-        raise InvalidArguments(f"{name} does not know {', '.join(map(repr, unknown))}. It takes {_shape(kind)}.")
+        raise InvalidArguments(
+            f"{name} does not know {', '.join(map(repr, unknown))}. It takes {arguments_shape(kind)}."
+        )
     hints = get_type_hints(kind)
     values: dict[str, object] = {}
     for key, field in fields.items():
         if given.get(key) is not None:
             values[key] = _read_value(f"{name}: `{key}`", hints[key], given[key])
         elif field.default is dataclasses.MISSING:
-            raise InvalidArguments(f"{name} needs `{key}`. It takes {_shape(kind)}.")
+            raise InvalidArguments(f"{name} needs `{key}`. It takes {arguments_shape(kind)}.")
     return kind(**values)
 
 
@@ -160,66 +162,7 @@ _PLACE = ("line", "character")
 _LARGEST = 2**31 - 1  # of LSP 3.17, `uinteger`
 
 
-def _shape(kind: type) -> str:
+def arguments_shape(kind: type) -> str:
+    """The arguments as documents and messages name them: `{text, session?}`."""
     fields = dataclasses.fields(cast("Any", kind))
     return f"{{{', '.join(f.name if f.default is dataclasses.MISSING else f'{f.name}?' for f in fields)}}}"
-
-
-def protocol_reference() -> str:
-    """`docs/protocol.md`, from the declarations."""
-    return "\n".join(_reference_lines()) + "\n"
-
-
-def _reference_lines() -> Iterator[str]:
-    yield "# What Flux adds to LSP"
-    yield ""
-    yield "Generated from `flux/lsp/methods.py`; a test holds it fresh. Everything else is standard LSP 3.17."
-    yield ""
-    yield "## Commands (`workspace/executeCommand`)"
-    yield ""
-    yield "Each takes one JSON object. A question mark: may be left out. Ranges are LSP ranges in the negotiated"
-    yield "position encoding. What cannot be done is answered by an error whose message is for a person."
-    for name, kind in COMMANDS.items():
-        yield ""
-        yield f"### `{name} {_shape(kind)}`"
-        yield ""
-        yield (kind.__doc__ or "").strip()
-        fields = dataclasses.fields(kind)
-        if fields:
-            yield ""
-        for field in fields:
-            yield f"- `{field.name}` ({_type_name(get_type_hints(kind)[field.name])}): {field.metadata['doc']}"
-    yield from _REFERENCE_END
-
-
-def _type_name(hint: object) -> str:
-    kinds = get_args(hint) if isinstance(hint, python_types.UnionType) else (hint,)
-    return "string" if kinds[0] is str else "range"
-
-
-_REFERENCE_END = """
-A turn, as the result of a command:
-`{turn, session, status, text, paths, unsaved, usage, cost, costText, error, summary}`. `status` is `completed`,
-`cancelled` or `failed` (then `error` says why), `paths` are the files that were changed and `unsaved` those whose
-changes stand in buffers only. An editor that gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at
-once, and the rest by progress and messages.
-
-## Code actions
-
-`textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
-`flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step.
-
-## Initialization options
-
-- `settings`: an object with the names of `docs/configuration.md`. `workspace/configuration` is asked for the section
-  `flux` after it, and wins.
-- `turnEvents`: true, to get `flux/turnEvent` and show chats and edits by it. Progress is reported all the same.
-- `keyFollows`: true, where the key comes later by `flux/setSettings`, so that its absence is not reported.
-
-## Requests and notifications of Flux's own
-
-- `flux/setSettings` (request, from the editor): an object of settings that win over all others until the server ends,
-  such as a key from the editor's own secret store. The result is `{provider, model}`.
-- `flux/turnEvent` (notification, to the editor): `{turn_id, session_id, type, …}`, the events of
-  `flux -p --json`; text is joined for some 25 ms.
-""".splitlines()

@@ -1,0 +1,84 @@
+"""`docs/protocol.md`, made of the declarations in `flux.lsp.methods`.
+
+Run as a program in the project's folder it writes the page; a test holds it fresh.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types as python_types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from flux.lsp.methods import COMMANDS, arguments_shape
+
+
+def protocol_reference() -> str:
+    """The whole page."""
+    return "\n".join(_reference_lines()) + "\n"
+
+
+def _reference_lines() -> Iterator[str]:
+    yield "# What Flux adds to LSP"
+    yield ""
+    yield "Generated from `flux/lsp/methods.py` by `python -m flux.lsp.protocol_docs`. All else is standard LSP 3.17."
+    yield ""
+    yield "## Commands (`workspace/executeCommand`)"
+    yield ""
+    yield "Each takes one JSON object. A question mark: may be left out. Ranges are LSP ranges in the negotiated"
+    yield "position encoding. What cannot be done is answered by an error whose message is for a person."
+    for name, kind in COMMANDS.items():
+        yield ""
+        yield f"### `{name} {arguments_shape(kind)}`"
+        yield ""
+        yield inspect.getdoc(kind) or ""
+        fields = dataclasses.fields(kind)
+        if fields:
+            yield ""
+        for field in fields:
+            yield f"- `{field.name}` ({_type_name(get_type_hints(kind)[field.name])}): {field.metadata['doc']}"
+    yield from _REFERENCE_END
+
+
+def _type_name(hint: object) -> str:
+    kinds = get_args(hint) if isinstance(hint, python_types.UnionType) else (hint,)
+    return "string" if kinds[0] is str else "range"
+
+
+_REFERENCE_END = """
+A turn, as the result of a command:
+`{turn, session, status, text, paths, unsaved, usage, cost, costText, error, summary}`. `status` is `completed`,
+`cancelled` or `failed` (then `error` says why), `paths` are the files that were changed and `unsaved` those whose
+changes stand in buffers only. An editor that gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at
+once, and the rest by progress and messages.
+
+## Code actions
+
+`textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
+`flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step.
+
+## Initialization options
+
+- `settings`: an object with the names of `docs/configuration.md`. `workspace/configuration` is asked for the section
+  `flux` after it, and wins.
+- `turnEvents`: true, to get `flux/turnEvent` and show chats and edits by it. Progress is reported all the same.
+- `keyFollows`: true, where the key comes later by `flux/setSettings`, so that its absence is not reported.
+
+## Requests and notifications of Flux's own
+
+- `flux/setSettings` (request, from the editor): an object of settings that win over all others until the server ends,
+  such as a key from the editor's own secret store. The result is `{provider, model}`.
+- `flux/turnEvent` (notification, to the editor): `{turn_id, session_id, type, …}`, the events of
+  `flux -p --json`; text is joined for some 25 ms.
+""".splitlines()
+
+
+def main() -> None:
+    """Write the page."""
+    Path("docs", "protocol.md").write_text(protocol_reference(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
