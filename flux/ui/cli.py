@@ -10,8 +10,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from flux import __version__
@@ -132,26 +131,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    with _without_collection():
-        from flux.lsp import server
+    from flux.lsp import server
 
+    gc.freeze()  # what was imported stays: one look through it for garbage is a tenth of the whole start
     if arguments.tcp is None:
         return server.serve_stdio()
     host, _, port = arguments.tcp.rpartition(":")
     if not (host and port.isdigit() and int(port) < 65536):
         raise ConfigError(f"--tcp {arguments.tcp} is not HOST:PORT.", hint="For example --tcp 127.0.0.1:8765")
     return server.serve_tcp(host.strip("[]"), int(port))
-
-
-@contextmanager
-def _without_collection() -> Generator[None]:
-    """For imports: what they make stays, and looking through it for garbage is an eighth of the server's start."""
-    gc.set_threshold(10000, 10, 10)
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _sessions() -> int:
