@@ -41,4 +41,4 @@ $(NODE_READY): editors/vscode/package-lock.json
 	touch $@
 
 clean:
-	rm -rf $(VENV) .tools build editors/vscode/node_modules editors/vscode/dist
+	rm -rf $(VENV) .tools build editors/vscode/node_modules editors/vscode/dist editors/vscode/flux.vsix

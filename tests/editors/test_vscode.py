@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import dotenv
@@ -46,13 +49,31 @@ SCRIPT: list[dict[str, object]] = [
 ]
 
 
-def check(folder: Path, script: Script, bound_s: float = 20) -> subprocess.CompletedProcess[str]:
+PYTHON_ONLY = {"flux.command": ["no-such-program", "serve"], "flux.python": sys.executable}
+"""The user's settings where the command `flux` is not on the path."""
+
+OF_THE_WORKSPACE = {
+    "flux.command": ["no-such-program-of-the-workspace"],
+    "flux.python": "no-such-python-of-the-workspace",
+    "flux.provider": "openai",
+    "flux.model": "model-of-the-workspace",
+    "flux.base_url": "http://127.0.0.1:9/",
+    "flux.api_key": "sk-of-the-workspace",
+}
+"""What a workspace may try, and must not get."""
+
+
+def check(
+    folder: Path, script: Script, bound_s: float = 20, settings: Mapping[str, object] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the story in a fresh folder."""
+    files = {FILE: SOURCE, ".vscode/settings.json": json.dumps(OF_THE_WORKSPACE)}
     shots = Path(os.environ.get("FLUX_TEST_SHOTS") or folder)
     return run_story(
         STORY,
         folder,
-        prepare(folder, {FILE: SOURCE}, script),
+        prepare(folder, files, script),
+        settings,
         FLUX_TEST_EXPECTED=HEAD + DOCSTRING,
         FLUX_TEST_BOUND_MS=str(int(bound_s * 1000)),
         FLUX_TEST_SHOTS=str(shots),
@@ -60,7 +81,7 @@ def check(folder: Path, script: Script, bound_s: float = 20) -> subprocess.Compl
 
 
 def test_the_main_job_in_vs_code(tmp_path: Path) -> None:
-    done = check(tmp_path, SCRIPT)
+    done = check(tmp_path, SCRIPT, settings=PYTHON_ONLY)
     assert done.returncode == 0, done.stdout
     assert "ok   the saved file is what was seen" in done.stdout
     stored = [file.read_bytes() for file in tmp_path.rglob("settings.json")]

@@ -82,9 +82,10 @@ def _serving(folder: Path, environ: Mapping[str, str], settings: Mapping[str, ob
     """The address of a running code-server that has the extension."""
     data = folder / "data"
     config = folder / "config.yaml"
+    ours = {name: value for name, value in settings.items() if name.startswith("flux.")}
     _write_settings(data / "User", {**USER_SETTINGS, **settings})
     # What has the scope `machine` is read here: a window of code-server is a remote one.
-    _write_settings(data / "Machine", {"flux.command": [sys.executable, "-m", "flux", "serve"]})
+    _write_settings(data / "Machine", {"flux.command": [sys.executable, "-m", "flux", "serve"], **ours})
     port = _free_port()
     config.write_text(f"bind-addr: 127.0.0.1:{port}\nauth: none\ncert: false\n", encoding="utf-8")
     common = [NODE, CODE_SERVER, "--config", config, "--user-data-dir", data, "--extensions-dir", folder / "extensions"]

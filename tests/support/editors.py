@@ -31,9 +31,10 @@ def need(program: Path, how: str) -> None:
 def prepare(folder: Path, files: Mapping[str, str], script: Script, **variables: str) -> dict[str, str]:
     """A workspace below the folder, and the environment of a server there that answers by the script."""
     workspace = folder / "workspace"
-    workspace.mkdir()
     for name, text in files.items():
-        (workspace / name).write_bytes(text.encode())
+        path = workspace / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
     (folder / "script.json").write_text(json.dumps(script), encoding="utf-8")
     return environment(
         folder,

@@ -12,7 +12,7 @@ const BRIEFLY_MS = 8_000;
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const chat = new Chat();
   const status = new Status();
-  const server = new Server(context, onEvent);
+  const server = new Server(context, onEvent, () => status.reset());
 
   function onEvent(event: TurnEvent): void {
     chat.onEvent(event);
@@ -30,9 +30,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     return report;
   }
 
+  /** Begin anew, with another server process. */
   async function restart(): Promise<void> {
     chat.session = undefined;
-    status.reset();
     await server.start();
   }
 

@@ -9,6 +9,7 @@ import {
   LanguageClient,
   type LanguageClientOptions,
   type ServerOptions,
+  State,
 } from "vscode-languageclient/node";
 import { SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
 import { storedKeys } from "./keys";
@@ -26,6 +27,7 @@ export class Server implements vscode.Disposable {
   constructor(
     private readonly context: vscode.ExtensionContext,
     private readonly onEvent: (event: TurnEvent) => void,
+    private readonly onStarted: () => void,
   ) {}
 
   /** Start the server, or start it anew. What goes wrong is shown. */
@@ -36,19 +38,26 @@ export class Server implements vscode.Disposable {
     if (!command) {
       return showHowToInstall();
     }
-    const keys = await storedKeys(this.context.secrets);
+    const hasKeys = Object.keys(await storedKeys(this.context.secrets)).length > 0;
     const [program = "", ...args] = command;
     const options: ServerOptions = { command: program, args, options: { cwd } };
-    const client = new LanguageClient("flux", "Flux", options, clientOptions(Object.keys(keys).length > 0));
+    const client = new LanguageClient("flux", "Flux", options, clientOptions(hasKeys));
     client.onNotification(TURN_EVENT, this.onEvent);
+    // Also when the client has started a server anew that had ended by itself.
+    client.onDidChangeState(({ newState }) => newState === State.Running && this.greet());
     this.client = client;
     try {
       await client.start();
-      if (Object.keys(keys).length > 0) {
-        await this.set(keys);
-      }
     } catch (error) {
       showError(error);
+    }
+  }
+
+  private async greet(): Promise<void> {
+    this.onStarted();
+    const keys = await storedKeys(this.context.secrets);
+    if (Object.keys(keys).length > 0) {
+      await this.set(keys).catch(showError);
     }
   }
 

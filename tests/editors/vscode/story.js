@@ -72,6 +72,10 @@ drive(async (window) => {
   await window.answer("sk-ant-not-a-key");
   await window.run("Flux: New Chat");
   await window.until("a new chat is empty", chat, (text) => text.trim() === "");
+  await window.run("Flux: Restart Server");
+  await window.until("a new server has used nothing", () => window.statusText(), (text) => !text.includes("$"));
+  await window.run("Flux: Show Usage");
+  await window.until("a new server answers", () => window.messages(), has("0 tokens in, 0 out"));
   await window.check("nothing went wrong", await window.messages(), (text) => !/error|failed|not /i.test(text));
 
   // 6. Saved by the user, and only then on the disk.
