@@ -33,6 +33,8 @@ class Client:
     takes_turn_events: bool = False
     checks_first_version_only: bool = False
     """Of an edit to several documents only the first is held against its version: one edit for each is safer."""
+    ignores_version_zero: bool = False
+    """An edit for version 0, which a buffer has when it was just opened, is made on any."""
     creates_by_editing: bool = False
     """An edit of a file that does not exist opens it as a new buffer, and nothing is written."""
     ends_with_line_end: bool = False
@@ -85,14 +87,16 @@ def _as_announced(client: Client) -> Client:
 
 def _neovim(client: Client) -> Client:
     # 0.12.4, runtime/lua/vim/lsp/util.lua: apply_workspace_edit takes documentChanges though protocol.lua does not
-    # announce it, skips an outdated edit but answers `applied: true`, and looks at the version of the first document
-    # only; create_file empties a file that exists; _buf_get_full_text ends with a line end where 'eol' is set. A lone
-    # carriage return in a line, as files with mixed line ends have, is a character to it and ends no line (tried).
+    # announce it, skips an outdated edit but answers `applied: true`, looks at the version of the first document only,
+    # and at none that is 0; create_file empties a file that exists; _buf_get_full_text ends with a line end where
+    # 'eol' is set. A lone carriage return in a line, as files with mixed line ends have, is a character to it and ends
+    # no line (tried).
     return replace(
         client,
         counting=replace(client.counting, line_ends="lf"),
         takes_document_changes=client.applies_edits,
         checks_first_version_only=True,
+        ignores_version_zero=True,
         creates_by_editing=client.applies_edits,
         ends_with_line_end=True,
     )

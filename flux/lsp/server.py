@@ -69,7 +69,7 @@ class FluxServer(LanguageServer):
         options = types.CodeActionOptions(code_action_kinds=list(CODE_ACTION_KINDS))
         self.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(_offer_code_actions)
         self.feature(types.INITIALIZED)(_greet)
-        self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_forget_settings)
+        self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_change_settings)
         self.feature(SET_SETTINGS)(_set_settings)
 
     @property
@@ -179,8 +179,8 @@ async def _greet(ls: FluxServer, params: types.InitializedParams) -> None:
     await ls.greet()
 
 
-def _forget_settings(ls: FluxServer, params: types.DidChangeConfigurationParams) -> None:
-    ls.settings.forget()
+def _change_settings(ls: FluxServer, params: types.DidChangeConfigurationParams) -> None:
+    ls.settings.change(params.settings)
 
 
 async def _set_settings(ls: FluxServer, params: object) -> dict[str, object]:

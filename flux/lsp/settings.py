@@ -1,7 +1,8 @@
 """Settings from the editor, and the questions that belong to them.
 
-Weakest first: `initializationOptions.settings`, the editor's section `flux`, what `flux/setSettings` brought. Together
-they are the explicit layer of `flux.core.config`, which adds the others and decides what each may do.
+Weakest first: `initializationOptions.settings`, the editor's section `flux` as it was sent with
+`workspace/didChangeConfiguration`, that section as it was asked for, what `flux/setSettings` brought. Together they are
+the explicit layer of `flux.core.config`, which adds the others and decides what each may do.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class EditorSettings:
     def __init__(self, editor: LspEditor) -> None:
         self._editor = editor
         self._initial: Mapping[str, object] = {}
+        self._pushed: Mapping[str, object] = {}
         self._given: dict[str, object] = {}
         self._loaded: Loaded | None = None
         self._told: set[str] = set()
@@ -42,10 +44,13 @@ class EditorSettings:
     def give(self, values: Mapping[str, object]) -> None:
         """Put values on top of all others, until the server ends."""
         self._given.update(values)
-        self.forget()
+        self._loaded = None
 
-    def forget(self) -> None:
-        """Something changed: load again at the next use."""
+    def change(self, settings: object) -> None:
+        """The editor's configuration changed; some send it along. Loaded again at the next use."""
+        section = cast("dict[str, object]", settings).get(SECTION) if isinstance(settings, dict) else None
+        if isinstance(section, dict):
+            self._pushed = cast("dict[str, object]", section)
         self._loaded = None
 
     async def load(self, folder: str, *, may_ask: bool) -> Settings:
@@ -76,7 +81,7 @@ class EditorSettings:
         from flux.core.config import load_settings
 
         section = await self._editor.configuration(SECTION)
-        explicit = {**_set(self._initial), **_set(section), **_set(self._given)}
+        explicit = {**_set(self._initial), **_set(self._pushed), **_set(section), **_set(self._given)}
         loaded = load_settings(Path(folder), explicit)
         for warning in loaded.warnings:
             if warning not in self._told:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -160,6 +160,8 @@ class LspWorkspace:
         known = self._reported.get(document.uri)
         kept = known.diagnostics if known and known.version == document.version else ()
         merged = tuple(dict.fromkeys((*kept, *diagnostics)))
+        for uri in [uri for uri in self._reported if self.documents.get(uri) is None]:
+            del self._reported[uri]
         self._reported[document.uri] = _Reported(document.version, merged)
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:
@@ -179,15 +181,14 @@ class LspWorkspace:
     async def _apply(self, plan: EditPlan) -> AppliedPlan:
         """One attempt: all files or none. Raises _TextMoved where the user's typing came between."""
         on_disk = {c.path: await self._on_disk(c.path) for c in plan.changes if self._document(c.path) is None}
+        changes = self._on_present_text(plan, on_disk)
+        if any(map(self._needs_disk, changes)):
+            await self._confirm_writing([change for change in changes if self._needs_disk(change)])
+            changes = self._on_present_text(plan, on_disk)
         # From here to the message nothing is awaited: the buffers are what the edit is made for.
-        changes = [rebase_change(change, self._now(change.path, on_disk)) for change in plan.changes]
-        for change in changes:
-            check_allowed(change.path)
         by_editor = [change for change in changes if not self._needs_disk(change)]
         by_disk = tuple(change for change in changes if self._needs_disk(change))
         self._refuse_unseen(by_editor)
-        if by_disk:
-            await self._confirm_writing(by_disk)
         applied = await self._through_editor(plan.label, by_editor)
         if by_disk:
             try:
@@ -197,6 +198,18 @@ class LspWorkspace:
                 raise
         in_order = {change.path: change for change in applied}
         return AppliedPlan(plan.label, tuple(in_order[change.path] for change in plan.changes))
+
+    def _on_present_text(
+        self, plan: EditPlan, on_disk: Mapping[WorkspacePath, FileSnapshot | None]
+    ) -> Sequence[FileChange]:
+        """The changes for the files as they are now: open ones as their buffers have them. Raises StaleSnapshot."""
+        changes: list[FileChange] = []
+        for change in plan.changes:
+            check_allowed(change.path)
+            document = self._document(change.path)
+            now = _snapshot(change.path, document) if document else on_disk.get(change.path)
+            changes.append(rebase_change(change, now))
+        return changes
 
     async def _through_editor(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
         """Send the changes and see that they were made. What an editor did in part is taken back."""
@@ -210,7 +223,7 @@ class LspWorkspace:
             await self._take_back(label, [_applied(target) for target in targets if target.is_seen])
             missed = [target for target in group if not target.is_seen]
             names = ", ".join(str(target.change.path) for target in missed)
-            if any(self._has_moved(target) for target in missed):
+            if any(map(self._has_moved, missed)):
                 raise _TextMoved(names)
             raise WriteRefused(f"The editor did not make the change of {names}: {reason}", path=names)
         return tuple(_applied(target) for target in targets)
@@ -234,9 +247,7 @@ class LspWorkspace:
             except WriteRefused as e:
                 result = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
             looking.cancel()
-        bound_s = self.bounds.after_yes_s if result.applied else self.bounds.after_no_s
-        # A removed file shows on the disk, of which nobody tells: it is looked for once more at the end.
-        if await self.documents.until(is_all_seen, bound_s) or is_all_seen():
+        if await self._until_seen(is_all_seen, targets, result.applied):
             return ""
         if not result.applied:
             return result.failure_reason or "it gave no reason."
@@ -244,6 +255,20 @@ class LspWorkspace:
         if unopened and await self._show(unopened, is_all_seen):
             return ""
         return self._what_was_not_seen(targets)
+
+    async def _until_seen(self, is_all_seen: Callable[[], bool], targets: Sequence[_Target], says_yes: bool) -> bool:
+        """Whether the changes show within the bound; shorter, where what shows is that they were not made."""
+        if says_yes:
+            # Another text than the edit's, under an edit that goes by versions, is decision enough. Without versions a
+            # late edit could be made twice.
+            is_versioned = self.editor.client.takes_document_changes
+
+            def is_decided() -> bool:
+                return is_all_seen() or (is_versioned and any(map(self._has_moved, targets)))
+
+            await self.documents.until(is_decided, self.bounds.after_yes_s)
+        # A removed file shows on the disk, of which nobody tells: it is looked for once more at the end.
+        return await self.documents.until(is_all_seen, self.bounds.after_no_s) or is_all_seen()
 
     async def _show(self, targets: Sequence[_Target], is_all_seen: Callable[[], bool]) -> bool:
         """An editor may change a file that it does not show, and tell of it only once it does."""
@@ -294,6 +319,9 @@ class LspWorkspace:
         return text == expected
 
     def _has_moved(self, target: _Target) -> bool:
+        """Whether the user's typing came between, or the end of the document."""
+        if target.is_seen:
+            return False
         document = self.documents.get(target.uri)
         if document is None:
             return target.version is not None
@@ -333,7 +361,9 @@ class LspWorkspace:
                 continue
             if isinstance(change, CreateFile) and not client.creates_by_editing:
                 document_changes.append(types.CreateFile(uri=target.uri))
-            identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=target.version)
+            # The first change makes a 0 more than 1, so 1 stands for it where 0 would not be looked at.
+            version = 1 if target.version == 0 and client.ignores_version_zero else target.version
+            identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=version)
             document_changes.append(types.TextDocumentEdit(identifier, self._text_edits(change)))
         return types.WorkspaceEdit(document_changes=document_changes)
 
@@ -347,10 +377,9 @@ class LspWorkspace:
 
     def _target(self, change: FileChange) -> _Target:
         document = self._document(change.path)
-        is_on_disk = change.path.absolute().exists()
-        if document is not None:
-            return _Target(change, document.uri, document.version, is_on_disk)
-        return _Target(change, uri_of_path(str(change.path.absolute())), None, is_on_disk)
+        uri = document.uri if document else uri_of_path(str(change.path.absolute()))
+        version = None if isinstance(change, CreateFile) else change.snapshot.version
+        return _Target(change, uri, version, change.path.absolute().exists())
 
     def _needs_disk(self, change: FileChange) -> bool:
         client = self.editor.client
@@ -395,12 +424,6 @@ class LspWorkspace:
             if path is not None and path not in paths and _is_allowed(path, document.path):
                 paths.append(path)
         return paths
-
-    def _now(self, path: WorkspacePath, on_disk: dict[WorkspacePath, FileSnapshot | None]) -> FileSnapshot | None:
-        document = self._document(path)
-        if document is None:
-            return on_disk.get(path)
-        return _snapshot(path, document)
 
     async def _now_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
         document = self._document(path)

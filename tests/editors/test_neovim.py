@@ -23,8 +23,8 @@ BEFORE = "def area(r):\n    return 3 * r\n"
 EXPECTED = "# ünsaved 😋\ndef area(r):\n    return 3.14159 * r**2\n"
 
 
-def edit(old: str, new: str) -> dict[str, object]:
-    return {"name": "edit_file", "arguments": {"path": "a.py", "old_text": old, "new_text": new}}
+def edit(old: str, new: str, path: str = "a.py") -> dict[str, object]:
+    return {"name": "edit_file", "arguments": {"path": path, "old_text": old, "new_text": new}}
 
 
 SCRIPT: list[dict[str, object]] = [
@@ -38,6 +38,10 @@ SCRIPT: list[dict[str, object]] = [
         "tool_calls": [edit("def area", "def circle_area")],
     },
     {"text": "Renamed."},
+    {"tool_calls": [edit("def circle_area", "def disc_area")]},
+    {"text": "Renamed again."},
+    {"tool_calls": [edit("two = 2", "two = 22", "closed.py")]},
+    {"text": "Edited."},
     {
         "tool_calls": [
             {"name": "write_file", "arguments": {"path": "sub/new.py", "text": "one = 1\ntwo = 2\n"}},
@@ -51,7 +55,8 @@ SCRIPT: list[dict[str, object]] = [
 def check(folder: Path, script: Script, bound_s: float = 10) -> subprocess.CompletedProcess[str]:
     """Run the story in a fresh folder."""
     bound_ms = str(int(bound_s * 1000))
-    environ = prepare(folder, {"a.py": BEFORE}, script, FLUX_TEST_EXPECTED=EXPECTED, FLUX_TEST_BOUND_MS=bound_ms)
+    files = {"a.py": BEFORE, "closed.py": "one = 1\ntwo = 2\n"}
+    environ = prepare(folder, files, script, FLUX_TEST_EXPECTED=EXPECTED, FLUX_TEST_BOUND_MS=bound_ms)
     return run_neovim(environ, STORIES / "story.lua")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.lsp_bench import Bench, bench, edit
-from tests.support.lsp_client import LspClient, ResponseError, lsp_range
+from tests.support.lsp_client import LspClient, ResponseError, lsp_range, path_of
 
 SLOW = {"text": "thinking about it " * 200, "chunk": 6, "delay_s": 0.02}
 TEXT = "one\ntwo\nthree\n"
@@ -54,6 +54,30 @@ async def test_the_selection_goes_along(tmp_path: Path) -> None:
         await made.client.command("flux.chat.send", arguments)
         assert '<selection from="a.py line 2">\none\n</selection>' in made.said()
         assert '<file from="a.py">\n# 😋\none\ntwo\n</file>' in made.said()
+
+
+async def test_a_message_is_sent_also_from_a_buffer_that_is_no_file(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "Yes."}) as made:
+        made.client.open("untitled:Untitled-1", "draft")
+        result = await made.client.command("flux.chat.send", {"text": "Are you there?", "uri": "untitled:Untitled-1"})
+        assert result["text"] == "Yes."
+        assert "without the current file" in made.client.sent("window/logMessage")[0]["message"]
+
+
+async def test_two_folders_with_equal_names_are_kept_apart(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.py").write_text("other\n", encoding="utf-8")
+    calls = [edit("workspace/a.py", "one", "1"), edit("other/a.py", "other", "2")]
+    steps = [{"tool_calls": [edit("a.py", "one", "1")]}, {"text": "Hm."}, {"tool_calls": calls}, {"text": "Done."}]
+    async with bench(tmp_path, *steps, disk={"a.py": "one\n"}) as made:
+        added = {"added": [{"uri": other.as_uri(), "name": "other"}], "removed": []}
+        made.client.notify("workspace/didChangeWorkspaceFolders", {"event": added})
+        unclear = await made.client.command("flux.chat.send", {"text": "Edit a.py."})
+        assert (unclear["status"], unclear["paths"]) == ("completed", [])
+        clear = await made.client.command("flux.chat.send", {"text": "Edit both."})
+        assert clear["unsaved"] == ["workspace/a.py", "other/a.py"]
+        assert [buffer.text for buffer in made.client.buffers.values()] == ["1\n", "2\n"]
 
 
 async def test_flux_edit_edits(tmp_path: Path) -> None:
@@ -166,6 +190,7 @@ async def test_an_impatient_editor_is_answered_at_once_and_told_the_rest(tmp_pat
     steps = [
         {"text": "Hm. ", "tool_calls": [edit("a.py", "two", "2")]},
         {"text": "Done."},
+        {"text": "I am here."},
         {"error": {"kind": "Overloaded", "message": "Too much."}},
     ]
     async with bench(tmp_path, *steps, buffers={"a.py": TEXT}, name="Eglot") as made:
@@ -175,6 +200,9 @@ async def test_an_impatient_editor_is_answered_at_once_and_told_the_rest(tmp_pat
         }
         await client.until(lambda: any(p["value"]["kind"] == "end" for p in client.sent("$/progress")))
         assert made.buffers() == {"a.py": "one\n2\nthree\n"}
+        assert await client.command("flux.chat.send", {"text": "Hello?"}) == {"status": "started"}
+        await client.until(lambda: bool(client.sent("window/showDocument")))
+        assert path_of(client.sent("window/showDocument")[0]["uri"]).read_text(encoding="utf-8") == "I am here.\n"
         assert await client.command("flux.chat.send", {"text": "And?"}) == {"status": "started"}
         await client.until(lambda: bool(client.sent("window/showMessage")))
         assert client.sent("window/showMessage") == [{"type": 1, "message": "Flux: Too much."}]

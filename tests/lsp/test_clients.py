@@ -66,6 +66,7 @@ def test_neovim_takes_versioned_edits_though_it_does_not_say_so() -> None:
             creates_files=True,
             deletes_files=True,
             checks_first_version_only=True,
+            ignores_version_zero=True,
             creates_by_editing=True,
             ends_with_line_end=True,
         ),

@@ -64,6 +64,12 @@ async def test_the_editors_own_configuration_wins_and_may_change(tmp_path: Path)
         assert (await made.client.command("flux.model.list"))["present"] == "second"
 
 
+async def test_a_configuration_that_is_sent_along_counts(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "Hello."}, variables=NOTHING) as made:
+        made.client.notify("workspace/didChangeConfiguration", {"settings": {"flux": scripted(tmp_path)}})
+        await check_answer(made, "Hello.")
+
+
 async def test_a_key_that_follows_is_not_missed_and_wins(tmp_path: Path) -> None:
     async with bench(tmp_path, {"text": "Hello."}, variables=NOTHING, options={"keyFollows": True}) as made:
         answer = await made.client.request("flux/setSettings", scripted(tmp_path))

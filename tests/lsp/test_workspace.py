@@ -135,6 +135,14 @@ async def test_typing_while_the_edit_travels_has_it_matched_once_more(tmp_path: 
     assert len(made.editor.labels) == 2
 
 
+async def test_typing_in_a_just_opened_buffer_of_neovim_is_seen_too(tmp_path: Path) -> None:
+    made = bench(tmp_path, FakeNeovim)
+    made.editor.open(made.uri("a.py"), "one\ntwo\nthree\nfour\n", version=0)
+    made.editor.before_edit.append(lambda: made.editor.type(made.uri("a.py"), 0, 0, "typed\n"))
+    await made.apply(await made.edit("a.py", "four", "4"))
+    assert made.editor.texts()["a.py"] == "typed\none\ntwo\nthree\n4\n"
+
+
 async def test_typing_right_after_the_edit_does_not_hide_it(tmp_path: Path) -> None:
     made = bench(tmp_path, FakeTypist, buffers={"a.py": "one\ntwo\nthree\n"})
     applied = await made.apply(await made.edit("a.py", "one", "1"))

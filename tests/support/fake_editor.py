@@ -73,6 +73,7 @@ class FakeEditor:
         self.shown: list[str] = []
         self.questions: list[str] = []
         self.says_yes = True
+        self.least_changed_version = 0
         self.before_edit: list[Callable[[], None]] = []
         """What the user does just before each edit arrives, one after the other."""
         self.after_edit: list[Callable[[], None]] = []
@@ -161,7 +162,7 @@ class FakeEditor:
         buffer = self.buffers[uri]
         buffer.undo.append(buffer.text)
         buffer.text = with_edits(buffer.text, edits, self.documents.counting.encoding)
-        buffer.version += 1
+        buffer.version = max(buffer.version + 1, self.least_changed_version)
         changes = [
             types.TextDocumentContentChangePartial(edit.range, edit.new_text) for edit in reversed(_in_order(edits))
         ]
@@ -180,12 +181,14 @@ class FakeNeovim(FakeEditor):
         takes_document_changes=True,
         deletes_files=True,
         checks_first_version_only=True,
+        ignores_version_zero=True,
         creates_by_editing=True,
         ends_with_line_end=True,
     )
 
     def __init__(self, documents: Documents, client: Client | None = None) -> None:
         super().__init__(documents, client)
+        self.least_changed_version = 3  # versions are its count of changes, but 0 when a buffer is opened
         self._pending: dict[str, list[types.TextDocumentContentChangePartial]] = {}
 
     def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
@@ -193,6 +196,10 @@ class FakeNeovim(FakeEditor):
             if not (isinstance(change, types.TextDocumentEdit) and index == 0 and self._is_outdated(change)):
                 self._make([change])
         return types.ApplyWorkspaceEditResult(applied=True)
+
+    def _is_outdated(self, change: types.TextDocumentEdit) -> bool:
+        buffer = self.buffers.get(change.text_document.uri)
+        return buffer is not None and 0 < (change.text_document.version or 0) < buffer.version
 
     def _open_closed(self, uri: str) -> None:
         if uri not in self.buffers and not _path(uri).exists():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from lsprotocol import types
 
 from flux.agent.actions import ACTIONS, instruction
-from flux.core.errors import InvalidArguments
+from flux.core.errors import InvalidArguments, WorkspaceError
 from flux.lsp.methods import (
     COMMANDS,
     ActionRun,
@@ -77,11 +77,21 @@ class Commands:
         return {"status": "started"}
 
     async def _chat_send(self, given: ChatSend, token: types.ProgressToken | None) -> TurnReport:
-        session = await self._server.sessions.chat(given.session)
-        focus = await self._focus(given.uri, given.range) if given.uri else None
+        from flux.lsp.features.explanations import show_text
+
+        server = self._server
+        session = await server.sessions.chat(given.session)
+        try:
+            focus = await self._focus(given.uri, given.range) if given.uri else None
+        except WorkspaceError as e:
+            # What the user said must not be lost because of what they happen to look at.
+            server.editor.log(f"Flux: sent without the current file: {e.message}")
+            focus = None
         report = await self._run(session, given.text, focus, "Flux: chat", token)
-        if not self._server.protocol.client.takes_turn_events:
+        if not server.protocol.client.takes_turn_events:
             self._tell(report)
+        if server.protocol.client.waits_briefly and report.status == "completed" and report.text:
+            await show_text(server.editor, f"chat-{report.turn}", report.text)
         return report
 
     async def _edit(self, given: Edit, token: types.ProgressToken | None) -> TurnReport:

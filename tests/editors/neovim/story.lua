@@ -103,7 +103,30 @@ check(text():find("# typed meanwhile 😋\n# ünsaved 😋\n", 1, true) == 1, "w
 check(text():find("circle_area", 1, true) ~= nil, "the edit is made on the text as it is then")
 check(vim.deep_equal(answered().unsaved, { "a.py" }), "the unsaved file is named")
 
--- 3. A new file, and its removal by an undo of the turn.
+-- 3. Typing in between, unseen by the server: Neovim skips the edit and says that it made it.
+local original = vim.lsp.handlers["workspace/applyEdit"]
+vim.lsp.handlers["workspace/applyEdit"] = function(...)
+  vim.lsp.handlers["workspace/applyEdit"] = original
+  vim.api.nvim_buf_set_lines(buffer, 0, 0, false, { "# typed in between" })
+  return original(...)
+end
+answered = chat({ text = "Rename it again." })
+wait_for(answered, "the command is answered")
+check(answered().status == "completed", "the turn is completed")
+check(text():find("# typed in between\n", 1, true) == 1, "what was typed in between is kept")
+check(text():find("def disc_area(r):\n", 1, true) ~= nil, "the edit is made all the same")
+
+-- 4. A file that is not open.
+local closed_on_disk = vim.fn.readblob(folder .. "/closed.py")
+answered = chat({ text = "Edit the closed file." })
+wait_for(answered, "the command is answered")
+check(answered().status == "completed", "the turn is completed")
+local closed = vim.fn.bufnr(folder .. "/closed.py")
+check(closed ~= -1 and text(closed) == "one = 1\ntwo = 22", "a closed file is edited in a buffer")
+check(vim.bo[closed].modified, "which is unsaved")
+check(vim.fn.readblob(folder .. "/closed.py") == closed_on_disk, "the closed file on disk is as it was")
+
+-- 5. A new file, and its removal by an undo of the turn.
 answered = chat({ text = "Make a new file." })
 wait_for(answered, "the second command is answered")
 check(answered().status == "completed", "the turn is completed: " .. tostring(answered().error))
@@ -121,7 +144,7 @@ end, "the undo is answered")
 check(undone.paths ~= nil, "the undo is done: " .. tostring(undone.message))
 check(not vim.api.nvim_buf_is_valid(new), "the new buffer is gone")
 
--- 4. An explanation, as a document.
+-- 6. An explanation, as a document.
 vim.api.nvim_win_set_cursor(0, { 1, 0 })
 run_action("Flux: explain")
 wait_for(function()
@@ -130,7 +153,7 @@ end, "an explanation is shown as a document")
 check(text(vim.api.nvim_get_current_buf()):find("It computes an area.", 1, true) ~= nil, "with the model's words")
 vim.api.nvim_set_current_buf(buffer)
 
--- 5. An error in words.
+-- 7. An error in words.
 answered = chat({ text = 7 })
 wait_for(answered, "wrong arguments are answered")
 check((answered().message or ""):find("`text` must be a string", 1, true) ~= nil, "and say what is wrong")
