@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A row of the table. `default_base_url` and `default_model` are empty where only the user can know them.
 
-    `base_url_setting` and `key_setting` are names of settings that belong to this service alone.
+    `base_url_setting` and `key_setting` are names of settings that belong to this service alone. The last two are
+    quirks of Chat Completions: newer OpenAI models take only `max_completion_tokens`, some servers no `stream_options`.
     """
 
     name: str
@@ -19,6 +21,8 @@ class Endpoint:
     base_url_setting: str = ""
     key_setting: str = ""
     needs_key: bool = True
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    takes_stream_options: bool = True
 
 
 ANTHROPIC = Endpoint(

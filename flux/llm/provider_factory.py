@@ -41,11 +41,15 @@ _LOCAL = {
     "demo": Builtin("flux.llm.demo_provider:create", "demo"),
     "scripted": Builtin("flux.llm.scripted_provider:create", "scripted"),
 }
-_PATHS: Mapping[str, str] = {}
+_PATHS: Mapping[str, str] = {
+    "anthropic": "flux.llm.anthropic_provider:AnthropicProvider",
+    "openai": "flux.llm.openai_provider:OpenAIProvider",
+    "compatible": "flux.llm.compatible_provider:CompatibleProvider",
+}
 """The class of each endpoint's provider, by the endpoint's name."""
 
 BUILTINS: Mapping[str, Builtin] = {
-    **{e.name: Builtin(_PATHS[e.name], e.default_model, e) for e in ENDPOINTS if e.name in _PATHS},
+    **{e.name: Builtin(_PATHS[e.name], e.default_model, e) for e in ENDPOINTS},
     **_LOCAL,
 }
 

@@ -1,0 +1,48 @@
+"""Anthropic's models by the Messages API: the anthropic SDK as transport, our own codec."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+
+from flux.core.config import Settings
+from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest
+from flux.llm.endpoints import ANTHROPIC, Endpoint
+from flux.llm.transport import HttpOptions, Sdk, Transport, Where
+from flux.llm.wire.anthropic_messages import PATH, VERSION, AnthropicDecoder, encode_request
+
+
+class AnthropicProvider(BaseLLMProvider):
+    """Raises ConfigError where there is no key, or none that may go to the base URL."""
+
+    def __init__(self, settings: Settings, endpoint: Endpoint = ANTHROPIC) -> None:
+        base_url, key = settings.credentials(endpoint)
+        # A gateway's address is often given as for OpenAI's SDK; here the path has the version.
+        where = Where(endpoint, base_url.removesuffix("/v1"), key)
+        self.name = endpoint.name
+        self._transport = Transport(where, settings, {"anthropic-version": VERSION}, open_anthropic)
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+        return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+
+def open_anthropic(where: Where, http: HttpOptions) -> Sdk:
+    """The SDK, with nothing left for it to look up in the environment. Takes a second: not on the event loop."""
+    import anthropic
+    import httpx2
+
+    client = anthropic.AsyncAnthropic(
+        api_key=where.key.reveal() if where.key else "none",
+        base_url=where.base_url,
+        max_retries=0,
+        timeout=http.timeout(),
+        open_telemetry=False,
+        http_client=http.client(anthropic.DefaultAsyncHttpxClient),
+    )
+
+    async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
+
+    return Sdk(post, client.close, anthropic.AnthropicError)

@@ -1,0 +1,77 @@
+"""From what went wrong on the way to an error of our tree: nothing listens, no such host, TLS, a stall, a cut.
+
+Knows no SDK: theirs wrap httpx2's errors, which wrap the system's, and the whole chain is looked through.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+
+from flux.core.errors import ConnectionFailed, ProviderError, StreamBroken, TimedOut
+
+_START_A_SERVER = (
+    "Start the server (for example `ollama serve`, `lms server start`, `llama-server` or `vllm serve`), "
+    "or change the base URL."
+)
+_CHECK_ADDRESS = "Check the base URL, your network and your proxy."
+_CHECK_TLS = "Where your network inspects TLS, set SSL_CERT_FILE to its certificates; a local server may want http://."
+
+
+def explain(fault: BaseException, *, host: str, is_local: bool, timeout_s: float, has_begun: bool) -> ProviderError:
+    """The error for what an SDK or httpx2 raised. `has_begun`: the answer's headers had come."""
+    chain = list(_chain(fault))
+    names = {type(link).__name__ for link in chain}
+    for link in chain:
+        if isinstance(link, ProviderError):
+            return link  # our own, on its way through the SDK
+    if names & {"ConnectTimeout", "PoolTimeout"}:
+        return ConnectionFailed(f"no connection to {host} in time.", hint=_CHECK_ADDRESS)
+    if any("Timeout" in name for name in names):
+        return TimedOut(f"nothing came for {timeout_s:g} seconds.", hint="The setting timeout_s says how long to wait.")
+    for link in chain:
+        match link:
+            case ssl.SSLError():
+                return ConnectionFailed(f"no secure connection to {host}: {_reason(link)}.", hint=_CHECK_TLS)
+            case socket.gaierror():
+                return ConnectionFailed(f"there is no host {host}: {_reason(link)}.", hint=_CHECK_ADDRESS)
+            case ConnectionRefusedError():
+                hint = _START_A_SERVER if is_local else _CHECK_ADDRESS
+                return ConnectionFailed(f"nothing listens at {host}.", hint=hint)
+            case _:
+                pass
+    if has_begun:
+        return StreamBroken("the connection broke before the answer was complete.")
+    words = next((str(link) for link in chain[1:] if str(link)), type(chain[-1]).__name__)
+    return ConnectionFailed(f"no connection to {host}: {words}.", hint=_CHECK_ADDRESS)
+
+
+def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """How long the server asks to wait, None where it does not say. `now_s`: Unix time, for servers without a clock."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers[name]) * unit_s
+        except (KeyError, ValueError):
+            continue
+        return wait_s if 0 <= wait_s < float("inf") else None
+    try:
+        until_s = parsedate_to_datetime(headers["retry-after"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
+    with suppress(KeyError, ValueError, OverflowError):
+        now_s = parsedate_to_datetime(headers["date"]).timestamp()  # the server's own clock, which may be off
+    return max(until_s - now_s, 0.0)
+
+
+def _chain(fault: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = fault
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _reason(link: OSError) -> str:
+    return str(getattr(link, "verify_message", "") or link.strerror or link).removesuffix(".")

@@ -1,0 +1,251 @@
+"""Our bytes through a vendor's SDK, and its raw answer back to our decoders; every fault becomes an error of our tree.
+
+The SDK brings proxies, TLS and the connection pool. Its retries are off, its models and its reading of streams unused.
+Its headers are replaced as a whole just before a request leaves: both SDKs add some that environment variables name,
+also where everything is passed explicitly (anthropic 2.11.0 and openai 3.52.0, 2026-11-21).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import flux
+from flux.core.config import Settings
+from flux.core.errors import ConfigError, ProviderError, StreamBroken
+from flux.core.secret import Secret, redact
+from flux.llm.base_provider import Delta, ModelRequest
+from flux.llm.catalogue import takes_temperature
+from flux.llm.endpoints import Endpoint
+from flux.llm.network_faults import explain, retry_after_s
+from flux.llm.wire.decoder import Decoder
+from flux.llm.wire.faults import Complaint, make_error, read_complaint
+from flux.llm.wire.history import taken_ids
+
+if TYPE_CHECKING:
+    import httpx2
+
+CONNECT_TIMEOUT_S = 10.0
+DRAIN_TIMEOUT_S = 0.2
+"""How long to wait for the end of the bytes behind the end of an answer, so that the connection can be used again."""
+COMPLAINT_TIMEOUT_S = 5.0
+MAX_COMPLAINT_BYTES = 1 << 16
+MAX_ANSWER_BYTES = 256 << 20
+"""More than the longest answer of any model, with 2 KB for each of its tokens."""
+
+_RAW = {"X-Stainless-Raw-Response": "stream"}
+"""The SDKs' own sign that they shall not read the answer's body. It does not reach the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where requests go, and with which key."""
+
+    endpoint: Endpoint
+    base_url: str
+    key: Secret | None
+
+    @property
+    def host(self) -> str:
+        """With its port, where one is named."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def is_local(self) -> bool:
+        name = urlsplit(self.base_url).hostname or ""
+        return name in {"localhost", "::1"} or name.startswith("127.")
+
+    @property
+    def title(self) -> str:
+        """What a person knows it by: the vendor, or the address of another server with the same API."""
+        return self.endpoint.display_name if self.base_url == self.endpoint.default_base_url else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """A vendor's SDK, imported and ready: its generic `post`, and the root of its errors."""
+
+    post: Callable[[str, bytes, Mapping[str, str]], Awaitable[httpx2.Response]]
+    close: Callable[[], Awaitable[None]]
+    error: type[Exception]
+
+
+OpenSdk = Callable[[Where, "HttpOptions"], Sdk]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """How an SDK's HTTP client must behave. `headers` are all that a request has, besides its host and length."""
+
+    timeout_s: float
+    headers: Mapping[str, str] = field(repr=False)  # the key is among them
+    local_hosts: tuple[str, ...]
+    secrets: tuple[Secret, ...]
+
+    def timeout(self) -> httpx2.Timeout:
+        import httpx2
+
+        return httpx2.Timeout(self.timeout_s, connect=min(self.timeout_s, CONNECT_TIMEOUT_S))
+
+    def client(self, kind: type[httpx2.AsyncClient]) -> httpx2.AsyncClient:
+        """A client of the SDK's own kind. Proxies of the environment are used, but never for this machine."""
+        return kind(
+            timeout=self.timeout(),
+            follow_redirects=False,  # the key would go along
+            mounts={f"all://{host}": None for host in self.local_hosts},
+            event_hooks={"request": [self._replace_headers], "response": [self._refuse]},
+        )
+
+    async def _replace_headers(self, request: httpx2.Request) -> None:
+        request.headers = type(request.headers)(
+            {
+                "host": request.url.netloc.decode("ascii"),
+                **self.headers,
+                "content-type": "application/json",
+                "content-length": str(len(request.content)),
+            }
+        )
+
+    async def _refuse(self, response: httpx2.Response) -> None:
+        """Raises the error of an answer that is none. Its body may be endless or slow: a little of it is enough."""
+        if 200 <= response.status_code < 300:
+            return
+        body = b""
+        async with aclosing(response):
+            with suppress(TimeoutError, *_transport_errors()):  # the status alone says much
+                async with asyncio.timeout(COMPLAINT_TIMEOUT_S):
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > MAX_COMPLAINT_BYTES:
+                            break
+        complaint = read_complaint(body)
+        if response.has_redirect_location:
+            complaint = Complaint(words=f"to {response.headers['location']}")
+        # Servers repeat a wrong key, and SDKs log what is raised here.
+        complaint = replace(complaint, words=redact(complaint.words, self.secrets))
+        error = make_error(complaint, response.status_code, retry_after_s(response.headers, time.time()))
+        error.status = response.status_code
+        error.request_id = _request_id(response)
+        raise error
+
+
+class Transport:
+    """One service, one key, one pool of connections. The SDK is imported in a thread at the first request."""
+
+    def __init__(self, where: Where, settings: Settings, headers: Mapping[str, str], open_sdk: OpenSdk) -> None:
+        local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
+        all_headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"flux/{flux.__version__}"}
+        all_headers |= headers
+        if where.key:
+            all_headers["authorization"] = f"Bearer {where.key.reveal()}"
+        self._where = where
+        self._timeout_s = settings.timeout_s
+        self._secrets = (where.key,) if where.key else ()
+        self._options = HttpOptions(settings.timeout_s, all_headers, tuple(sorted(local_hosts)), self._secrets)
+        self._open_sdk = open_sdk
+        self._opening = asyncio.Lock()
+        self._sdk: Sdk | None = None
+
+    async def stream(
+        self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
+    ) -> AsyncGenerator[Delta]:
+        """The deltas of the answer to a request. Raises ProviderErrors. Closing it closes the connection."""
+        if request.temperature is not None and not takes_temperature(request.model):
+            request = replace(request, temperature=None)
+        sdk = await self._ready()
+        response = await self._post(sdk, path, encode(request), request.model)
+        fault: BaseException
+        try:
+            decoding = decoder(_request_id(response), taken_ids(request))
+            async with aclosing(response.aiter_bytes()) as chunks:
+                async for delta in _decode(chunks, decoding):
+                    yield delta
+            return
+        except (ProviderError, *_transport_errors()) as e:
+            fault = e
+        finally:
+            await response.aclose()
+        raise self._located(fault, request.model, _request_id(response), has_begun=True)
+
+    async def close(self) -> None:
+        """Let go of connections; a later request opens new ones."""
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.close()
+
+    async def _ready(self) -> Sdk:
+        async with self._opening:
+            if self._sdk is None:
+                self._sdk = await asyncio.to_thread(self._open)
+            return self._sdk
+
+    def _open(self) -> Sdk:
+        import httpx2
+
+        try:
+            return self._open_sdk(self._where, self._options)
+        except (ImportError, ValueError, httpx2.InvalidURL) as e:
+            words = redact(str(e))
+        raise ConfigError(  # such as a SOCKS proxy, which needs a package that is not there
+            f"{self._where.title} cannot be used with these proxy settings: {words}",
+            hint="See the environment variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
+        )
+
+    async def _post(self, sdk: Sdk, path: str, body: bytes, model: str) -> httpx2.Response:
+        fault: BaseException
+        try:
+            return await sdk.post(path, body, _RAW)
+        except (ProviderError, sdk.error, *_transport_errors()) as e:
+            fault = e
+        # Raised here and not in the handler: an SDK's errors carry requests and headers in their chain.
+        raise self._located(fault, model, "", has_begun=False)
+
+    def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
+        """The error with all that is known of where it happened, and without the key."""
+        where = self._where
+        error = explain(fault, host=where.host, is_local=where.is_local, timeout_s=self._timeout_s, has_begun=has_begun)
+        error.message = redact(f"{where.title}: {error.message}", self._secrets)
+        error.args = (error.message,)
+        error.endpoint = where.endpoint.name
+        error.model = model
+        error.request_id = error.request_id or request_id
+        error.__cause__ = error.__context__ = None
+        return error
+
+
+async def _decode(chunks: AsyncIterator[bytes], decoder: Decoder) -> AsyncGenerator[Delta]:
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > MAX_ANSWER_BYTES:
+            raise StreamBroken("the answer is longer than any answer may be.")
+        for delta in decoder.feed(chunk):
+            yield delta
+        if decoder.is_finished:
+            await _drain(chunks)
+            return
+    for delta in decoder.end():
+        yield delta
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    with suppress(TimeoutError, *_transport_errors()):
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            async for chunk in chunks:
+                if len(chunk) > MAX_COMPLAINT_BYTES:
+                    return
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    import httpx2
+
+    return (httpx2.HTTPError, OSError)
+
+
+def _request_id(response: httpx2.Response) -> str:
+    return response.headers.get("request-id") or response.headers.get("x-request-id") or ""
