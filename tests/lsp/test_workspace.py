@@ -15,9 +15,10 @@ from flux.core.errors import FileMissing, SecretFile, StaleSnapshot, WriteRefuse
 from flux.core.text import Counting, Position, PositionEncoding, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
+from flux.lsp.delivery import Bounds
 from flux.lsp.documents import Documents
 from flux.lsp.uris import uri_of_path
-from flux.lsp.workspace import Bounds, LspWorkspace
+from flux.lsp.workspace import LspWorkspace
 from flux.workspace.disk import DiskWorkspace
 from tests.support.fake_editor import (
     FakeEditor,
@@ -170,7 +171,7 @@ async def test_a_user_who_types_on_and_on_is_not_overrun(tmp_path: Path) -> None
 
 async def test_a_yes_with_nothing_done_is_noticed(tmp_path: Path) -> None:
     made = bench(tmp_path, FakeLiar, buffers={"a.py": "one\n"})
-    with pytest.raises(WriteRefused, match=r"a\.py: it says that it did, but its text has not changed"):
+    with pytest.raises(WriteRefused, match=r"a\.py: it says that it did, but its text does not show it"):
         await made.apply(await made.edit("a.py", "one", "1"))
     assert made.editor.texts()["a.py"] == "one\n"
 

@@ -1,0 +1,290 @@
+"""Changes on their way through the editor: one `workspace/applyEdit`, watched, and taken back where a part was made.
+
+An editor's yes is not believed: the text that it reports afterwards shows what was done. Which editor it is, is in
+`flux.lsp.clients`. Reads no files and decides nothing about them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from lsprotocol import types
+
+from flux.core.errors import StaleSnapshot, WriteRefused
+from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.edits.diff import text_edits_between
+from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, FileChange, rebase
+from flux.lsp.clients import Client
+from flux.lsp.convert import EditorText
+from flux.lsp.documents import Document, Documents
+from flux.lsp.uris import uri_of_path
+from flux.workspace.checkpoints import undo_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds to wait for the editor's answer, which may be its user's, and for the text after a yes or a no."""
+
+    answer_s: float = 120.0
+    after_yes_s: float = 2.0
+    after_no_s: float = 0.3
+
+
+class Editor(Protocol):
+    """What the workspace asks of the connected editor."""
+
+    @property
+    def client(self) -> Client: ...
+
+    async def apply_edit(self, label: str, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        """Ask for the edit. Raises WriteRefused where the editor answers with an error."""
+        ...
+
+    async def show_document(self, uri: str, *, takes_focus: bool) -> bool:
+        """Ask to open the document; whether the editor says that it did."""
+        ...
+
+    async def confirm(self, question: str) -> bool:
+        """Ask the user."""
+        ...
+
+
+@dataclass(slots=True)
+class _Target:
+    """One file of a plan on its way through the editor. `after` is set once the change has been seen."""
+
+    change: FileChange
+    uri: str
+    version: int | None
+    is_on_disk: bool
+    is_seen: bool = False
+    after: FileSnapshot | None = None
+
+
+class TextMoved(Exception):
+    """The user typed while an edit was on its way, and the editor did not make it."""
+
+    def __init__(self, names: str) -> None:
+        super().__init__(names)
+        self.names = names
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Brings changes to the editor. `now` reads a file as it is now, None where there is none."""
+
+    documents: Documents
+    editor: Editor
+    now: Callable[[WorkspacePath], Awaitable[FileSnapshot | None]]
+    bounds: Bounds = field(default_factory=Bounds)
+    _unseen: set[WorkspacePath] = field(default_factory=set[WorkspacePath])
+
+    async def deliver(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
+        """Send the changes and see that they were made. What an editor did in part is taken back."""
+        self._refuse_unseen(changes)
+        targets = [self._target(change) for change in changes]
+        # Where only the first document's version is looked at, each goes alone, and the first failure stops the rest.
+        groups = [[target] for target in targets] if self.editor.client.checks_first_version_only else [targets]
+        for group in groups:
+            reason = await self._send(label, group) if group else ""
+            if all(target.is_seen for target in group):
+                continue
+            await self.take_back(label, [_applied(target) for target in targets if target.is_seen])
+            missed = [target for target in group if not target.is_seen]
+            names = ", ".join(str(target.change.path) for target in missed)
+            if any(map(self._has_moved, missed)):
+                raise TextMoved(names)
+            raise WriteRefused(f"The editor did not make the change of {names}: {reason}", path=names)
+        return tuple(_applied(target) for target in targets)
+
+    async def _send(self, label: str, targets: Sequence[_Target]) -> str:
+        """One applyEdit; marks what was seen to be made, and returns the reason why the rest was not."""
+        edit = self._workspace_edit(targets)
+
+        def is_all_seen() -> bool:
+            self._look(targets)
+            return all(target.is_seen for target in targets)
+
+        # Looking begins before the answer: the text may arrive first, and be typed over when the answer comes.
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self.documents.until(is_all_seen, self.bounds.answer_s))
+            try:
+                async with asyncio.timeout(self.bounds.answer_s):
+                    result = await self.editor.apply_edit(label, edit)
+            except TimeoutError:
+                result = types.ApplyWorkspaceEditResult(applied=False, failure_reason="it did not answer.")
+            except WriteRefused as e:
+                result = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
+            looking.cancel()
+        if await self._until_seen(is_all_seen, targets, result.applied):
+            return ""
+        if not result.applied:
+            return result.failure_reason or "it gave no reason."
+        unopened = [target for target in targets if not target.is_seen and self.documents.get(target.uri) is None]
+        if unopened and await self._show(unopened, is_all_seen):
+            return ""
+        return self._what_was_not_seen(targets)
+
+    async def _until_seen(self, is_all_seen: Callable[[], bool], targets: Sequence[_Target], says_yes: bool) -> bool:
+        """Whether the changes show within the bound; shorter, where what shows is that they were not made."""
+        if says_yes:
+            # Another text than the edit's, under an edit that goes by versions, is decision enough. Without versions a
+            # late edit could be made twice.
+            is_versioned = self.editor.client.takes_document_changes
+
+            def is_decided() -> bool:
+                return is_all_seen() or (is_versioned and any(map(self._has_moved, targets)))
+
+            await self.documents.until(is_decided, self.bounds.after_yes_s)
+        # A removed file shows on the disk, of which nobody tells: it is looked for once more at the end.
+        return await self.documents.until(is_all_seen, self.bounds.after_no_s) or is_all_seen()
+
+    async def _show(self, targets: Sequence[_Target], is_all_seen: Callable[[], bool]) -> bool:
+        """An editor may change a file that it does not show, and tell of it only once it does."""
+        if not self.editor.client.shows_documents:
+            return False
+        for target in targets:
+            await self.editor.show_document(target.uri, takes_focus=False)
+        return await self.documents.until(is_all_seen, self.bounds.after_yes_s)
+
+    def _what_was_not_seen(self, targets: Sequence[_Target]) -> str:
+        unopened = [target for target in targets if not target.is_seen and self.documents.get(target.uri) is None]
+        self._unseen |= {target.change.path for target in unopened if not isinstance(target.change, DeleteFile)}
+        if unopened:
+            return (
+                "it says that it did, but has not opened the file for Flux, so this could not be checked. "
+                "The change may stand there unsaved: look at it, and open the file before you ask again."
+            )
+        return "it says that it did, but its text does not show it."
+
+    def _look(self, targets: Sequence[_Target]) -> None:
+        """Mark the targets whose change shows now. Once seen is enough: the user may type on at once."""
+        for target in targets:
+            if not target.is_seen:
+                self._look_at(target)
+
+    def _look_at(self, target: _Target) -> None:
+        change = target.change
+        if isinstance(change, DeleteFile):
+            is_closed = self.documents.get(target.uri) is None
+            target.is_seen = (target.is_on_disk or is_closed) and not change.path.absolute().exists()
+            return
+        document = self.documents.get(target.uri)
+        if document is None:
+            return
+        expected, text = change.new_text(), document.text
+        if self._is_same(text, expected):
+            target.is_seen, target.after = True, snapshot_of(change.path, document)
+        elif isinstance(change, EditFile) and _contains(change, text):
+            target.is_seen, target.after = True, replace(snapshot_of(change.path, document), text=expected)
+
+    def _is_same(self, text: str, expected: str) -> bool:
+        """Alike but for the style of line ends, which editors unify, and a last one, where the editor adds it."""
+        if text == expected:
+            return True
+        text, expected = _unified(text), _unified(expected)
+        if self.editor.client.ends_with_line_end and not expected.endswith("\n"):
+            expected += "\n"
+        return text == expected
+
+    def _has_moved(self, target: _Target) -> bool:
+        """Whether the user's typing came between, or the end of the document."""
+        if target.is_seen:
+            return False
+        document = self.documents.get(target.uri)
+        if document is None:
+            return target.version is not None
+        return isinstance(target.change, EditFile) and document.text != target.change.snapshot.text
+
+    async def take_back(self, label: str, applied: Sequence[AppliedChange]) -> None:
+        """Undo the part that was done. Raises WriteRefused where that fails too, naming what is changed now."""
+        if not applied:
+            return
+        current = {change.path: await self.now(change.path) for change in applied}
+        try:
+            plan = undo_plan(applied, current, f"{label} (taken back)")
+            targets = [self._target(change) for change in plan.changes]
+            for target in targets:
+                await self._send(plan.label, [target])
+            left = [str(target.change.path) for target in targets if not target.is_seen]
+        except StaleSnapshot:
+            left = [str(change.path) for change in applied]
+        if left:
+            names = ", ".join(left)
+            raise WriteRefused(
+                f"The editor made a part of the change only, and it could not be taken back: {names} is changed.",
+                path=names,
+            )
+
+    def _workspace_edit(self, targets: Sequence[_Target]) -> types.WorkspaceEdit:
+        client = self.editor.client
+        is_plain = all(isinstance(target.change, EditFile) for target in targets)
+        if not client.takes_document_changes and is_plain:
+            return types.WorkspaceEdit(changes={target.uri: self._text_edits(target.change) for target in targets})
+        document_changes: list[types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile] = []
+        for target in targets:
+            change = target.change
+            if isinstance(change, DeleteFile):
+                options = types.DeleteFileOptions(ignore_if_not_exists=True)  # a new file may never have been saved
+                document_changes.append(types.DeleteFile(uri=target.uri, options=options))
+                continue
+            if isinstance(change, CreateFile) and not client.creates_by_editing:
+                document_changes.append(types.CreateFile(uri=target.uri))
+            # The first change makes a 0 more than 1, so 1 stands for it where 0 would not be looked at.
+            version = 1 if target.version == 0 and client.ignores_version_zero else target.version
+            identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=version)
+            document_changes.append(types.TextDocumentEdit(identifier, self._text_edits(change)))
+        return types.WorkspaceEdit(document_changes=document_changes)
+
+    def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
+        if isinstance(change, EditFile):
+            return EditorText(change.snapshot.text, self.documents.counting).edits(change.edits)
+        start = types.Position(0, 0)
+        # Up to the line end that some editors have in an empty buffer, so that it does not become one too many.
+        end = types.Position(1, 0) if self.editor.client.ends_with_line_end else start
+        return [types.TextEdit(types.Range(start, end), change.new_text() if isinstance(change, CreateFile) else "")]
+
+    def _target(self, change: FileChange) -> _Target:
+        document = self.documents.at_path(str(change.path.absolute()))
+        uri = document.uri if document else uri_of_path(str(change.path.absolute()))
+        version = None if isinstance(change, CreateFile) else change.snapshot.version
+        return _Target(change, uri, version, change.path.absolute().exists())
+
+    def _refuse_unseen(self, changes: Iterable[FileChange]) -> None:
+        for change in changes:
+            if self.documents.at_path(str(change.path.absolute())) is not None:
+                self._unseen.discard(change.path)
+            elif change.path in self._unseen:
+                raise WriteRefused(
+                    f"An earlier change of {change.path} could not be checked.",
+                    path=str(change.path),
+                    hint="Ask the user to open the file in the editor first.",
+                )
+
+
+def _applied(target: _Target) -> AppliedChange:
+    change = target.change
+    before = None if isinstance(change, CreateFile) else change.snapshot
+    return AppliedChange(change.path, before, target.after, is_saved=isinstance(change, DeleteFile))
+
+
+def _contains(change: EditFile, text: str) -> bool:
+    """Whether `text` is the changed text and something typed besides: then the change can be taken out of it."""
+    before, after = _unified(change.snapshot.text), _unified(change.new_text())
+    try:
+        rebase(text_edits_between(after, before), after, _unified(text))
+    except StaleSnapshot:
+        return False
+    return True
+
+
+def _unified(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def snapshot_of(path: WorkspacePath, document: Document) -> FileSnapshot:
+    """The open document as it is now."""
+    return FileSnapshot(path, document.text, document.version, "buffer")
