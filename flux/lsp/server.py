@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -224,14 +223,14 @@ def _exit_soon() -> None:
     timer.start()
 
 
-def serve_tcp(host: str, port: int) -> int:
-    """Serve every editor that connects, each on its own, until interrupted."""
+def serve_tcp(host: str, port: int, announce: Callable[[str], None]) -> int:
+    """Serve every editor that connects, each on its own, until interrupted. `announce` is told where it listens."""
     start_logging()
-    asyncio.run(_serve_connections(host, port))
+    asyncio.run(_serve_connections(host, port, announce))
     return 0
 
 
-async def _serve_connections(host: str, port: int) -> None:
+async def _serve_connections(host: str, port: int, announce: Callable[[str], None]) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server = FluxServer()
         server.protocol.set_writer(cast("Any", writer))  # its `write` takes bytes and its `close` nothing, as asked
@@ -245,7 +244,7 @@ async def _serve_connections(host: str, port: int) -> None:
 
     listening = await asyncio.start_server(serve, host, port)
     names = ", ".join(f"{name[0]}:{name[1]}" for name in (socket.getsockname() for socket in listening.sockets))
-    print(f"flux: listening on {names}", file=sys.stderr, flush=True)  # noqa: T201
+    announce(f"listening on {names}")
     async with listening:
         await listening.serve_forever()
 

@@ -139,7 +139,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     host, _, port = arguments.tcp.rpartition(":")
     if not (host and port.isdigit() and int(port) < 65536):
         raise ConfigError(f"--tcp {arguments.tcp} is not HOST:PORT.", hint="For example --tcp 127.0.0.1:8765")
-    return server.serve_tcp(host.strip("[]"), int(port))
+    return server.serve_tcp(
+        host.strip("[]"), int(port), lambda where: print(f"flux: {where}", file=sys.stderr, flush=True)
+    )
 
 
 def _sessions() -> int:
