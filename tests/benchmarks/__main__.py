@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import prompts, serving
+from tests.benchmarks import asking, prompts, serving
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -22,6 +22,8 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "change": serving.change,
     "request": serving.request,
     "deltas": serving.deltas,
+    "first-request": asking.first_request,
+    "first-event": asking.first_event,
     "tokens": prompts.tokens,
 }
 

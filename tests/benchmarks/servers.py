@@ -145,6 +145,16 @@ def model_server(*, deltas: int, rate: int = 0, tells_arrivals: bool = False) ->
             end(process)
 
 
+def base_url(vendor: str, url: str) -> str:
+    """Where the vendor's SDK finds the model server."""
+    return url if vendor == "anthropic" else f"{url}/v1"
+
+
+def wire_settings(vendor: str, url: str) -> dict[str, str]:
+    """What makes Flux use the vendor's provider with the model server."""
+    return {"FLUX_PROVIDER": vendor, "FLUX_BASE_URL": base_url(vendor, url), "FLUX_API_KEY": "not-a-key"}
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """It is gone afterwards."""
     process.kill()
