@@ -51,7 +51,35 @@ _OPENAI_PARTS = (
 )
 _OPENAI_USAGE = Usage(1200, 50, cache_read_tokens=1024, cache_write_tokens=100, reasoning_tokens=20)
 
+_AIMOCK_PARTS = (Text("I will read it."), ToolCall("call_1a", "read_file", '{"path":"a.py"}'))
+_AIMOCK_ENCRYPTED = json.dumps(
+    {
+        "type": "reasoning",
+        "id": "rs-v4Gq7MbMP9ifDoqG",
+        "summary": [{"type": "summary_text", "text": "First look, then edit."}],
+        "encrypted_content": "YWltb2NrLWVuY3J5cHRlZC1yZWFzb25pbmc6cnMtdjRHcTdNYk1QOWlmRG9xRw==",
+    }
+)
+
 EXPECTED: dict[str, Response] = {
+    "anthropic_aimock": Response(
+        (
+            Reasoning("First look, then edit.", "anthropic", '{"type": "thinking", "signature": "sig-abc"}'),
+            *_AIMOCK_PARTS,
+        ),
+        "m",
+        "req_1",
+        finish_reason="tool_calls",
+    ),
+    "openai_aimock": Response(
+        (Reasoning("First look, then edit.", "openai", _AIMOCK_ENCRYPTED), *_AIMOCK_PARTS),
+        "m",
+        "req_1",
+        finish_reason="tool_calls",
+    ),
+    "chat_aimock": Response(
+        (Reasoning("First look, then edit."), *_AIMOCK_PARTS), "m", "req_1", Usage(2, 10), "tool_calls"
+    ),
     "anthropic_tools": Response(
         (
             Reasoning("Two files — both.", "anthropic", _SIGNED),
