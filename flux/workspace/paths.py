@@ -57,8 +57,8 @@ def locate(roots: Sequence[str], text: str, exists: Callable[[str], bool]) -> Wo
     `exists` is asked, with absolute paths, only to find the folder of a name without label. Raises OutsideWorkspace.
     """
     root, label, relative = _split(roots, text, exists)
-    if not relative:
-        raise OutsideWorkspace(f"{text!r} names a folder, not a file.", path=text, hint="Name a file in it.")
+    if not relative.strip():
+        raise OutsideWorkspace(f"{text!r} names no file.", path=text, hint="Name a file in a folder.")
     return WorkspacePath(root, relative, label)
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flux.core.errors import OutsideWorkspace
@@ -90,6 +90,7 @@ def test_where_case_does_not_matter_a_file_has_the_one_spelling_of_the_disk(tmp_
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(" /")
 @given(st.text(st.sampled_from("a.~/\\: \0\n*é\ud800C"), max_size=12))
 def test_any_name_is_inside_or_refused(tmp_path: Path, text: str) -> None:
     try:
