@@ -17,7 +17,7 @@ demo: $(READY)  ## The main job, with no key and no network
 	$(BIN)/python -m tests.support.demo
 
 test: $(READY)  ## Everything that needs Python alone
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(READY)  ## Style and types
 	$(BIN)/ruff format --check flux tests
