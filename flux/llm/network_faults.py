@@ -21,7 +21,7 @@ _CHECK_ADDRESS = "Check the base URL, your network and your proxy."
 _CHECK_TLS = "Where your network inspects TLS, set SSL_CERT_FILE to its certificates; a local server may want http://."
 
 
-def explain(fault: BaseException, *, host: str, is_local: bool, timeout_s: float, has_begun: bool) -> ProviderError:
+def explain(fault: BaseException, *, is_local: bool, timeout_s: float, has_begun: bool) -> ProviderError:
     """The error for what an SDK or httpx2 raised. `has_begun`: the answer's headers had come."""
     chain = list(_chain(fault))
     names = {type(link).__name__ for link in chain}
@@ -29,24 +29,24 @@ def explain(fault: BaseException, *, host: str, is_local: bool, timeout_s: float
         if isinstance(link, ProviderError):
             return link  # our own, on its way through the SDK
     if names & {"ConnectTimeout", "PoolTimeout"}:
-        return ConnectionFailed(f"no connection to {host} in time.", hint=_CHECK_ADDRESS)
+        return ConnectionFailed("no connection in time.", hint=_CHECK_ADDRESS)
     if any("Timeout" in name for name in names):
         return TimedOut(f"nothing came for {timeout_s:g} seconds.", hint="The setting timeout_s says how long to wait.")
     for link in chain:
         match link:
             case ssl.SSLError():
-                return ConnectionFailed(f"no secure connection to {host}: {_reason(link)}.", hint=_CHECK_TLS)
+                return ConnectionFailed(f"no secure connection: {_reason(link)}.", hint=_CHECK_TLS)
             case socket.gaierror():
-                return ConnectionFailed(f"there is no host {host}: {_reason(link)}.", hint=_CHECK_ADDRESS)
+                return ConnectionFailed(f"the host was not found: {_reason(link)}.", hint=_CHECK_ADDRESS)
             case ConnectionRefusedError():
                 hint = _START_A_SERVER if is_local else _CHECK_ADDRESS
-                return ConnectionFailed(f"nothing listens at {host}.", hint=hint)
+                return ConnectionFailed("nothing listens there.", hint=hint)
             case _:
                 pass
     if has_begun:
         return StreamBroken("the connection broke before the answer was complete.")
     words = next((str(link) for link in chain[1:] if str(link)), type(chain[-1]).__name__)
-    return ConnectionFailed(f"no connection to {host}: {words}.", hint=_CHECK_ADDRESS)
+    return ConnectionFailed(f"no connection: {words}.", hint=_CHECK_ADDRESS)
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:

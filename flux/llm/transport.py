@@ -208,7 +208,7 @@ class Transport:
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
         """The error with all that is known of where it happened, and without the key."""
         where = self._where
-        error = explain(fault, host=where.host, is_local=where.is_local, timeout_s=self._timeout_s, has_begun=has_begun)
+        error = explain(fault, is_local=where.is_local, timeout_s=self._timeout_s, has_begun=has_begun)
         error.message = redact(f"{where.title}: {error.message}", self._secrets)
         error.args = (error.message,)
         error.endpoint = where.endpoint.name
