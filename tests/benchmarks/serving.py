@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.figures import Bound, Effort, Figure, in_turn, median, percentile_99
-from tests.benchmarks.servers import BARE_PYGLS, FLUX_SERVE, LanguageServer, clean_environment, language_server
+from tests.benchmarks.model_server import WORD
+from tests.benchmarks.servers import (
+    BARE_PYGLS,
+    FLUX_SERVE,
+    LanguageServer,
+    clean_environment,
+    language_server,
+    model_server,
+    wire_settings,
+)
 
 BATCH = 20
 """Changes that are sent before a barrier: so that what a request costs does not count."""
@@ -113,11 +121,14 @@ def _change_ms(effort: Effort, folder: Path, lines: int) -> tuple[float, float]:
 
 def request(effort: Effort, folder: Path) -> list[Figure]:
     """Requests while an answer comes in. The peer is idle, and so is Flux while the peer is measured."""
-    environ = _scripted(folder, count=100 * RATE, delay_s=0.8 / RATE)  # every wait takes a little longer than asked
     streamed: list[float] = []
     idle: list[float] = []
     rates: list[float] = []
-    with language_server(FLUX_SERVE, environ, folder) as flux, language_server(BARE_PYGLS, environ, folder) as bare:
+    with (
+        model_server(deltas=100 * RATE, rate=RATE) as (url, _),
+        language_server(FLUX_SERVE, clean_environment(folder, **wire_settings("anthropic", url)), folder) as flux,
+        language_server(BARE_PYGLS, clean_environment(folder), folder) as bare,
+    ):
         flux.initialize(turnEvents=True)
         bare.initialize()
         for number in range(effort.of(12) + 1):
@@ -164,29 +175,29 @@ def _deltas(server: LanguageServer) -> int:
     return sum(map(len, texts)) // len(WORD)
 
 
-WORD = "word "
-
-
 def deltas(effort: Effort, folder: Path) -> list[Figure]:
-    """From the turn's first event in the client to its end there."""
+    """From the turn's first event in the client to its end there; the provider sends as fast as it is read."""
     count = effort.of(20_000)
-    with language_server(BARE_PYGLS, clean_environment(folder), folder) as bare:
+    with (
+        model_server(deltas=count) as (url, _),
+        language_server(FLUX_SERVE, clean_environment(folder, **wire_settings("anthropic", url)), folder) as flux,
+        language_server(BARE_PYGLS, clean_environment(folder), folder) as bare,
+    ):
+        flux.initialize(turnEvents=True)
         bare.initialize()
 
-        def of_flux() -> float:
-            # The script gives one answer for each request: a server for each run.
-            with language_server(FLUX_SERVE, _scripted(folder, count), folder) as flux:
-                flux.initialize(turnEvents=True)
-                began_at = flux.begin_command("flux.chat.send", {"text": "go on"})
-                return _rate(flux, began_at, lambda: _deltas(flux))
+        def sent() -> float:
+            flux.command("flux.chat.new", {})
+            return _rate(flux, flux.begin_command("flux.chat.send", {"text": "go on"}), lambda: _deltas(flux))
 
-        def of_bare() -> float:
-            return _rate(bare, bare.begin_command("bench.deltas", count), lambda: len(bare.notices))
-
-        flux_rate, bare_rate = in_turn(effort.of(7), of_flux, of_bare)
+        of_flux, of_bare = in_turn(
+            effort.of(9),
+            sent,
+            lambda: _rate(bare, bare.begin_command("bench.deltas", count), lambda: len(bare.notices)),
+        )
     bound = Bound("measured", ">=", 5_000)
     peer = "pygls, one message each"
-    return [Figure("deltas through to the editor", "/s", median(flux_rate), median(bare_rate), peer, bound)]
+    return [Figure("deltas through to the editor", "/s", median(of_flux), median(of_bare), peer, bound)]
 
 
 def _rate(server: LanguageServer, request_id: int, count: Callable[[], int]) -> float:
@@ -195,11 +206,3 @@ def _rate(server: LanguageServer, request_id: int, count: Callable[[], int]) -> 
     began = time.perf_counter()
     server.answer(request_id)
     return count() / (time.perf_counter() - began)
-
-
-def _scripted(folder: Path, count: int, delay_s: float = 0.0) -> dict[str, str]:
-    """An environment in which the model says many words, one for each delta, as often as it is asked."""
-    script = folder / "script.json"
-    step = {"text": WORD * count, "chunk": len(WORD), "delay_s": delay_s}
-    script.write_text(json.dumps([step] * 40), encoding="utf-8")
-    return clean_environment(folder, FLUX_PROVIDER="scripted", FLUX_SCRIPT=str(script))
