@@ -80,6 +80,27 @@ EXPECTED: dict[str, Response] = {
     "chat_aimock": Response(
         (Reasoning("First look, then edit."), *_AIMOCK_PARTS), "m", "req_1", Usage(2, 10), "tool_calls"
     ),
+    "anthropic_llama": Response(
+        (Text("\ufffd{\ufffdp\u061bk\ufffd\ufffd\ufffd\ufffd"),),
+        "tiny.gguf",
+        "req_1",
+        Usage(357, 12, cache_read_tokens=306),
+        "length",
+    ),
+    "openai_llama": Response(
+        (Text("\ufffd\ufffdk\ufffd\ufffd\ufffd3\x17\ufffd\ufffd\ufffdZ\ufffd\ufffd\x08B"),),
+        "",
+        "req_1",
+        Usage(357, 16, cache_read_tokens=356),
+        "stop",
+    ),
+    "chat_llama": Response(
+        (Text("\ufffdmBW\ufffdkVV\ufffd\ufffd{d"),),
+        "tiny.gguf",
+        "req_1",
+        Usage(357, 12, cache_read_tokens=356),
+        "length",
+    ),
     "anthropic_tools": Response(
         (
             Reasoning("Two files — both.", "anthropic", _SIGNED),
