@@ -84,13 +84,41 @@ class FluxProtocol(LanguageServerProtocol):
             return self.structure_message(message)
         except JsonRpcInvalidParams as e:
             wrong = JsonRpcInvalidParams(f"The parameters of {method} are not of its shape.")
-            if not clamp_numbers(message.get("params")):
+            if not self._repair(method, message.get("params")):
                 raise wrong from e
-        # An editor that means "the end" by the largest number it has must not lose its change for that.
         try:
             return self.structure_message(message)
         except JsonRpcInvalidParams as e:
             raise wrong from e
+
+    def _repair(self, method: object, params: Any) -> bool:
+        """Make parameters fit that a newer or careless editor sends; whether there was something to make fit."""
+        if method == types.INITIALIZE and isinstance(params, dict):
+            given = cast("dict[str, Any]", params)
+            known = self._known_capabilities(given.get("capabilities"))
+            is_other, given["capabilities"] = known != given.get("capabilities"), known
+            return is_other
+        # Who means "the end" by the largest number there is must not lose a change for that.
+        return clamp_numbers(params)
+
+    def _known_capabilities(self, given: object) -> dict[str, Any]:
+        """The capabilities without those whose values our types do not know: a later LSP must not lock us out."""
+
+        def fits(capabilities: dict[str, Any]) -> bool:
+            try:
+                self._converter.structure(capabilities, types.ClientCapabilities)
+            except Exception:  # noqa: BLE001 -- cattrs raises what the types raise
+                return False
+            return True
+
+        known: dict[str, Any] = {}
+        for section, values in cast("dict[str, Any]", given).items() if isinstance(given, dict) else ():
+            if isinstance(values, dict):
+                parts = cast("dict[str, Any]", values).items()
+                known[section] = {name: value for name, value in parts if fits({section: {name: value}})}
+            elif fits({section: values}):
+                known[section] = values
+        return known
 
     def _handle_response(self, msg_id: Any, result: Any = None, error: types.ResponseError | None = None) -> None:
         """pygls fails on an answer that comes after we stopped waiting for it."""

@@ -198,7 +198,8 @@ def serve_stdio() -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    os.dup2(2, 1)  # a stray print must not break the protocol
+    with suppress(OSError):  # there may be no standard error
+        os.dup2(2, 1)  # a stray print must not break the protocol
     return asyncio.run(_serve_descriptors(input_, output))
 
 
@@ -224,7 +225,10 @@ def _exit_soon() -> None:
 
 
 def serve_tcp(host: str, port: int, announce: Callable[[str], None]) -> int:
-    """Serve every editor that connects, each on its own, until interrupted. `announce` is told where it listens."""
+    """Serve every editor that connects, each on its own, until interrupted. `announce` is told where it listens.
+
+    Raises ConfigError where it cannot listen there.
+    """
     start_logging()
     asyncio.run(_serve_connections(host, port, announce))
     return 0
@@ -242,7 +246,10 @@ async def _serve_connections(host: str, port: int, announce: Callable[[str], Non
             reading.cancel()
         writer.close()
 
-    listening = await asyncio.start_server(serve, host, port)
+    try:
+        listening = await asyncio.start_server(serve, host, port)
+    except OSError as e:
+        raise ConfigError(f"Flux cannot listen on {host}:{port}: {e.strerror or e}") from e
     names = ", ".join(f"{name[0]}:{name[1]}" for name in (socket.getsockname() for socket in listening.sockets))
     announce(f"listening on {names}")
     async with listening:

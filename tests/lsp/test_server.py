@@ -16,7 +16,7 @@ from lsprotocol import types
 from flux.core.text import Counting
 from flux.lsp.convert import EditorText
 from tests.lsp.test_code_actions import AREA
-from tests.support.lsp_bench import bench, tool, without
+from tests.support.lsp_bench import bench, edit, tool, without
 from tests.support.lsp_client import (
     BOUND_S,
     CAPABILITIES,
@@ -55,6 +55,20 @@ async def test_the_first_encoding_of_the_editor_is_taken(
         assert answer["capabilities"]["positionEncoding"] == expected
         assert answer["capabilities"]["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
         assert answer["serverInfo"]["name"] == "flux"
+
+
+async def test_capabilities_of_a_later_protocol_do_not_lock_the_editor_out(tmp_path: Path) -> None:
+    symbols = {"documentSymbol": {"symbolKind": {"valueSet": [1, 99]}}, "holograms": {"depth": 3}}
+    later = {**CAPABILITIES, "textDocument": {**CAPABILITIES["textDocument"], **symbols}, "general": 7}
+    async with bench(
+        tmp_path,
+        {"tool_calls": [edit("a.py", "3", "4")]},
+        {"text": "Done."},
+        buffers={"a.py": AREA},
+        capabilities=later,
+    ) as made:
+        result = await made.client.command("flux.edit", {"uri": made.uri("a.py"), "instruction": "x"})
+        assert result["unsaved"] == ["a.py"]
 
 
 async def test_messages_out_of_order_are_answered_in_words(tmp_path: Path) -> None:
@@ -214,6 +228,27 @@ async def test_two_editors_on_one_port_have_nothing_in_common(tmp_path: Path) ->
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as taken:
+        port = taken.sockets[0].getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "flux",
+            "serve",
+            "--tcp",
+            f"127.0.0.1:{port}",
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(tmp_path),
+            cwd=tmp_path,
+        )
+        async with asyncio.timeout(BOUND_S):
+            _, said = await process.communicate()
+    assert process.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in said.decode()
+    assert "Traceback" not in said.decode()
 
 
 def test_nothing_of_weight_is_loaded_before_it_is_used() -> None:
