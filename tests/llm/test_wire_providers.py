@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import subprocess
 import sys
@@ -44,6 +45,13 @@ PROVIDERS = ("anthropic", "openai", "compatible")
 ANSWER = Response(
     (Text("Hello wörld"),), "g", "req_123", Usage(1000, 7, cache_read_tokens=900, cache_write_tokens=90), "stop"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sdks_are_loaded() -> None:
+    """The bounds below are for answers. Importing both SDKs from a cold disk, on a busy machine, takes longer."""
+    importlib.import_module("anthropic")
+    importlib.import_module("openai")
 
 
 @pytest.fixture
