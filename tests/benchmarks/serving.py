@@ -161,7 +161,7 @@ def request(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _round_trips_ms(ask: Callable[[], object], count: int = 500) -> list[float]:
+def _round_trips_ms(ask: Callable[[], object], count: int = 2000) -> list[float]:
     times: list[float] = []
     for _ in range(count):
         began = time.perf_counter()
