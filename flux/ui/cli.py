@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     which.add_argument("--resume", metavar="ID", help="go on with a session (see `flux sessions`)")
     _add_common(parser)
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the language server on standard input and output")
     serve.add_argument("--tcp", metavar="HOST:PORT", help="listen on an address instead")
     serve.set_defaults(command="serve")
@@ -162,11 +162,14 @@ def _sessions() -> int:
 
 def _models(arguments: argparse.Namespace) -> int:
     from flux.agent.sessions import list_models
+    from flux.llm.provider_factory import choose_model, choose_provider
     from flux.ui.opening import open_settings
+    from flux.ui.render import model_line
 
     settings = open_settings(arguments, ask=None)
+    current = choose_model(settings, choose_provider(settings).name)
     for number, model in enumerate(list_models(settings), 1):
-        print(f"{number:3}  {model}")
+        print(model_line(number, model, current))
     return DONE
 
 

@@ -483,3 +483,11 @@ def test_without_a_home_it_works_and_leaves_nothing_behind(shell: Shell, home: s
     ended = shell.flux("-p", "go")
     assert (ended.status, ended.out) == (0, "Seen.\n")
     assert [file.name for file in shell.folder.iterdir()] == ["circle.py"]
+
+
+def test_the_models_are_listed_with_window_and_price_and_the_chosen_one_marked(shell: Shell) -> None:
+    done = shell.flux("models", "--provider", "anthropic")
+    chosen = next(line for line in done.out.splitlines() if line.startswith("*"))
+    assert "claude-sonnet-5-5" in chosen
+    assert "1000k" in chosen
+    assert "$2 in, $10 out" in chosen
