@@ -1,22 +1,30 @@
 """Where a model's `old_text` stands in a file, and the edits that put `new_text` there.
 
-Search and comparison see every line end as a line feed. What is written is only what differs between `old_text` and
-`new_text`, with the line ends of the lines around it; every other character of the file stays as it is. A place is
-certain or it is refused; the errors say what the model needs to ask again. Knows no files.
+Locate leniently, prove strictly, write minimally. A text is looked for as it came, then with blanks at line ends, with
+indentation and with typography set aside, then without what models put around code, at last with elided or misquoted
+lines. At each step one place is taken, several are refused at once, and where there is none the next step is tried.
+What is written is merged into the file's own lines: see `merging`. The errors say what the model needs to ask again.
+
+Line ends are seen as line feeds; what is written takes those of the lines around it. Knows no files.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flux.core.errors import AmbiguousMatch, EditError, NoMatch, NothingChanged
 from flux.core.text import main_line_end
 from flux.edits.diff import text_edits_between
+from flux.edits.line_table import LEVELS, LineTable, line_table
+from flux.edits.merging import LineEdit, merge
+from flux.edits.misquote import merge_elided, merge_misquoted
 from flux.edits.nearest import differs_in_blanks_only, nearest_places, show_places
 from flux.edits.text_edit import TextEdit, apply_edits
+from flux.edits.wrapping import unwrapped
 
 _BYTE_ORDER_MARK = "\ufeff"
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -35,8 +43,9 @@ def edit_text(text: str, old_text: str, new_text: str, replace_all: bool = False
 def place_edit(text: str, old_text: str, new_text: str, replace_all: bool = False) -> tuple[TextEdit, ...]:
     """The edits that replace the only occurrence of `old_text` (or every one), in order and not touching.
 
-    An empty `old_text` fills an empty file. Raises NoMatch, AmbiguousMatch or NothingChanged; EditError where lone
-    carriage returns and line feeds meet so that the line ends cannot be kept apart.
+    An empty `old_text` fills an empty file. `replace_all` takes the text by the letter only. Raises NoMatch,
+    AmbiguousMatch or NothingChanged; EditError where lone carriage returns and line feeds meet so that the line ends
+    cannot be kept apart.
     """
     bom_length = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
     if bom_length:
@@ -48,8 +57,7 @@ def place_edit(text: str, old_text: str, new_text: str, replace_all: bool = Fals
 
 def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tuple[TextEdit, ...]:
     new = _with_line_feeds(new_text)
-    if old == new:
-        raise NothingChanged("old_text and new_text are the same, so nothing would change.")
+    _check_is_change(old, new)
     if not body and not old:
         return (TextEdit(0, 0, new_text),)
     if not old or (not old.strip() and not replace_all):
@@ -58,21 +66,176 @@ def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tup
             hint="Quote the lines to change in old_text, or use write_file to replace the whole file.",
         )
     view = _View.of(body)
-    places = _places(view.text, old)
-    if not places:
-        raise _no_match(view.text, old, new)
-    if len(places) > 1 and not replace_all:
-        raise _ambiguous(view.text, places)
     if replace_all:
-        places = list(_places_apart(view.text, old))
-    changes = text_edits_between(old, new)
-    edits = _joined(_as_in_file(body, view, place, change, new_text) for place in places for change in changes)
-    if view.has_lone_returns and _with_line_feeds(apply_edits(body, edits)) != _replaced(view.text, old, new, places):
+        changes = [
+            TextEdit(place + change.start, place + change.end, change.new_text)
+            for place in _places_apart(view.text, old)
+            for change in text_edits_between(old, new)
+        ]
+    else:
+        changes = _located(line_table(view.text), old, new)
+    if not changes:
+        raise _no_match(view.text, old, new)
+    edits = _joined(_as_in_file(body, view, change, new_text) for change in changes)
+    if view.has_lone_returns and _with_line_feeds(apply_edits(body, edits)) != apply_edits(view.text, changes):
         raise EditError(
             "The file mixes line feeds and lone carriage returns at this place, so its line ends cannot be kept.",
             hint="Ask the user to make the file's line ends uniform first.",
         )
     return edits
+
+
+def _check_is_change(old: str, new: str) -> None:
+    if old == new:
+        raise NothingChanged("old_text and new_text are the same, so nothing would change.")
+
+
+def _located(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
+    """The edits of the table's text; empty where there is no certain place for them."""
+    tried = [(old, new)]
+    for texts in itertools.chain([(old, new)], unwrapped(old, new)):
+        _check_is_change(*texts)
+        edits = _by_the_letter(table, *texts) or _by_lines(table, *texts)
+        if edits:
+            return edits
+        tried.append(texts)
+    for old_variant, new_variant in tried[1:]:
+        old_lines, new_lines = _blocks(old_variant, new_variant)
+        edits = merge_elided(table, old_lines, new_lines, lambda block: _only_start(table, block))
+        if edits is None:
+            edits = merge_misquoted(table, old_lines, new_lines)
+        if edits:
+            return _as_text_edits(table, edits)
+    return []
+
+
+def _by_the_letter(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
+    places = _places(table.text, old)
+    if len(places) > 1:
+        raise _ambiguous(table.text, places)
+    if not places:
+        return []
+    (place,) = places
+    whole_lines = _as_whole_lines(table, place, old, new)
+    if whole_lines:
+        return _as_text_edits(table, whole_lines)
+    return [
+        TextEdit(place + change.start, place + change.end, change.new_text) for change in text_edits_between(old, new)
+    ]
+
+
+def _as_whole_lines(table: LineTable, place: int, old: str, new: str) -> list[LineEdit] | None:
+    """The edits where whole lines are meant though the letter says a little less or more; None where it is exact.
+
+    A text that stands behind pure indentation or before pure blanks is whole lines quoted without those: pasted, its
+    further lines would lose their indentation. A line end in front that only `old` has would join two lines.
+    """
+    text = table.text
+    is_stray = old.startswith("\n") and old.strip("\n") and new and not new.startswith("\n")
+    if is_stray and place > 0 and text[place - 1] != "\n":
+        by_lines = _only_start(table, _blocks(old, new)[0])
+        if by_lines is not None:  # and that line end is a blank line elsewhere
+            raise _ambiguous(text, [place + 1, sum(len(line) + 1 for line in table.lines[: by_lines + 1])])
+        old, place = old[1:], place + 1
+    elif not _has_blanks_around(text, place, old) or not new:
+        return None
+    old_lines, new_lines = _blocks(old, new)
+    start = text.count("\n", 0, place)
+    if start + len(old_lines) > len(table.lines):
+        return None
+    return merge(table.lines, start, old_lines, new_lines)
+
+
+def _has_blanks_around(text: str, place: int, old: str) -> bool:
+    """Whether the text stands between pure blanks, at least one of them, and the ends of its lines."""
+    before = text[text.rfind("\n", 0, place) + 1 : place]
+    end = place + len(old)
+    line_end = text.find("\n", end)
+    behind = "" if old.endswith("\n") else text[end : line_end if line_end >= 0 else len(text)]
+    return bool(before or behind) and not before.strip() and not behind.strip()
+
+
+def _by_lines(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
+    for old_lines, new_lines in _readings(old, new):
+        start = _only_start(table, old_lines)
+        if start is not None:
+            edits = merge(table.lines, start, old_lines, new_lines)
+            if edits is None:
+                raise _unclear_indentation(table, start, old_lines)
+            return _as_text_edits(table, edits)
+    return []
+
+
+def _unclear_indentation(table: LineTable, start: int, block: Sequence[str]) -> NoMatch:
+    shown = show_places(table.lines, block, [start])
+    return NoMatch(
+        "old_text is in the file with another indentation, and how new_text is to be indented is not clear. "
+        f"Nothing was changed. The lines as they are in the file:\n{shown}",
+        nearest=[start + 1],
+        hint="Quote old_text and new_text with the file's own indentation.",
+    )
+
+
+def _only_start(table: LineTable, block: Sequence[str]) -> int | None:
+    """The one place of a block at the strictest level that has any; raises AmbiguousMatch where it has several."""
+    for level in LEVELS:
+        starts = table.starts(level, block)
+        if len(starts) > 1:
+            offsets = [sum(len(line) + 1 for line in table.lines[:start]) for start in starts]
+            raise _ambiguous(table.text, offsets, f" but for {level.name}")
+        if starts:
+            return starts[0]
+    return None
+
+
+def _blocks(old: str, new: str) -> tuple[list[str], list[str]]:
+    """Both texts as lines; a line end at the end of `old` is the end of its last line, and no line more."""
+    if old.endswith("\n"):
+        old = old[:-1]
+        if not new:
+            return old.split("\n"), []
+        new = new.removesuffix("\n")
+    return old.split("\n"), new.split("\n") if new else []
+
+
+def _readings(old: str, new: str) -> Iterator[tuple[list[str], list[str]]]:
+    """The blocks that may be meant: with a blank line that only `old` ends with, without it, without blank edges."""
+    old_lines, new_lines = _blocks(old, new)
+    if old.endswith("\n") and new and not new.endswith("\n"):
+        yield [*old_lines, ""], new_lines
+    yield old_lines, new_lines
+    trimmed = _without_blank_edges(old_lines)
+    if trimmed and trimmed != old_lines:
+        yield trimmed, _without_blank_edges(new_lines)
+
+
+def _without_blank_edges(lines: Sequence[str]) -> list[str]:
+    telling = [i for i, line in enumerate(lines) if line.strip()]
+    return list(lines[telling[0] : telling[-1] + 1]) if telling else []
+
+
+def _as_text_edits(table: LineTable, edits: Iterable[LineEdit]) -> list[TextEdit]:
+    """Edits of characters, of those line edits that change something. Raises NothingChanged where none does."""
+    starts = [0, *itertools.accumulate(len(line) + 1 for line in table.lines)]
+    changes: list[TextEdit] = []
+    for edit in edits:
+        if list(table.lines[edit.start : edit.end]) == list(edit.lines):
+            continue
+        if edit.end < len(table.lines):
+            new_text = "".join(f"{line}\n" for line in edit.lines)
+            changes.append(TextEdit(starts[edit.start], starts[edit.end], new_text))
+            continue
+        # The last line has no end of its own: the one before it is taken away or added with it.
+        lines = "\n".join(edit.lines)
+        if edit.start < edit.end and edit.lines:
+            changes.append(TextEdit(starts[edit.start], len(table.text), lines))
+        elif edit.lines:
+            changes.append(TextEdit(len(table.text), len(table.text), f"\n{lines}"))
+        else:
+            changes.append(TextEdit(max(starts[edit.start] - 1, 0), len(table.text), ""))
+    if not changes:
+        raise NothingChanged("The file has the new lines already, so nothing would change.")
+    return changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +248,8 @@ class _View:
 
     @staticmethod
     def of(text: str) -> _View:
+        if "\r" not in text:
+            return _View(text, (), has_lone_returns=False)
         crlf_places = [match.start() - i for i, match in enumerate(re.finditer("\r\n", text))]
         return _View(_with_line_feeds(text), crlf_places, text.count("\r") > len(crlf_places))
 
@@ -111,12 +276,8 @@ def _places_apart(text: str, old: str) -> Iterator[int]:
         place = text.find(old, place + len(old))
 
 
-def _replaced(text: str, old: str, new: str, places: Sequence[int]) -> str:
-    return apply_edits(text, [TextEdit(place, place + len(old), new) for place in places])
-
-
-def _as_in_file(body: str, view: _View, place: int, change: TextEdit, new_text: str) -> TextEdit:
-    start, end = view.file_offset(place + change.start), view.file_offset(place + change.end)
+def _as_in_file(body: str, view: _View, change: TextEdit, new_text: str) -> TextEdit:
+    start, end = view.file_offset(change.start), view.file_offset(change.end)
     line_end = "\n"
     if "\n" in change.new_text and ("\r" in body or "\n" not in body):
         line_end = _line_end_around(body, start, end) or main_line_end(new_text)
@@ -147,12 +308,12 @@ def _joined(edits: Iterator[TextEdit]) -> tuple[TextEdit, ...]:
     return tuple(joined)
 
 
-def _ambiguous(text: str, places: Sequence[int]) -> AmbiguousMatch:
+def _ambiguous(text: str, places: Sequence[int], but: str = "") -> AmbiguousMatch:
     lines = _line_numbers(text, places)
     named = ", ".join(map(str, lines[:_MAX_NAMED_LINES]))
     more = f" and {len(lines) - _MAX_NAMED_LINES} more" if len(lines) > _MAX_NAMED_LINES else ""
     return AmbiguousMatch(
-        f"old_text is in the file {len(lines)} times, beginning in lines {named}{more}. Nothing was changed.",
+        f"old_text is in the file {len(lines)} times{but}, beginning in lines {named}{more}. Nothing was changed.",
         lines=lines,
         hint="Quote more lines around the one that is meant, or set replace_all to change every one.",
     )

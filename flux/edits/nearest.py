@@ -19,7 +19,7 @@ _TOO_COMMON_LINE = 40  # in more places than this it tells nothing
 _TOO_COMMON_WORD = 1000
 _WORD = re.compile(r"\w{2,}")
 _MAX_WORDS = 12
-_MAX_COMPARED_LINES = 2000  # at some 20 µs each
+_MAX_COMPARED_LINES = 400  # at some 20 µs each
 
 
 def nearest_places(lines: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...]:

@@ -155,8 +155,8 @@ def test_a_stale_line_is_shown_as_it_is_in_the_file() -> None:
         Quote old_text exactly from these lines, without the numbers, or read the file again.""")
 
 
-def test_wrong_indentation_is_called_by_its_name() -> None:
-    check_refused("if a:\n\tfoo(1)\n", "    foo(1)", "    foo(2)", NoMatch, "in white space only")
+def test_another_indentation_is_that_of_the_file() -> None:
+    check("if a:\n\tfoo(1)\n", "    foo(1)", "    foo(2)", "if a:\n\tfoo(2)\n")
 
 
 def test_a_single_misspelt_line_is_found_by_its_words() -> None:
