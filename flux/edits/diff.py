@@ -41,11 +41,11 @@ def text_edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
     )
 
 
-def unified_diff(before: str | None, after: str | None, path: str) -> str:
+def unified_diff(before: str | None, after: str | None, path: str, lines_above: int = 0) -> str:
     """A diff with three lines of context, as `git apply` and `patch` read it; empty where nothing differs.
 
     None stands for a file that is not there. Lines keep their own ends, as in git's diffs; a lone carriage return is
-    no line end here.
+    no line end here. `lines_above`: so many lines of the file stand above both texts.
     """
     old, new = _newline_lines(before or ""), _newline_lines(after or "")
     runs = _changed_runs(old, new)
@@ -56,7 +56,7 @@ def unified_diff(before: str | None, after: str | None, path: str) -> str:
         f"+++ {'/dev/null' if after is None else f'b/{path}'}\n",
     ]
     for hunk in _hunks(runs):
-        parts += _hunk_lines(old, new, hunk)
+        parts += _hunk_lines(old, new, hunk, lines_above)
     return "".join(parts)
 
 
@@ -82,12 +82,12 @@ def _hunks(runs: Sequence[_Run]) -> Iterator[list[_Run]]:
     yield hunk
 
 
-def _hunk_lines(old: Sequence[str], new: Sequence[str], hunk: Sequence[_Run]) -> Iterator[str]:
+def _hunk_lines(old: Sequence[str], new: Sequence[str], hunk: Sequence[_Run], above: int) -> Iterator[str]:
     first, last = hunk[0], hunk[-1]
     lead = min(_CONTEXT_LINES, first.before_start)
     trail = min(_CONTEXT_LINES, len(old) - last.before_end)
-    old_range = _range(first.before_start - lead, last.before_end + trail)
-    new_range = _range(first.after_start - lead, last.after_end + trail)
+    old_range = _range(above + first.before_start - lead, above + last.before_end + trail)
+    new_range = _range(above + first.after_start - lead, above + last.after_end + trail)
     yield f"@@ -{old_range} +{new_range} @@\n"
     at = first.before_start - lead
     for run in hunk:
