@@ -38,20 +38,20 @@ class Arguments:
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+        self.values = values
 
     def __contains__(self, name: str) -> bool:
-        return self._values.get(name) is not None
+        return self.values.get(name) is not None
 
     def text(self, name: str, default: str | None = None) -> str:
-        value = self._values.get(name, default)
+        value = self.values.get(name, default)
         if not isinstance(value, str):
             raise InvalidArguments(f"`{name}` must be a string{self._given(name)}.")
         return value
 
     def integer(self, name: str, default: int | None = None) -> int | None:
         """A whole number; `12` and `12.0` count, also as a string, since models write all three."""
-        value = self._values.get(name)
+        value = self.values.get(name)
         if value is None:
             return default
         try:
@@ -64,7 +64,7 @@ class Arguments:
 
     def flag(self, name: str) -> bool:
         """A boolean, false where it is absent."""
-        value = self._values.get(name, False)
+        value = self.values.get(name, False)
         if isinstance(value, str) and value.lower() in {"true", "false"}:
             return value.lower() == "true"
         if not isinstance(value, bool):
@@ -73,7 +73,7 @@ class Arguments:
 
     def objects(self, name: str) -> Sequence[Arguments]:
         """A list of at least one object."""
-        value: object = self._values.get(name)
+        value: object = self.values.get(name)
         items = cast("list[object]", value) if isinstance(value, list) else []
         objects = [Arguments(cast("dict[str, Any]", item)) for item in items if isinstance(item, dict)]
         if not items or len(objects) != len(items):
@@ -81,9 +81,9 @@ class Arguments:
         return objects
 
     def _given(self, name: str) -> str:
-        if name not in self._values:
-            return f", but the call has none (it has: {', '.join(self._values) or 'nothing'})"
-        return f", not {type(self._values[name]).__name__}"
+        if name not in self.values:
+            return f", but the call has none (it has: {', '.join(self.values) or 'nothing'})"
+        return f", not {type(self.values[name]).__name__}"
 
 
 class Tool(Protocol):

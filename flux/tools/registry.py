@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flux.tools.base import Tool
+from flux.tools.delete_file import DeleteFileTool
 from flux.tools.edit_file import EditFileTool
 from flux.tools.list_files import ListFiles
+from flux.tools.move_file import MoveFile
 from flux.tools.read_file import ReadFile
 from flux.tools.search import Search
 from flux.tools.write_file import WriteFile
@@ -14,5 +16,13 @@ from flux.tools.write_file import WriteFile
 
 def builtin_tools() -> Mapping[str, Tool]:
     """The tools by name, in the order in which the model is told of them."""
-    tools: tuple[Tool, ...] = (ReadFile(), EditFileTool(), WriteFile(), ListFiles(), Search())
+    tools: tuple[Tool, ...] = (
+        ReadFile(),
+        EditFileTool(),
+        WriteFile(),
+        MoveFile(),
+        DeleteFileTool(),
+        ListFiles(),
+        Search(),
+    )
     return {tool.spec.name: tool for tool in tools}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flux.core.errors import FileMissing, NothingChanged
 from flux.core.messages import ToolSpec
-from flux.core.text import line_content, split_lines
-from flux.edits.diff import changed_line_counts, text_edits_between
-from flux.edits.plan import CreateFile, EditFile, EditPlan
+from flux.edits.diff import changed_line_counts
+from flux.edits.formats import WriteWhole
+from flux.edits.plan import EditFile, EditPlan
 from flux.tools.base import Arguments, Proposal
+from flux.tools.file_changes import changes_of
 from flux.workspace.workspace import Workspace
 
 
@@ -27,21 +27,10 @@ class WriteFile:
         return f"write {arguments.text('path')}"
 
     async def call(self, arguments: Arguments, workspace: Workspace) -> Proposal:
-        path = workspace.path(arguments.text("path"))
-        text = arguments.text("text")
-        try:
-            snapshot = await workspace.read(path)
-        except FileMissing:
-            plan = EditPlan(f"Flux: create {path}", (CreateFile(path, text),))
-            return Proposal(plan, f"Created {path}: {changed_line_counts('', text)[0]} lines.")
-        new_text = _with_line_end(text, snapshot.line_end) if "\r" in snapshot.text else text
-        if new_text == snapshot.text:
-            raise NothingChanged(f"{path} has exactly this text already.")
-        change = EditFile(snapshot, text_edits_between(snapshot.text, new_text))
-        added, removed = changed_line_counts(snapshot.text, new_text)
-        return Proposal(EditPlan(f"Flux: write {path}", (change,)), f"Wrote {path}: +{added} -{removed} lines.")
-
-
-def _with_line_end(text: str, line_end: str) -> str:
-    lines = split_lines(text)
-    return line_end.join(line_content(line) for line in lines)
+        (change,) = await changes_of([WriteWhole(arguments.text("path"), arguments.text("text"))], workspace)
+        if isinstance(change, EditFile):
+            added, removed = changed_line_counts(change.snapshot.text, change.new_text())
+            plan = EditPlan(f"Flux: write {change.path}", (change,))
+            return Proposal(plan, f"Wrote {change.path}: +{added} -{removed} lines.")
+        plan = EditPlan(f"Flux: create {change.path}", (change,))
+        return Proposal(plan, f"Created {change.path}: {changed_line_counts('', arguments.text('text'))[0]} lines.")

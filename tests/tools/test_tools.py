@@ -7,7 +7,7 @@ from pathlib import Path
 import pygls
 import pytest
 
-from flux.core.errors import FluxError, InvalidArguments, NothingChanged, ToolTimedOut
+from flux.core.errors import FileMissing, FluxError, InvalidArguments, NothingChanged, ToolTimedOut
 from flux.tools.base import Arguments, Finding, Proposal
 from flux.tools.registry import builtin_tools
 from flux.workspace.disk import DiskWorkspace
@@ -122,6 +122,24 @@ async def test_writing_a_file_keeps_its_line_ends_too() -> None:
     assert await change("write_file", {}, path="a", text="new\n") == "new\n"
     with pytest.raises(NothingChanged):
         await change("write_file", {"a": "1\r\n"}, path="a", text="1\n")
+
+
+async def files_after(name: str, **arguments: str) -> list[str]:
+    workspace = MemoryWorkspace(FILES)
+    outcome = await builtin_tools()[name].call(Arguments(arguments), workspace)
+    assert isinstance(outcome, Proposal)
+    await workspace.apply(outcome.plan)
+    return [str(path) for path in await workspace.list_files()]
+
+
+async def test_a_file_is_moved_and_another_removed() -> None:
+    assert await files_after("move_file", path="a.py", new_path="src/a.py") == ["src/a.py", "src/b.py", "src/c.txt"]
+    assert await files_after("delete_file", path="a.py") == ["src/b.py", "src/c.txt"]
+    with pytest.raises(NothingChanged):
+        await files_after("move_file", path="a.py", new_path="./a.py")
+    for name in ("move_file", "delete_file"):
+        with pytest.raises(FileMissing):
+            await files_after(name, path="none.py", new_path="some.py")
 
 
 def test_every_tool_has_a_schema_whose_required_names_exist() -> None:
