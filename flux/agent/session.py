@@ -199,7 +199,7 @@ class Session:
             raise NothingChanged("There is no change of this session to take back.")
         current: dict[WorkspacePath, FileSnapshot | None] = {}
         for change in changes:
-            current[change.path] = await self._read_if_there(change.path)
+            current.update({path: await self._read_if_there(path) for path in change.paths})
         applied = await self.workspace.apply(undo_plan(changes, current))
         self._store.mark_undone(self.id, turn_id)
         names = ", ".join(sorted({str(change.path) for change in changes}))

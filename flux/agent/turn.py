@@ -29,10 +29,8 @@ from flux.context.pruning import prune
 from flux.core.errors import ContextWindowExceeded, Denied, FluxError, InvalidArguments, StreamBroken
 from flux.core.limits import ModelLimits, TokenCounter
 from flux.core.messages import Message, ToolCall, ToolResult
-from flux.core.snapshot import FileSnapshot
 from flux.core.usage import Cost, Price, Usage
-from flux.edits.diff import unified_diff
-from flux.edits.plan import AppliedPlan, DeleteFile, EditFile, EditPlan
+from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
 from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, ReasoningDelta, TextDelta
 from flux.tools.base import Arguments, Finding, Proposal, Tool
 from flux.workspace.workspace import Workspace
@@ -301,30 +299,19 @@ class Turn:
 
     def _record_applied(self, call: ToolCall, applied: AppliedPlan, summary: str) -> None:
         self.conversation.add_changes(self.id, applied)
-        self.unsaved.update({str(change.path): None for change in applied.changes if not change.is_saved})
+        self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
         self._record(call, summary, is_error=False)
 
 
 def _paths(plan: EditPlan) -> tuple[str, ...]:
-    return tuple(str(change.path) for change in plan.changes)
+    return tuple(str(path) for change in plan.changes for path in paths_of(change))
 
 
 def plan_diff(plan: EditPlan) -> str:
     """A unified diff of all that a plan would change."""
-    diffs: list[str] = []
-    for change in plan.changes:
-        before = change.snapshot.text if isinstance(change, EditFile | DeleteFile) else ""
-        after = "" if isinstance(change, DeleteFile) else change.new_text()
-        diffs.append(unified_diff(before, after, str(change.path)))
-    return "".join(diffs)
+    return "".join(map(change_diff, plan.changes))
 
 
 def applied_diff(applied: AppliedPlan) -> str:
     """A unified diff of what was changed."""
-
-    def text(snapshot: FileSnapshot | None) -> str:
-        return snapshot.text if snapshot else ""
-
-    return "".join(
-        unified_diff(text(change.before), text(change.after), str(change.path)) for change in applied.changes
-    )
+    return "".join(map(applied_change_diff, applied.changes))

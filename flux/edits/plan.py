@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from flux.core.errors import FileMissing, OverlappingEdits, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.diff import text_edits_between
+from flux.edits.diff import text_edits_between, unified_diff
 from flux.edits.text_edit import TextEdit, apply_edits, sorted_edits
 
 
@@ -32,10 +32,12 @@ class EditFile:
 
 @dataclass(frozen=True, slots=True)
 class CreateFile:
-    """Make a file that does not exist."""
+    """Make a file that does not exist. `encoding` and `has_bom` are for one that comes back as it was."""
 
     path: WorkspacePath
     text: str
+    encoding: str = "utf-8"
+    has_bom: bool = False
 
     def new_text(self) -> str:
         return self.text
@@ -43,7 +45,7 @@ class CreateFile:
 
 @dataclass(frozen=True, slots=True)
 class DeleteFile:
-    """Remove a file whose text is still that of the snapshot; the way back from `CreateFile`."""
+    """Remove a file whose text is still that of the snapshot."""
 
     snapshot: FileSnapshot
 
@@ -52,7 +54,31 @@ class DeleteFile:
         return self.snapshot.path
 
 
-FileChange = EditFile | CreateFile | DeleteFile
+@dataclass(frozen=True, slots=True)
+class RenameFile:
+    """Move a file to a path where none is, with `edits` of its text if there are any.
+
+    What the user typed since the snapshot goes along.
+    """
+
+    snapshot: FileSnapshot
+    new_path: WorkspacePath
+    edits: tuple[TextEdit, ...] = ()
+
+    @property
+    def path(self) -> WorkspacePath:
+        return self.snapshot.path
+
+    def new_text(self) -> str:
+        return apply_edits(self.snapshot.text, self.edits)
+
+
+FileChange = EditFile | CreateFile | DeleteFile | RenameFile
+
+
+def paths_of(change: FileChange) -> tuple[WorkspacePath, ...]:
+    """The files that the change is about: two for a renamed one."""
+    return (change.path, change.new_path) if isinstance(change, RenameFile) else (change.path,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +93,34 @@ class EditPlan:
 
     def __post_init__(self) -> None:
         paths: set[WorkspacePath] = set()
-        for change in self.changes:
-            if change.path in paths:
-                raise OverlappingEdits(f"Two changes of one plan are for {change.path}. Make them one change.")
-            paths.add(change.path)
+        for path in (path for change in self.changes for path in paths_of(change)):
+            if path in paths:
+                raise OverlappingEdits(f"Two changes of one plan are for {path}. Make them one change.")
+            paths.add(path)
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedChange:
     """One file as it was found when the plan was applied, and as it was verified to be afterwards.
 
-    `before` is None for a new file, `after` None for a removed one. `is_saved` is false where the change stands in an
-    editor's buffer only.
+    `before` is None for a new file, `after` None for a removed one; their paths differ for a renamed one. `is_saved` is
+    false where the change stands in an editor's buffer only.
     """
 
     path: WorkspacePath
     before: FileSnapshot | None
     after: FileSnapshot | None
     is_saved: bool
+
+    @property
+    def new_path(self) -> WorkspacePath:
+        """Where the file is now."""
+        return self.after.path if self.after else self.path
+
+    @property
+    def paths(self) -> tuple[WorkspacePath, ...]:
+        """The files that were touched: two for a renamed one."""
+        return tuple(dict.fromkeys((self.path, self.new_path)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +133,63 @@ def rebase_change(change: FileChange, now: FileSnapshot | None) -> FileChange:
     """The change as it is to be made on the file as it is now (None: there is none), with `now` as its snapshot.
 
     Raises StaleSnapshot where the text under an edit is not as the change expects, or where a file is in the way of a
-    new one; FileMissing where the file to edit is gone.
+    new one; FileMissing where the file to edit or to move is gone. Whether the new place of a file is free is for the
+    caller to look at (`taken`).
     """
     match change:
         case CreateFile():
             if now is not None:
-                raise StaleSnapshot(f"{change.path} exists already.", hint="Read it, then edit it.")
+                raise taken(change.path)
             return change
         case DeleteFile():
             if now is None or now.text != change.snapshot.text:
                 raise StaleSnapshot(f"{change.path} has changed since, so it is not removed.")
             return DeleteFile(now)
-        case EditFile():
+        case EditFile() | RenameFile():
             if now is None:
                 raise FileMissing(f"{change.path} is no longer there.", path=str(change.path))
             try:
-                return EditFile(now, rebase(change.edits, change.snapshot.text, now.text))
+                edits = rebase(change.edits, change.snapshot.text, now.text)
             except StaleSnapshot as e:
                 raise StaleSnapshot(f"{change.path}: {e.message}", hint=e.hint) from e
+            return EditFile(now, edits) if isinstance(change, EditFile) else RenameFile(now, change.new_path, edits)
     assert_never(change)
+
+
+def taken(path: WorkspacePath) -> StaleSnapshot:
+    """The refusal to put a file where one is."""
+    return StaleSnapshot(f"{path} exists already.", hint="Read it, then edit it, or choose another name.")
+
+
+def change_diff(change: FileChange) -> str:
+    """A unified diff of what would change, as git writes it."""
+    match change:
+        case CreateFile():
+            return unified_diff(None, change.text, str(change.path))
+        case DeleteFile():
+            return unified_diff(change.snapshot.text, None, str(change.path))
+        case EditFile():
+            return unified_diff(change.snapshot.text, change.new_text(), str(change.path))
+        case RenameFile():
+            return _rename_diff(change.snapshot, replace(change.snapshot, path=change.new_path, text=change.new_text()))
+    assert_never(change)
+
+
+def applied_change_diff(change: AppliedChange) -> str:
+    """A unified diff of what was changed, as git writes it."""
+    before, after = change.before, change.after
+    if before and after and before.path != after.path:
+        return _rename_diff(before, after)
+    return unified_diff(before and before.text, after and after.text, str(change.path))
+
+
+def _rename_diff(before: FileSnapshot, after: FileSnapshot) -> str:
+    old, new = str(before.path), str(after.path)
+    head = f"diff --git a/{old} b/{new}\n"
+    if before.text == after.text:
+        head += "similarity index 100%\n"
+    hunks = unified_diff(before.text, after.text, new).replace(f"--- a/{new}\n", f"--- a/{old}\n", 1)
+    return f"{head}rename from {old}\nrename to {new}\n{hunks}"
 
 
 def rebase(edits: Sequence[TextEdit], old_text: str, new_text: str) -> tuple[TextEdit, ...]:

@@ -24,6 +24,7 @@ class Client:
     takes_document_changes: bool = False
     creates_files: bool = False
     deletes_files: bool = False
+    renames_files: bool = False
     shows_documents: bool = False
     shows_progress: bool = False
     has_configuration: bool = False
@@ -39,6 +40,8 @@ class Client:
     """An edit of a file that does not exist opens it as a new buffer, and nothing is written."""
     ends_with_line_end: bool = False
     """A buffer's text always ends with a line end, also an empty one."""
+    has_plain_line_ends: bool = False
+    """Lines of a buffer end with a line feed whatever the file's do; what is inserted is taken as it is."""
     waits_briefly: bool = False
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
@@ -60,6 +63,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Cli
         takes_document_changes=bool(edits.document_changes),
         creates_files=types.ResourceOperationKind.Create in operations,
         deletes_files=types.ResourceOperationKind.Delete in operations,
+        renames_files=types.ResourceOperationKind.Rename in operations,
         shows_documents=bool(window.show_document and window.show_document.support),
         shows_progress=bool(window.work_done_progress),
         has_configuration=bool(workspace.configuration),
@@ -108,8 +112,15 @@ def _impatient(client: Client) -> Client:
     return replace(client, waits_briefly=True)
 
 
+def _eglot(client: Client) -> Client:
+    # Emacs 30.1: a buffer has line feeds only where all lines of the file end alike, a lone carriage return is a
+    # character to it, and eglot--apply-text-edits inserts a carriage return as it comes (tried).
+    counting = replace(client.counting, line_ends="lf")
+    return replace(_impatient(client), counting=counting, has_plain_line_ends=True)
+
+
 _KNOWN: Mapping[str, Callable[[Client], Client]] = {
     "neovim": _neovim,
-    "eglot": _impatient,
+    "eglot": _eglot,
     "helix": _impatient,
 }

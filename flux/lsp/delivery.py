@@ -16,7 +16,16 @@ from lsprotocol import types
 from flux.core.errors import StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between
-from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, FileChange, rebase
+from flux.edits.plan import (
+    AppliedChange,
+    CreateFile,
+    DeleteFile,
+    EditFile,
+    FileChange,
+    RenameFile,
+    paths_of,
+    rebase,
+)
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
@@ -54,10 +63,14 @@ class Editor(Protocol):
 
 @dataclass(slots=True)
 class _Target:
-    """One file of a plan on its way through the editor. `after` is set once the change has been seen."""
+    """One file of a plan on its way through the editor. `after` is set once the change has been seen.
+
+    `new_uri` is where it will show: elsewhere for a renamed file.
+    """
 
     change: FileChange
     uri: str
+    new_uri: str
     version: int | None
     is_on_disk: bool
     is_seen: bool = False
@@ -83,8 +96,29 @@ class Delivery:
     _unseen: set[WorkspacePath] = field(default_factory=set[WorkspacePath])
 
     async def deliver(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
-        """Send the changes and see that they were made. What an editor did in part is taken back."""
+        """Send the changes and see that they were made. What an editor did in part is taken back.
+
+        Files are moved last: a move has no version that could refuse it.
+        """
         self._refuse_unseen(changes)
+        in_place = [present for present in map(_in_place, changes) if present is not None]
+        done = {change.path: change for change in await self._deliver(label, in_place)}
+        moves: list[FileChange] = []
+        for change in changes:
+            if isinstance(change, RenameFile):
+                edited = done.get(change.path)
+                moves.append(RenameFile(edited.after if edited and edited.after else change.snapshot, change.new_path))
+        try:
+            moved = await self._deliver(label, moves)
+        except (TextMoved, WriteRefused):
+            await self.take_back(label, tuple(done.values()))
+            raise
+        for change in moved:
+            edited = done.get(change.path)
+            done[change.path] = replace(change, before=edited.before) if edited else change
+        return tuple(done.values())
+
+    async def _deliver(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
         targets = [self._target(change) for change in changes]
         # Where only the first document's version is looked at, each goes alone, and the first failure stops the rest.
         groups = [[target] for target in targets] if self.editor.client.checks_first_version_only else [targets]
@@ -123,7 +157,7 @@ class Delivery:
             return ""
         if not result.applied:
             return result.failure_reason or "it gave no reason."
-        unopened = [target for target in targets if not target.is_seen and self.documents.get(target.uri) is None]
+        unopened = self._unopened(targets)
         if unopened and await self._show(unopened, is_all_seen):
             return ""
         return self._what_was_not_seen(targets)
@@ -147,18 +181,21 @@ class Delivery:
         if not self.editor.client.shows_documents:
             return False
         for target in targets:
-            await self.editor.show_document(target.uri, takes_focus=False)
+            await self.editor.show_document(target.new_uri, takes_focus=False)
         return await self.documents.until(is_all_seen, self.bounds.after_yes_s)
 
     def _what_was_not_seen(self, targets: Sequence[_Target]) -> str:
-        unopened = [target for target in targets if not target.is_seen and self.documents.get(target.uri) is None]
-        self._unseen |= {target.change.path for target in unopened if not isinstance(target.change, DeleteFile)}
+        unopened = self._unopened(targets)
+        self._unseen |= {paths_of(t.change)[-1] for t in unopened if not isinstance(t.change, DeleteFile)}
         if unopened:
             return (
                 "it says that it did, but has not opened the file for Flux, so this could not be checked. "
                 "The change may stand there unsaved: look at it, and open the file before you ask again."
             )
         return "it says that it did, but its text does not show it."
+
+    def _unopened(self, targets: Sequence[_Target]) -> list[_Target]:
+        return [target for target in targets if not target.is_seen and self.documents.get(target.new_uri) is None]
 
     def _look(self, targets: Sequence[_Target]) -> None:
         """Mark the targets whose change shows now. Once seen is enough: the user may type on at once."""
@@ -172,14 +209,19 @@ class Delivery:
             is_closed = self.documents.get(target.uri) is None
             target.is_seen = (target.is_on_disk or is_closed) and not change.path.absolute().exists()
             return
-        document = self.documents.get(target.uri)
+        if isinstance(change, RenameFile) and (self.documents.get(target.uri) or change.path.absolute().exists()):
+            return
+        document = self.documents.get(target.new_uri)
+        path = paths_of(change)[-1]
         if document is None:
+            if isinstance(change, RenameFile) and target.version is None:
+                target.is_seen, target.after = path.absolute().exists(), replace(change.snapshot, path=path)
             return
         expected, text = change.new_text(), document.text
         if self._is_same(text, expected):
-            target.is_seen, target.after = True, snapshot_of(change.path, document)
-        elif isinstance(change, EditFile) and _contains(change, text):
-            target.is_seen, target.after = True, replace(snapshot_of(change.path, document), text=expected)
+            target.is_seen, target.after = True, snapshot_of(path, document)
+        elif not isinstance(change, CreateFile) and _contains(change, text):
+            target.is_seen, target.after = True, replace(snapshot_of(path, document), text=expected)
 
     def _is_same(self, text: str, expected: str) -> bool:
         """Alike but for the style of line ends, which editors unify, and a last one, where the editor adds it."""
@@ -196,14 +238,14 @@ class Delivery:
             return False
         document = self.documents.get(target.uri)
         if document is None:
-            return target.version is not None
-        return isinstance(target.change, EditFile) and document.text != target.change.snapshot.text
+            return target.version is not None and not isinstance(target.change, RenameFile)
+        return isinstance(target.change, EditFile | RenameFile) and document.text != target.change.snapshot.text
 
     async def take_back(self, label: str, applied: Sequence[AppliedChange]) -> None:
         """Undo the part that was done. Raises WriteRefused where that fails too, naming what is changed now."""
         if not applied:
             return
-        current = {change.path: await self.now(change.path) for change in applied}
+        current = {path: await self.now(path) for change in applied for path in change.paths}
         try:
             plan = undo_plan(applied, current, f"{label} (taken back)")
             targets = [self._target(change) for change in plan.changes]
@@ -233,6 +275,9 @@ class Delivery:
                 continue
             if isinstance(change, CreateFile) and not client.creates_by_editing:
                 document_changes.append(types.CreateFile(uri=target.uri))
+            if isinstance(change, RenameFile):
+                document_changes.append(types.RenameFile(target.uri, target.new_uri))
+                continue
             # The first change makes a 0 more than 1, so 1 stands for it where 0 would not be looked at.
             version = 1 if target.version == 0 and client.ignores_version_zero else target.version
             identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=version)
@@ -241,7 +286,10 @@ class Delivery:
 
     def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
         if isinstance(change, EditFile):
-            return EditorText(change.snapshot.text, self.documents.counting).edits(change.edits)
+            edits = EditorText(change.snapshot.text, self.documents.counting).edits(change.edits)
+            if self.editor.client.has_plain_line_ends:
+                return [types.TextEdit(edit.range, edit.new_text.replace("\r\n", "\n")) for edit in edits]
+            return edits
         start = types.Position(0, 0)
         # Up to the line end that some editors have in an empty buffer, so that it does not become one too many.
         end = types.Position(1, 0) if self.editor.client.ends_with_line_end else start
@@ -251,7 +299,8 @@ class Delivery:
         document = self.documents.at_path(str(change.path.absolute()))
         uri = document.uri if document else uri_of_path(str(change.path.absolute()))
         version = None if isinstance(change, CreateFile) else change.snapshot.version
-        return _Target(change, uri, version, change.path.absolute().exists())
+        new_uri = uri_of_path(str(change.new_path.absolute())) if isinstance(change, RenameFile) else uri
+        return _Target(change, uri, new_uri, version, change.path.absolute().exists())
 
     def _refuse_unseen(self, changes: Iterable[FileChange]) -> None:
         for change in changes:
@@ -265,13 +314,21 @@ class Delivery:
                 )
 
 
+def _in_place(change: FileChange) -> FileChange | None:
+    """What is left of the change without moving a file."""
+    if not isinstance(change, RenameFile):
+        return change
+    return EditFile(change.snapshot, change.edits) if change.edits else None
+
+
 def _applied(target: _Target) -> AppliedChange:
     change = target.change
     before = None if isinstance(change, CreateFile) else change.snapshot
-    return AppliedChange(change.path, before, target.after, is_saved=isinstance(change, DeleteFile))
+    is_saved = target.after is None or target.after.origin == "disk"
+    return AppliedChange(change.path, before, target.after, is_saved)
 
 
-def _contains(change: EditFile, text: str) -> bool:
+def _contains(change: EditFile | RenameFile, text: str) -> bool:
     """Whether `text` is the changed text and something typed besides: then the change can be taken out of it."""
     before, after = _unified(change.snapshot.text), _unified(change.new_text())
     try:

@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import FileMissing, FluxError, OutsideWorkspace, StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange, rebase_change
+from flux.edits.plan import (
+    AppliedPlan,
+    CreateFile,
+    DeleteFile,
+    EditFile,
+    EditPlan,
+    FileChange,
+    RenameFile,
+    paths_of,
+    rebase_change,
+    taken,
+)
+from flux.lsp.clients import Client
 from flux.lsp.delivery import Bounds, Delivery, Editor, TextMoved, snapshot_of
 from flux.lsp.documents import Document, Documents
 from flux.workspace.ignore import check_allowed
+from flux.workspace.paths import check_is_no_link
 from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -150,25 +165,37 @@ class LspWorkspace:
         """The changes for the files as they are now: open ones as their buffers have them. Raises StaleSnapshot."""
         changes: list[FileChange] = []
         for change in plan.changes:
-            check_allowed(change.path)
+            for path in paths_of(change):
+                check_allowed(path)
             document = self._document(change.path)
             now = snapshot_of(change.path, document) if document else on_disk.get(change.path)
-            changes.append(rebase_change(change, now))
+            present = rebase_change(change, now)
+            if isinstance(present, DeleteFile | RenameFile):
+                check_is_no_link(present.path)
+            if isinstance(present, RenameFile):
+                self._check_can_move(present)
+            changes.append(present)
         return changes
 
+    def _check_can_move(self, change: RenameFile) -> None:
+        if self._document(change.new_path) is not None or os.path.lexists(change.new_path.absolute()):
+            raise taken(change.new_path)
+        if not change.path.absolute().exists():
+            raise WriteRefused(
+                f"{change.path} was never saved, so it cannot be moved.",
+                path=str(change.path),
+                hint="Ask the user to save it first.",
+            )
+
     def _needs_disk(self, change: FileChange) -> bool:
-        client = self.editor.client
-        if self._document(change.path) is not None:
-            if not client.applies_edits or (isinstance(change, DeleteFile) and not client.deletes_files):
-                raise WriteRefused(f"{change.path} is open, and the editor takes no such change from Flux.")
-            return False
-        match change:
-            case EditFile():
-                return not client.applies_edits
-            case CreateFile():
-                return not (client.applies_edits and (client.creates_by_editing or client.creates_files))
-            case DeleteFile():
-                return not (client.applies_edits and client.deletes_files)
+        needs_disk = _is_beyond(self.editor.client, change)
+        if needs_disk and self._document(change.path) is not None:
+            raise WriteRefused(
+                f"{change.path} is open, and the editor takes no such change from Flux.",
+                path=str(change.path),
+                hint="Ask the user to save and close it first.",
+            )
+        return needs_disk
 
     async def _confirm_writing(self, changes: Sequence[FileChange]) -> None:
         names = ", ".join(str(change.path) for change in changes)
@@ -198,6 +225,22 @@ class LspWorkspace:
             return await self.disk.read(path)
         except FileMissing:
             return None
+
+
+def _is_beyond(client: Client, change: FileChange) -> bool:
+    """Whether the editor cannot make such a change."""
+    if not client.applies_edits:
+        return True
+    match change:
+        case EditFile():
+            return False
+        case CreateFile():
+            return not (client.creates_by_editing or client.creates_files)
+        case DeleteFile():
+            return not client.deletes_files
+        case RenameFile():
+            return not client.renames_files
+    assert_never(change)
 
 
 def _is_allowed(path: WorkspacePath, real_path: str) -> bool:

@@ -27,10 +27,21 @@ from flux.core.errors import (
     WriteRefused,
 )
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedChange, AppliedPlan, DeleteFile, EditPlan, FileChange, rebase_change
+from flux.edits.plan import (
+    AppliedChange,
+    AppliedPlan,
+    CreateFile,
+    DeleteFile,
+    EditPlan,
+    FileChange,
+    RenameFile,
+    paths_of,
+    rebase_change,
+    taken,
+)
 from flux.workspace.encoding import DecodedText, check_size, decode, encode
 from flux.workspace.ignore import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, check_allowed, walk
-from flux.workspace.paths import check_inside, resolve, resolve_folder, root_labels
+from flux.workspace.paths import check_inside, check_is_no_link, resolve, resolve_folder, root_labels
 
 
 class DiskWorkspace:
@@ -92,15 +103,13 @@ class DiskWorkspace:
     def _apply(self, plan: EditPlan) -> AppliedPlan:
         with self._is_writing:
             staged = [self._stage(change) for change in plan.changes]
-            targets = {os.path.normcase(file.target) for file in staged}
-            if len(targets) < len(staged):
+            steps = [step for file in staged for step in file.steps]
+            if len({os.path.normcase(step.target) for step in steps}) < len(steps):
                 raise OverlappingEdits("Two paths of one plan lead to the same file. Make them one change.")
-            _replace_all(staged)
-        return AppliedPlan(
-            plan.label, tuple(AppliedChange(file.path, file.before, file.after, True) for file in staged)
-        )
+            _make_all(steps)
+        return AppliedPlan(plan.label, tuple(file.applied for file in staged))
 
-    def _stage(self, change: FileChange) -> _StagedFile:
+    def _stage(self, change: FileChange) -> _StagedChange:
         """What one change comes to on the file as it is now. Writes nothing."""
         path = change.path
         target = self._real_path(path)
@@ -109,24 +118,40 @@ class DiskWorkspace:
         present = rebase_change(change, before)
         if before is not None:
             _check_writable(target, path)
+        if isinstance(present, DeleteFile | RenameFile):
+            check_is_no_link(path)
         if isinstance(present, DeleteFile):
-            return _StagedFile(path, target, before, None, old_bytes, None)
-        form = before or FileSnapshot(path, "")
-        text = DecodedText(present.new_text(), form.encoding, form.has_bom)
-        new_bytes = encode(text, str(path))
-        return _StagedFile(path, target, before, _snapshot(path, new_bytes), old_bytes, new_bytes)
+            return _StagedChange(AppliedChange(path, before, None, True), (_Step(path, target, old_bytes, None),))
+        new_path = paths_of(present)[-1]
+        form = present if isinstance(present, CreateFile) else present.snapshot
+        new_bytes = encode(DecodedText(present.new_text(), form.encoding, form.has_bom), str(path))
+        applied = AppliedChange(path, before, _snapshot(new_path, new_bytes), True)
+        if isinstance(present, RenameFile):
+            new_target = self._real_path(new_path)
+            if os.path.lexists(new_path.absolute()):
+                raise taken(new_path)
+            there = _Step(new_path, new_target, None, new_bytes, like=target)
+            return _StagedChange(applied, (there, _Step(path, target, old_bytes, None)))
+        return _StagedChange(applied, (_Step(path, target, old_bytes, new_bytes),))
 
 
 @dataclass(frozen=True, slots=True)
-class _StagedFile:
-    """One file, checked and ready. The bytes are None where there is no file."""
+class _StagedChange:
+    """One change, checked and ready."""
+
+    applied: AppliedChange
+    steps: tuple[_Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One file to be written or removed. The bytes are None where there is no file. Mode and owner are `like`'s."""
 
     path: WorkspacePath
     target: Path  # with symbolic links followed, so that a link stays a link
-    before: FileSnapshot | None
-    after: FileSnapshot | None
     old_bytes: bytes | None
     new_bytes: bytes | None
+    like: Path | None = None
 
 
 def _snapshot(path: WorkspacePath, data: bytes) -> FileSnapshot:
@@ -157,33 +182,36 @@ def _check_writable(target: Path, path: WorkspacePath) -> None:
         )
 
 
-def _replace_all(staged: Sequence[_StagedFile]) -> None:
-    """Write all files or, after an error, none: what was replaced is put back."""
-    prepared: list[tuple[_StagedFile, Path | None]] = []
+def _make_all(steps: Sequence[_Step]) -> None:
+    """Make all steps or, after an error, none: what was done is put back.
+
+    What is removed or replaced stays beside its place under a temporary name until all is done, so that it can come
+    back as it was.
+    """
+    prepared: list[tuple[_Step, Path | None]] = []
     made_folders: list[Path] = []
-    done: list[_StagedFile] = []
-    current = staged[0] if staged else None
+    done: list[tuple[_Step, Path | None]] = []
+    current = steps[0] if steps else None
     try:
-        for file in staged:
-            current = file
-            made_folders += _missing_folders(file.target.parent)
-            file.target.parent.mkdir(parents=True, exist_ok=True)
-            prepared.append((file, None if file.new_bytes is None else _write_temporary(file.target, file.new_bytes)))
-        for file, temporary in prepared:
-            current = file
-            if _bytes_now(file.target) != file.old_bytes:
-                raise StaleSnapshot(f"{file.path} was changed while it was about to be written. Nothing was changed.")
-            done.append(file)
-            if temporary is None:
-                file.target.unlink()
-            else:
-                os.replace(temporary, file.target)  # noqa: PTH105  one call, as the platform offers it
-            if _bytes_now(file.target) != file.new_bytes:
+        for step in steps:
+            current = step
+            made_folders += _missing_folders(step.target.parent)
+            step.target.parent.mkdir(parents=True, exist_ok=True)
+            like = step.like or step.target
+            prepared.append(
+                (step, None if step.new_bytes is None else _write_temporary(step.target, step.new_bytes, like))
+            )
+        for step, temporary in prepared:
+            current = step
+            if _bytes_now(step.target) != step.old_bytes:
+                raise StaleSnapshot(f"{step.path} was changed while it was about to be written. Nothing was changed.")
+            done.append((step, _make(step, temporary)))
+            if _bytes_now(step.target) != step.new_bytes:
                 raise WriteRefused(
-                    f"{file.path} did not read back as it was written; it is as before.", path=str(file.path)
+                    f"{step.path} did not read back as it was written; it is as before.", path=str(step.path)
                 )
     except (OSError, FluxError) as e:
-        left = [file for file in reversed(done) if not _put_back(file)]
+        left = [step for step, aside in reversed(done) if not _put_back(step, aside)]
         for _, temporary in prepared:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
@@ -191,26 +219,59 @@ def _replace_all(staged: Sequence[_StagedFile]) -> None:
             with suppress(OSError):
                 folder.rmdir()
         if left:
-            names = ", ".join(str(file.path) for file in left)
+            names = ", ".join(str(step.path) for step in left)
             raise WriteRefused(f"Writing failed ({e}), and {names} could not be put back as before.") from e
         if isinstance(e, FluxError):
             raise
         name = str(current.path) if current else ""
         raise WriteRefused(f"{name} cannot be written: {e.strerror}. Nothing was changed.", path=name) from e
+    for _, aside in done:
+        if aside is not None:
+            with suppress(OSError):
+                aside.unlink()
+
+
+def _make(step: _Step, temporary: Path | None) -> Path | None:
+    """Do the step; where a removed file was put aside."""
+    if temporary is None:
+        aside = _free_name(step.target)
+        step.target.rename(aside)
+        return aside
+    if step.old_bytes is None:
+        try:
+            _put_where_nothing_is(temporary, step.target)
+        except FileExistsError as e:
+            raise taken(step.path) from e
+    else:
+        os.replace(temporary, step.target)  # noqa: PTH105  one call, as the platform offers it
+    return None
+
+
+def _put_where_nothing_is(temporary: Path, target: Path) -> None:
+    """Rename, but raise FileExistsError where a file came meanwhile: a plain rename would replace it on POSIX."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, target)  # noqa: PTH105
+    else:
+        temporary.unlink()
 
 
 def _bytes_now(target: Path) -> bytes | None:
     return target.read_bytes() if os.path.lexists(target) else None
 
 
-def _put_back(file: _StagedFile) -> bool:
+def _put_back(step: _Step, aside: Path | None) -> bool:
     try:
-        if _bytes_now(file.target) == file.old_bytes:
-            return True
-        if file.old_bytes is None:
-            file.target.unlink(missing_ok=True)
-        else:
-            os.replace(_write_temporary(file.target, file.old_bytes), file.target)  # noqa: PTH105
+        if aside is not None:
+            _put_where_nothing_is(aside, step.target)
+        elif step.old_bytes is None:
+            step.target.unlink(missing_ok=True)
+        elif _bytes_now(step.target) != step.old_bytes:
+            os.replace(_write_temporary(step.target, step.old_bytes, step.target), step.target)  # noqa: PTH105
     except OSError:
         return False
     return True
@@ -220,34 +281,32 @@ def _missing_folders(folder: Path) -> list[Path]:
     return [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]
 
 
-def _write_temporary(target: Path, data: bytes) -> Path:
-    """A file beside the target with these bytes, flushed to the disk, with the target's mode and owner."""
-    for number in count():
-        temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{number}{TEMPORARY_SUFFIX}")
-        try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-            break
-        except FileExistsError:
-            continue
-    else:
-        raise AssertionError  # `count` does not end
+def _write_temporary(target: Path, data: bytes, like: Path) -> Path:
+    """A file beside the target with these bytes, flushed to the disk, with mode and owner of `like` if it exists."""
+    temporary = _free_name(target)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            _copy_mode(target, temporary)
+        if like.exists():
+            _copy_mode(like, temporary)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
 
 
-def _copy_mode(target: Path, temporary: Path) -> None:
-    status = target.stat()
+def _free_name(target: Path) -> Path:
+    """A name beside the target that no file has. Only this process makes files under it."""
+    names = (target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{n}{TEMPORARY_SUFFIX}") for n in count())
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _copy_mode(like: Path, temporary: Path) -> None:
+    status = like.stat()
     if hasattr(os, "chown"):
         with suppress(PermissionError):
             os.chown(temporary, status.st_uid, status.st_gid)
-    shutil.copystat(target, temporary)  # also what else the system keeps with a file, such as extended attributes
+    shutil.copystat(like, temporary)  # also what else the system keeps with a file, such as extended attributes
     os.utime(temporary)

@@ -14,7 +14,17 @@ from flux.core.diagnostics import Diagnostic
 from flux.core.errors import FileMissing, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.match import edit_text
-from flux.edits.plan import AppliedChange, AppliedPlan, DeleteFile, EditPlan, FileChange, rebase_change
+from flux.edits.plan import (
+    AppliedChange,
+    AppliedPlan,
+    CreateFile,
+    DeleteFile,
+    EditPlan,
+    FileChange,
+    RenameFile,
+    rebase_change,
+    taken,
+)
 from flux.workspace.encoding import DecodedText, decode, encode
 from flux.workspace.ignore import check_allowed, is_listed
 from flux.workspace.paths import locate, locate_folder
@@ -63,7 +73,9 @@ class MemoryWorkspace:
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         changes = [self._stage(change) for change in plan.changes]
         for change in changes:
-            self._write(change.path, change.after)
+            if change.new_path != change.path:
+                self._write(change.path, None)
+            self._write(change.new_path, change.after)
         return AppliedPlan(plan.label, tuple(changes))
 
     def open_buffer(self, name: str, text: str | None = None) -> FileSnapshot:
@@ -118,7 +130,16 @@ class MemoryWorkspace:
             raise WriteRefused(f"{path} is read-only. Nothing was changed.", path=str(path))
         if isinstance(present, DeleteFile):
             return AppliedChange(path, before, None, is_saved=True)
-        after = _with_text(before or FileSnapshot(path, ""), present.new_text())
+        if isinstance(present, CreateFile):
+            old = FileSnapshot(path, "", encoding=present.encoding, has_bom=present.has_bom)
+        else:
+            old = present.snapshot
+        after = _with_text(old, present.new_text())
+        if isinstance(present, RenameFile):
+            check_allowed(present.new_path)
+            if present.new_path in self._buffers or present.new_path in self._saved:
+                raise taken(present.new_path)
+            after = replace(after, path=present.new_path)
         return AppliedChange(path, before, after, is_saved=after.origin == "disk")
 
     def _write(self, path: WorkspacePath, after: FileSnapshot | None) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flux.core.errors import OutsideWorkspace
+from flux.core.errors import OutsideWorkspace, WriteRefused
 from flux.core.snapshot import WorkspacePath
 
 _IS_WINDOWS = sys.platform == "win32"
@@ -78,6 +78,16 @@ def check_inside(roots: Sequence[str], path: WorkspacePath) -> str:
         path=str(path),
         hint="Flux reads and writes only inside the folders that are open.",
     )
+
+
+def check_is_no_link(path: WorkspacePath) -> None:
+    """Raises WriteRefused for a symbolic link: its text is another file's, and moved it may lead elsewhere."""
+    if path.absolute().is_symlink():
+        raise WriteRefused(
+            f"{path} is a symbolic link to another file. Flux neither moves nor removes links.",
+            path=str(path),
+            hint="Name the file that it leads to, or ask the user.",
+        )
 
 
 def spelled_as_on_disk(path: WorkspacePath) -> WorkspacePath:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from flux.core.errors import FileMissing, OverlappingEdits, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan, rebase, rebase_change
+from flux.edits.plan import (
+    CreateFile,
+    DeleteFile,
+    EditFile,
+    EditPlan,
+    RenameFile,
+    change_diff,
+    rebase,
+    rebase_change,
+)
 from flux.edits.text_edit import TextEdit, apply_edits
 
 PATH = WorkspacePath(str(Path("project").absolute()), "a.py")
@@ -108,3 +117,19 @@ def test_a_change_is_made_on_the_text_as_it_is_now() -> None:
     now = FileSnapshot(PATH, f"zero\n{TEXT}", version=3)
     change = rebase_change(EditFile(FileSnapshot(PATH, TEXT), (EDIT_OF_THREE,)), now)
     assert change == EditFile(now, (TextEdit(13, 18, "3"),))
+
+
+def test_a_move_is_shown_as_git_shows_it() -> None:
+    other = WorkspacePath(PATH.root, "b.py")
+    assert change_diff(RenameFile(FileSnapshot(PATH, "one\n"), other)) == (
+        "diff --git a/a.py b/b.py\nsimilarity index 100%\nrename from a.py\nrename to b.py\n"
+    )
+    assert change_diff(RenameFile(FileSnapshot(PATH, "one\n"), other, (TextEdit(0, 3, "1"),))) == (
+        "diff --git a/a.py b/b.py\nrename from a.py\nrename to b.py\n--- a/a.py\n+++ b/b.py\n@@ -1 +1 @@\n-one\n+1\n"
+    )
+
+
+def test_a_move_counts_for_both_of_its_names() -> None:
+    move = RenameFile(FileSnapshot(PATH, TEXT), WorkspacePath(PATH.root, "b.py"))
+    with pytest.raises(OverlappingEdits, match=r"b\.py"):
+        EditPlan("twice", (move, CreateFile(WorkspacePath(PATH.root, "b.py"), "")))

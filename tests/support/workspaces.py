@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan
+from flux.edits.plan import EditFile, EditPlan, FileChange
 from flux.edits.text_edit import TextEdit
 from flux.workspace.disk import DiskWorkspace
 from flux.workspace.memory import MemoryWorkspace
@@ -81,5 +81,5 @@ async def edit_of(workspace: Workspace, name: str, old: str, new: str) -> EditFi
     return EditFile(snapshot, (TextEdit(start, start + len(old), new),))
 
 
-def plan(*changes: EditFile | CreateFile | DeleteFile) -> EditPlan:
+def plan(*changes: FileChange) -> EditPlan:
     return EditPlan("test", changes)

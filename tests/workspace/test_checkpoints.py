@@ -6,7 +6,7 @@ import pytest
 
 from flux.core.errors import StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedChange, CreateFile, DeleteFile
+from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, FileChange, RenameFile
 from flux.workspace.checkpoints import undo_plan
 from flux.workspace.memory import MemoryWorkspace
 from tests.support.workspaces import edit_of, plan
@@ -20,7 +20,7 @@ async def change(workspace: MemoryWorkspace, name: str, old: str, new: str) -> A
 async def undo(workspace: MemoryWorkspace, *changes: AppliedChange) -> None:
     current: dict[WorkspacePath, FileSnapshot | None] = {}
     listed = await workspace.list_files()
-    for path in {change.path for change in changes}:
+    for path in {path for change in changes for path in change.paths}:
         current[path] = await workspace.read(path) if path in listed else None
     await workspace.apply(undo_plan(changes, current, "undo"))
 
@@ -90,3 +90,59 @@ async def test_a_removed_file_comes_back() -> None:
     (removed,) = (await workspace.apply(plan(DeleteFile(snapshot)))).changes
     await undo(workspace, removed)
     await check(workspace, "a.py", "one\n")
+
+
+async def made(workspace: MemoryWorkspace, change: FileChange) -> AppliedChange:
+    (applied,) = (await workspace.apply(plan(change))).changes
+    return applied
+
+
+async def moved(workspace: MemoryWorkspace, name: str, new_name: str) -> AppliedChange:
+    return await made(workspace, RenameFile(await workspace.read(workspace.path(name)), workspace.path(new_name)))
+
+
+async def test_a_moved_file_goes_back_with_what_was_typed_and_without_what_was_edited() -> None:
+    workspace = MemoryWorkspace({"a.py": "one\ntwo\nthree\nfour\n"})
+    changes = [
+        await change(workspace, "a.py", "two", "2"),
+        await moved(workspace, "a.py", "b.py"),
+        await change(workspace, "b.py", "four", "4"),
+        await moved(workspace, "b.py", "c.py"),
+    ]
+    workspace.type_into("c.py", "one", "zero\none")
+    current = {workspace.path(name): None for name in ("a.py", "b.py")}
+    now = await workspace.read(workspace.path("c.py"))
+    undone = undo_plan(changes, {**current, now.path: now}, "undo")
+    assert [type(change) for change in undone.changes] == [RenameFile]
+    await undo(workspace, *changes)
+    assert [str(path) for path in await workspace.list_files()] == ["a.py"]
+    await check(workspace, "a.py", "zero\none\ntwo\nthree\nfour\n")
+
+
+async def test_a_new_file_in_the_place_of_a_moved_one_goes_and_the_moved_one_comes_back() -> None:
+    workspace = MemoryWorkspace({"a.py": "old\n"})
+    changes = [
+        await moved(workspace, "a.py", "b.py"),
+        await made(workspace, CreateFile(workspace.path("a.py"), "new\n")),
+    ]
+    await undo(workspace, *changes)
+    assert [str(path) for path in await workspace.list_files()] == ["a.py"]
+    await check(workspace, "a.py", "old\n")
+
+
+async def test_a_file_that_was_moved_and_then_removed_comes_back_in_its_first_place() -> None:
+    data = b"\xff\xfe" + "é\n".encode("utf-16-le")
+    workspace = MemoryWorkspace({"a.py": data})
+    move = await moved(workspace, "a.py", "b.py")
+    assert move.after is not None
+    await undo(workspace, move, await made(workspace, DeleteFile(move.after)))
+    assert [str(path) for path in await workspace.list_files()] == ["a.py"]
+    assert workspace.saved_bytes("a.py") == data
+
+
+async def test_a_moved_file_does_not_go_back_over_another() -> None:
+    workspace = MemoryWorkspace({"a.py": "a\n"})
+    move = await moved(workspace, "a.py", "b.py")
+    await made(workspace, CreateFile(workspace.path("a.py"), "the user's\n"))
+    with pytest.raises(StaleSnapshot, match=r"a\.py exists"):
+        await undo(workspace, move)

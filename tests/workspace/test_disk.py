@@ -15,7 +15,7 @@ import rich
 from flux.core.errors import FileMissing, NotText, OutsideWorkspace, OverlappingEdits, SecretFile, WriteRefused
 from flux.edits import edit_text
 from flux.edits.diff import text_edits_between
-from flux.edits.plan import CreateFile, EditFile
+from flux.edits.plan import CreateFile, DeleteFile, EditFile, RenameFile
 from flux.workspace.disk import DiskWorkspace
 from tests.support.workspaces import edit_of, plan
 
@@ -87,6 +87,54 @@ async def test_the_mode_of_a_file_is_kept(tmp_path: Path) -> None:
     await workspace.apply(plan(await edit_of(workspace, "run.sh", "1", "2")))
     assert stat.S_IMODE(script.stat().st_mode) == 0o751
     assert left_over(tmp_path) == []
+
+
+@needs_posix
+async def test_a_moved_file_keeps_its_mode_also_after_a_failure(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("echo 1\n", encoding="utf-8")
+    script.chmod(0o751)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    workspace = DiskWorkspace([tmp_path])
+    snapshot = await workspace.read(workspace.path("run.sh"))
+    rename = RenameFile(snapshot, workspace.path("bin/run"))
+    for first in (rename, DeleteFile(snapshot)):
+        # A folder comes where the last change wants a file, when the first two were made.
+        blocked = (CreateFile(workspace.path("z/b"), "b"), CreateFile(workspace.path("z"), "z"))
+        with pytest.raises(WriteRefused, match="Nothing was changed"):
+            await workspace.apply(plan(first, *blocked))
+        assert stat.S_IMODE(script.stat().st_mode) == 0o751
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "run.sh"]
+    await workspace.apply(plan(rename))
+    assert stat.S_IMODE((tmp_path / "bin/run").stat().st_mode) == 0o751
+    assert not script.exists()
+    assert left_over(tmp_path) == []
+
+
+@needs_posix
+async def test_a_link_is_neither_moved_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("a = 1\n", encoding="utf-8")
+    (tmp_path / "b.py").symlink_to("a.py")
+    workspace = DiskWorkspace([tmp_path])
+    snapshot = await workspace.read(workspace.path("b.py"))
+    for change in (DeleteFile(snapshot), RenameFile(snapshot, workspace.path("c.py"))):
+        with pytest.raises(WriteRefused, match=r"b\.py is a symbolic link"):
+            await workspace.apply(plan(change))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "b.py"]
+
+
+@needs_posix
+async def test_a_file_is_not_moved_out_by_a_link_that_came_meanwhile(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.py").write_text("a\n", encoding="utf-8")
+    workspace = DiskWorkspace([root])
+    rename = RenameFile(await workspace.read(workspace.path("a.py")), workspace.path("folder/a.py"))
+    (root / "folder").symlink_to(tmp_path)
+    with pytest.raises(OutsideWorkspace):
+        await workspace.apply(plan(rename))
+    assert (root / "a.py").exists()
+    assert not (tmp_path / "a.py").exists()
 
 
 @needs_posix

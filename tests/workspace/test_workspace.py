@@ -17,7 +17,8 @@ from flux.core.errors import (
     WorkspaceError,
     WriteRefused,
 )
-from flux.edits.plan import CreateFile, DeleteFile
+from flux.edits.plan import CreateFile, DeleteFile, RenameFile
+from flux.edits.text_edit import TextEdit
 from flux.workspace.encoding import MAX_TEXT_BYTES
 from tests.support.workspaces import DiskWorld, Files, MemoryWorld, World, edit_of, plan
 
@@ -164,6 +165,54 @@ async def test_a_file_is_created_with_its_folders_and_removed_again(world_of: Ma
     assert change.after is not None
     await world.workspace.apply(plan(DeleteFile(change.after)))
     assert world.saved_bytes("new/deep/b.py") is None
+
+
+async def rename_of(world: World, name: str, new_name: str, *edits: TextEdit) -> RenameFile:
+    snapshot = await world.workspace.read(world.workspace.path(name))
+    return RenameFile(snapshot, world.workspace.path(new_name), edits)
+
+
+async def test_a_file_is_moved_with_what_was_typed_meanwhile(world_of: MakeWorld) -> None:
+    data = b"\xef\xbb\xbfa = 1\r\nb = 2"
+    world = world_of({"a.py": data})
+    rename = await rename_of(world, "a.py", "deep/er/b.py")
+    world.type_into("a.py", "2", "3")
+    (change,) = (await world.workspace.apply(plan(rename))).changes
+    assert (world.saved_bytes("a.py"), world.saved_bytes("deep/er/b.py")) == (None, data.replace(b"2", b"3"))
+    assert change.after == await world.workspace.read(world.workspace.path("deep/er/b.py"))
+    assert [str(path) for path in change.paths] == ["a.py", "deep/er/b.py"]
+
+
+async def test_a_file_is_moved_and_edited_in_one(world_of: MakeWorld) -> None:
+    world = world_of({"a.py": "a = 1\n"})
+    await world.workspace.apply(plan(await rename_of(world, "a.py", "b.py", TextEdit(4, 5, "2"))))
+    assert (world.saved_bytes("a.py"), world.saved_bytes("b.py")) == (None, b"a = 2\n")
+
+
+async def test_a_file_is_not_moved_over_another(world_of: MakeWorld) -> None:
+    world = world_of({"a.py": "mine\n", "b.py": "yours\n", "c.py": "c\n"})
+    with pytest.raises(StaleSnapshot, match=r"b\.py exists"):
+        await world.workspace.apply(
+            plan(await edit_of(world.workspace, "c.py", "c", "d"), await rename_of(world, "a.py", "b.py"))
+        )
+    saved = [world.saved_bytes(name) for name in ("a.py", "b.py", "c.py")]
+    assert saved == [b"mine\n", b"yours\n", b"c\n"]
+
+
+async def test_a_file_is_not_moved_to_a_secret_name(world_of: MakeWorld) -> None:
+    world = world_of({"a.py": "a\n"})
+    with pytest.raises(SecretFile):
+        await world.workspace.apply(plan(await rename_of(world, "a.py", ".env")))
+    assert world.saved_bytes("a.py") == b"a\n"
+
+
+async def test_a_file_that_went_away_is_not_moved(world_of: MakeWorld) -> None:
+    world = world_of({"a.py": "a\n"})
+    rename = await rename_of(world, "a.py", "b.py")
+    await world.workspace.apply(plan(DeleteFile(rename.snapshot)))
+    with pytest.raises(FileMissing, match=r"a\.py"):
+        await world.workspace.apply(plan(rename))
+    assert world.saved_bytes("b.py") is None
 
 
 async def test_an_existing_file_is_not_created_over(world_of: MakeWorld) -> None:
