@@ -41,7 +41,7 @@ class Client:
     ends_with_line_end: bool = False
     """A buffer's text always ends with a line end, also an empty one."""
     has_plain_line_ends: bool = False
-    """Lines of a buffer end with a line feed whatever the file's do; what is inserted is taken as it is."""
+    """A file whose lines all end with CRLF has line feeds in its buffer, and what is inserted is taken as it is."""
     waits_briefly: bool = False
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
@@ -113,8 +113,8 @@ def _impatient(client: Client) -> Client:
 
 
 def _eglot(client: Client) -> Client:
-    # Emacs 30.1: a buffer has line feeds only where all lines of the file end alike, a lone carriage return is a
-    # character to it, and eglot--apply-text-edits inserts a carriage return as it comes (tried).
+    # Emacs 30.1: eglot--apply-text-edits inserts a carriage return as it comes, so that a file with CRLF is saved with
+    # CR CR LF there; a lone carriage return is a character to it (tried).
     counting = replace(client.counting, line_ends="lf")
     return replace(_impatient(client), counting=counting, has_plain_line_ends=True)
 

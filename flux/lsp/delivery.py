@@ -286,8 +286,9 @@ class Delivery:
 
     def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
         if isinstance(change, EditFile):
-            edits = EditorText(change.snapshot.text, self.documents.counting).edits(change.edits)
-            if self.editor.client.has_plain_line_ends:
+            text = change.snapshot.text
+            edits = EditorText(text, self.documents.counting).edits(change.edits)
+            if self.editor.client.has_plain_line_ends and text.count("\r\n") == text.count("\n"):
                 return [types.TextEdit(edit.range, edit.new_text.replace("\r\n", "\n")) for edit in edits]
             return edits
         start = types.Position(0, 0)

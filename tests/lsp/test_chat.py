@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.fake_editors.texts import path_of
 from tests.support.lsp_bench import Bench, bench, edit
-from tests.support.lsp_client import LspClient, ResponseError, lsp_range, path_of
+from tests.support.lsp_client import LspClient, ResponseError, lsp_range
 
 SLOW = {"text": "thinking about it " * 200, "chunk": 6, "delay_s": 0.02}
 TEXT = "one\ntwo\nthree\n"

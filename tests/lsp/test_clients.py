@@ -28,6 +28,7 @@ def test_vs_code() -> None:
             takes_document_changes=True,
             creates_files=True,
             deletes_files=True,
+            renames_files=True,
             shows_documents=True,
             shows_progress=True,
             has_configuration=True,
@@ -65,6 +66,7 @@ def test_neovim_takes_versioned_edits_though_it_does_not_say_so() -> None:
             takes_document_changes=True,
             creates_files=True,
             deletes_files=True,
+            renames_files=True,
             checks_first_version_only=True,
             ignores_version_zero=True,
             creates_by_editing=True,
@@ -78,7 +80,14 @@ def test_neovim_takes_versioned_edits_though_it_does_not_say_so() -> None:
 
 def test_eglot_is_answered_at_once() -> None:
     check(
-        Client("Eglot", Counting("utf-32"), applies_edits=True, takes_document_changes=True, waits_briefly=True),
+        Client(
+            "Eglot",
+            Counting("utf-32", line_ends="lf"),
+            applies_edits=True,
+            takes_document_changes=True,
+            has_plain_line_ends=True,
+            waits_briefly=True,
+        ),
         "Eglot",
         workspace={"applyEdit": True, "workspaceEdit": {"documentChanges": True}},
         general={"positionEncodings": ["utf-32", "utf-8", "utf-16"]},

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.fake_editors.texts import path_of
 from tests.support.lsp_bench import Bench, bench, edit, titles, tool, without
-from tests.support.lsp_client import CAPABILITIES, ResponseError, lsp_range, path_of
+from tests.support.lsp_client import CAPABILITIES, ResponseError, lsp_range
 
 AREA = "# unsaved\ndef area(r):\n    return 3 * r\n"
 FIXED = "# unsaved\ndef area(r):\n    return 3 * r**2\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
+from tests.support.fake_editors.rules import Helix
 from tests.support.lsp_bench import Bench, bench
 from tests.support.lsp_client import CAPABILITIES
 
@@ -55,12 +56,13 @@ async def test_random_typing_arrives_in_every_encoding(tmp_path: Path, encoding:
     chance = random.Random(encoding)
     capabilities = {**CAPABILITIES, "general": {"positionEncodings": [encoding]}}
     rounds = 20
-    async with bench(tmp_path, *[{"text": "Seen."}] * rounds, capabilities=capabilities) as made:
+    steps = [{"text": "Seen."}] * rounds
+    async with bench(tmp_path, *steps, capabilities=capabilities, rules=Helix) as made:
         for number in range(rounds):
             name = f"{number}.txt"
             made.client.open(made.uri(name), "".join(chance.choices(PIECES, k=30)))
             for _ in range(30):
-                made.client.change(made.uri(name), [random_edit(chance)])
+                made.client.editor.change(made.uri(name), [random_edit(chance)])
             await check_shown(made, name)
 
 
@@ -68,7 +70,7 @@ async def test_a_form_feed_and_a_past_end_position_do_not_corrupt_the_text(tmp_p
     # Both do with the document of pygls 2.1.1: see tests/core/test_text.py.
     async with bench(tmp_path, {"text": "Seen."}, {"text": "Seen."}, buffers={"a.py": "a = 1\x0c\nb = 2\n"}) as made:
         digit = types.Range(types.Position(1, 4), types.Position(1, 5))
-        made.client.change(made.uri("a.py"), [types.TextEdit(digit, "9")])
+        made.client.editor.change(made.uri("a.py"), [types.TextEdit(digit, "9")])
         await check_shown(made, "a.py")
         assert "a = 1\x0c\nb = 9\n" in made.said()
         made.client.open(made.uri("b.py"), "abc")

@@ -16,7 +16,7 @@ import pytest_lsp
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
-from tests.support.fake_editor import with_edits
+from tests.support.fake_editors.texts import with_edits
 from tests.support.lsp_client import environment
 
 FOLDERS = tempfile.TemporaryDirectory()

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lsprotocol import types
 
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import FileMissing, SecretFile, StaleSnapshot, WriteRefused
-from flux.core.text import Counting, Position, PositionEncoding, Range
+from flux.core.text import Position, PositionEncoding, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
 from flux.lsp.delivery import Bounds
@@ -20,18 +21,34 @@ from flux.lsp.documents import Documents
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
 from flux.workspace.disk import DiskWorkspace
-from tests.support.fake_editor import (
-    FakeEditor,
-    FakeHelix,
-    FakeLiar,
-    FakeNeovim,
-    FakePlainEditor,
-    FakeRefuser,
-    FakeTypist,
-)
+from tests.support.fake_editors.in_process import DocumentReports, InProcessEditor, client_for
+from tests.support.fake_editors.rules import EDITORS, Change, Editor, Eglot, Helix, Neovim, Plain, VsCode
 
 BOUNDS = Bounds(answer_s=1, after_yes_s=0.2, after_no_s=0.02)
-EDITORS = [FakeEditor, FakeNeovim, FakeHelix, FakePlainEditor]
+VERSIONED = [VsCode, Neovim, Helix, Eglot]
+
+
+class Liar(VsCode):
+    """Says yes and does nothing."""
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+
+class Refuser(VsCode):
+    """Says no, and why."""
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        return types.ApplyWorkspaceEditResult(False, "the user said no")
+
+
+class Typist(VsCode):
+    """Reports the edit and what its user typed right after it in one message, as a rewritten whole."""
+
+    def _report(self, uri: str, changes: list[Change]) -> None:
+        self.buffers[uri].text += "typed at the end\n"
+        change = types.TextDocumentContentChangeWholeDocument(self.buffers[uri].text)
+        super()._report(uri, [change])
 
 
 @dataclass
@@ -39,7 +56,7 @@ class Bench:
     """A folder, an editor on it, and the workspace under test."""
 
     folder: Path
-    editor: FakeEditor
+    editor: Editor
     workspace: LspWorkspace
 
     def uri(self, name: str) -> str:
@@ -53,6 +70,8 @@ class Bench:
         """The change of one occurrence, computed on the text as it is now."""
         snapshot = await self.workspace.read(self.workspace.path(name))
         assert snapshot.text.count(old) == 1
+        if "\r\n" not in snapshot.text:
+            new = new.replace("\r\n", "\n")
         return EditFile(snapshot, text_edits_between(snapshot.text, snapshot.text.replace(old, new)))
 
     async def apply(self, *changes: FileChange) -> AppliedPlan:
@@ -61,18 +80,19 @@ class Bench:
 
 def bench(
     folder: Path,
-    editor: type[FakeEditor] = FakeEditor,
+    editor: type[Editor] = VsCode,
     *,
     disk: Mapping[str, str] | None = None,
     buffers: Mapping[str, str] | None = None,
-    encoding: PositionEncoding = "utf-16",
+    encoding: PositionEncoding | None = None,
 ) -> Bench:
     for name, text in (disk or {}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text.encode())
-    documents = Documents(uri_of_path(str(folder)), [], Counting(encoding))
-    fake = editor(documents)
-    made = Bench(folder, fake, LspWorkspace(documents, fake, DiskWorkspace, BOUNDS))
+    client = client_for(editor, encoding)
+    documents = Documents(uri_of_path(str(folder)), [], client.counting)
+    fake = editor(DocumentReports(documents), client.counting.encoding)
+    made = Bench(folder, fake, LspWorkspace(documents, InProcessEditor(fake, client), DiskWorkspace, BOUNDS))
     for name, text in (buffers or {}).items():
         fake.open(made.uri(name), text)
     return made
@@ -83,8 +103,11 @@ async def check_edit(made: Bench, old: str, new: str, *, after: str) -> None:
     disk, before = made.on_disk(), made.editor.texts()["a.py"]
     applied = await made.apply(await made.edit("a.py", old, new))
     change = applied.changes[0]
-    assert made.editor.texts()["a.py"] == after
-    assert (change.before and change.before.text, change.after and change.after.text) == (before, after)
+    assert made.editor.as_saved(made.uri("a.py")) == after
+    assert (change.before and change.before.text, change.after and change.after.text) == (
+        before,
+        made.editor.texts()["a.py"],
+    )
     assert not change.is_saved
     assert made.on_disk() == disk
     assert len(made.editor.labels) == 1
@@ -93,13 +116,13 @@ async def check_edit(made: Bench, old: str, new: str, *, after: str) -> None:
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-async def test_an_edit_lands_in_the_buffer_unsaved_as_one_undo_step(tmp_path: Path, editor: type[FakeEditor]) -> None:
+async def test_an_edit_lands_in_the_buffer_unsaved_as_one_undo_step(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, disk={"a.py": "old = 1\n"}, buffers={"a.py": "# unsaved\nold = 1\nend\n"})
     await check_edit(made, "old = 1", "new = 2", after="# unsaved\nnew = 2\nend\n")
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-async def test_crlf_and_astral_characters_survive(tmp_path: Path, editor: type[FakeEditor]) -> None:
+async def test_crlf_and_astral_characters_survive(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, buffers={"a.py": "s = '😋' + x\x0c\r\nt = 'é😋'\r\nend\r\n"})
     await check_edit(made, "t = 'é😋'", "t = '😋é'\r\nu", after="s = '😋' + x\x0c\r\nt = '😋é'\r\nu\r\nend\r\n")
 
@@ -111,14 +134,14 @@ async def test_crlf_and_astral_characters_survive(tmp_path: Path, editor: type[F
     st.sampled_from(["utf-8", "utf-16", "utf-32"]),
 )
 async def test_any_text_becomes_any_other(tmp_path: Path, before: str, after: str, encoding: PositionEncoding) -> None:
-    made = bench(tmp_path, buffers={"a.py": before}, encoding=encoding)
+    made = bench(tmp_path, Helix, buffers={"a.py": before}, encoding=encoding)
     snapshot = await made.workspace.read(made.workspace.path("a.py"))
     await made.apply(EditFile(snapshot, text_edits_between(before, after)))
     assert made.editor.texts()["a.py"] == after
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-async def test_typing_elsewhere_before_the_edit_arrives_is_kept(tmp_path: Path, editor: type[FakeEditor]) -> None:
+async def test_typing_elsewhere_before_the_edit_arrives_is_kept(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, buffers={"a.py": "one\ntwo\nthree\nfour\n"})
     edit = await made.edit("a.py", "four", "4")
     made.editor.type(made.uri("a.py"), 0, 0, "typed ")
@@ -127,8 +150,8 @@ async def test_typing_elsewhere_before_the_edit_arrives_is_kept(tmp_path: Path, 
     assert len(applied.changes) == 1
 
 
-@pytest.mark.parametrize("editor", [FakeEditor, FakeNeovim, FakeHelix])
-async def test_typing_while_the_edit_travels_has_it_matched_once_more(tmp_path: Path, editor: type[FakeEditor]) -> None:
+@pytest.mark.parametrize("editor", VERSIONED)
+async def test_typing_while_the_edit_travels_has_it_matched_once_more(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, buffers={"a.py": "one\ntwo\nthree\nfour\n"})
     made.editor.before_edit.append(lambda: made.editor.type(made.uri("a.py"), 0, 0, "typed\n"))
     await made.apply(await made.edit("a.py", "four", "4"))
@@ -137,7 +160,7 @@ async def test_typing_while_the_edit_travels_has_it_matched_once_more(tmp_path: 
 
 
 async def test_typing_in_a_just_opened_buffer_of_neovim_is_seen_too(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakeNeovim)
+    made = bench(tmp_path, Neovim)
     made.editor.open(made.uri("a.py"), "one\ntwo\nthree\nfour\n", version=0)
     made.editor.before_edit.append(lambda: made.editor.type(made.uri("a.py"), 0, 0, "typed\n"))
     await made.apply(await made.edit("a.py", "four", "4"))
@@ -145,7 +168,7 @@ async def test_typing_in_a_just_opened_buffer_of_neovim_is_seen_too(tmp_path: Pa
 
 
 async def test_typing_right_after_the_edit_does_not_hide_it(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakeTypist, buffers={"a.py": "one\ntwo\nthree\n"})
+    made = bench(tmp_path, Typist, buffers={"a.py": "one\ntwo\nthree\n"})
     applied = await made.apply(await made.edit("a.py", "one", "1"))
     assert made.editor.texts()["a.py"] == "1\ntwo\nthree\ntyped at the end\n"
     assert [change.after and change.after.text for change in applied.changes] == ["1\ntwo\nthree\n"]
@@ -170,20 +193,28 @@ async def test_a_user_who_types_on_and_on_is_not_overrun(tmp_path: Path) -> None
 
 
 async def test_a_yes_with_nothing_done_is_noticed(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakeLiar, buffers={"a.py": "one\n"})
+    made = bench(tmp_path, Liar, buffers={"a.py": "one\n"})
     with pytest.raises(WriteRefused, match=r"a\.py: it says that it did, but its text does not show it"):
         await made.apply(await made.edit("a.py", "one", "1"))
     assert made.editor.texts()["a.py"] == "one\n"
 
 
 async def test_a_refusal_says_the_editors_reason(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakeRefuser, buffers={"a.py": "one\n"})
+    made = bench(tmp_path, Refuser, buffers={"a.py": "one\n"})
     with pytest.raises(WriteRefused, match="the user said no"):
         await made.apply(await made.edit("a.py", "one", "1"))
 
 
+async def test_a_no_of_the_user_that_the_editor_tells_as_a_yes_is_noticed(tmp_path: Path) -> None:
+    made = bench(tmp_path, Eglot, buffers={"a.py": "one\n"})
+    made.editor.says_yes = False
+    with pytest.raises(WriteRefused, match="its text does not show it"):
+        await made.apply(await made.edit("a.py", "one", "1"))
+    assert made.editor.texts() == {"a.py": "one\n"}
+
+
 async def test_a_document_closed_while_the_edit_travels_is_edited_as_a_closed_file(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakeEditor, disk={"a.py": "one\ntwo\n"}, buffers={"a.py": "one\ntwo\n"})
+    made = bench(tmp_path, VsCode, disk={"a.py": "one\ntwo\n"}, buffers={"a.py": "one\ntwo\n"})
     made.editor.before_edit.append(lambda: made.editor.close(made.uri("a.py")))
     await made.apply(await made.edit("a.py", "two", "2"))
     assert made.editor.texts() == {"a.py": "one\n2\n"}
@@ -191,15 +222,15 @@ async def test_a_document_closed_while_the_edit_travels_is_edited_as_a_closed_fi
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-async def test_several_files_change_together(tmp_path: Path, editor: type[FakeEditor]) -> None:
+async def test_several_files_change_together(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, disk={"c.py": "c\n"}, buffers={"a.py": "a\n", "b.py": "b\n"})
     await made.apply(*[await made.edit(f"{name}.py", name, f"new {name}") for name in "abc"])
     assert made.editor.texts() == {"a.py": "new a\n", "b.py": "new b\n", "c.py": "new c\n"}
     assert made.on_disk() == {"c.py": "c\n"}
 
 
-@pytest.mark.parametrize("editor", [FakeEditor, FakeNeovim, FakeHelix])
-async def test_of_several_files_all_change_or_none(tmp_path: Path, editor: type[FakeEditor]) -> None:
+@pytest.mark.parametrize("editor", VERSIONED)
+async def test_of_several_files_all_change_or_none(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, buffers={"a.py": "a\n", "b.py": "b\n", "c.py": "c\n"})
     edits = [await made.edit(f"{name}.py", name, f"new {name}") for name in "abc"]
     # The user types under the second edit while it travels: matched once more, it no longer fits.
@@ -211,22 +242,22 @@ async def test_of_several_files_all_change_or_none(tmp_path: Path, editor: type[
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-async def test_a_closed_file_is_opened_and_left_unsaved(tmp_path: Path, editor: type[FakeEditor]) -> None:
+async def test_a_closed_file_is_opened_and_left_unsaved(tmp_path: Path, editor: type[Editor]) -> None:
     made = bench(tmp_path, editor, disk={"a.py": "one\r\ntwo\r\n"})
-    applied = await made.apply(await made.edit("a.py", "two", "2"))
-    assert made.editor.texts() == {"a.py": "one\r\n2\r\n"}
+    applied = await made.apply(await made.edit("a.py", "two", "2\r\nnew"))
+    assert made.editor.as_saved(made.uri("a.py")) == "one\r\n2\r\nnew\r\n"
     assert made.on_disk() == {"a.py": "one\r\ntwo\r\n"}
     assert [change.is_saved for change in applied.changes] == [False]
 
 
-@pytest.mark.parametrize("editor", [FakeEditor, FakeNeovim])
+@pytest.mark.parametrize("editor", [VsCode, Neovim])
 @pytest.mark.parametrize("text", ["one\ntwo\n", "no line end", ""])
 async def test_a_new_file_is_made_by_the_editor_and_removed_again(
-    tmp_path: Path, editor: type[FakeEditor], text: str
+    tmp_path: Path, editor: type[Editor], text: str
 ) -> None:
     made = bench(tmp_path, editor, disk={"a.py": "a\n"})
     await made.apply(CreateFile(made.workspace.path("new.py"), text))
-    allowed = {text, f"{text}\n"} if editor is FakeNeovim else {text}
+    allowed = {text, f"{text}\n"} if editor is Neovim else {text}
     assert made.editor.texts()["new.py"] in allowed
     assert made.on_disk().get("new.py", "") == ""
     snapshot = await made.workspace.read(made.workspace.path("new.py"))
@@ -236,7 +267,7 @@ async def test_a_new_file_is_made_by_the_editor_and_removed_again(
 
 
 async def test_a_new_file_goes_to_the_disk_after_asking_where_the_editor_cannot_make_one(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakePlainEditor, buffers={"a.py": "a\n"})
+    made = bench(tmp_path, Plain, buffers={"a.py": "a\n"})
     applied = await made.apply(
         await made.edit("a.py", "a", "new a"), CreateFile(made.workspace.path("new.py"), "one\n")
     )
@@ -247,7 +278,7 @@ async def test_a_new_file_goes_to_the_disk_after_asking_where_the_editor_cannot_
 
 
 async def test_without_the_users_yes_nothing_is_written_and_nothing_edited(tmp_path: Path) -> None:
-    made = bench(tmp_path, FakePlainEditor, buffers={"a.py": "a\n"})
+    made = bench(tmp_path, Plain, buffers={"a.py": "a\n"})
     made.editor.says_yes = False
     with pytest.raises(WriteRefused, match="did not let Flux write"):
         await made.apply(await made.edit("a.py", "a", "new a"), CreateFile(made.workspace.path("new.py"), "one\n"))
@@ -255,14 +286,14 @@ async def test_without_the_users_yes_nothing_is_written_and_nothing_edited(tmp_p
     assert made.editor.texts() == {"a.py": "a\n"}
 
 
-class _Hiding(FakeEditor):
+class _Hiding(VsCode):
     """Changes closed files in buffers that it never tells of."""
 
     def _open_closed(self, uri: str) -> None:
         if uri not in self.buffers:
             path = Path(uri.removeprefix("file://"))
             super().open(uri, path.read_text(encoding="utf-8"))
-            self.documents.close(uri)
+            self.reports.closed(uri)
 
 
 async def test_a_change_that_cannot_be_seen_is_refused_and_not_made_twice(tmp_path: Path) -> None:

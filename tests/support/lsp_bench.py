@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.fake_editors.rules import Editor, VsCode
 from tests.support.lsp_client import CAPABILITIES, LspClient, connected, environment, initialize, uri_of
 
 Step = Mapping[str, Any]
@@ -59,6 +60,7 @@ async def bench(
     buffers: Mapping[str, str] | None = None,
     capabilities: Mapping[str, Any] = CAPABILITIES,
     name: str = "test",
+    rules: type[Editor] = VsCode,
     variables: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
     answers: Mapping[str, Any] | None = None,
@@ -73,7 +75,7 @@ async def bench(
     script.write_text(json.dumps({"steps": list(steps), "record": str(record)}), encoding="utf-8")
     scripted = {"FLUX_PROVIDER": "scripted", "FLUX_SCRIPT": str(script)}
     environ = environment(tmp_path, **(scripted if variables is None else variables))
-    async with connected(environ, folder=folder) as client:
+    async with connected(environ, folder=folder, rules=rules) as client:
         client.answers.update(answers or {})
         await initialize(client, folder, capabilities=capabilities, name=name, **(options or {}))
         made = Bench(folder, client, record)

@@ -1,7 +1,7 @@
 """A language client in a few lines, over the standard input and output of a real `python -m flux serve`.
 
-It answers what the server asks as an editor would: edits go to its own buffers (strict about versions, as VS Code),
-which it then reports. Everything it was told is kept. Every wait is bounded.
+It answers what the server asks as an editor would: edits go to an editor of `fake_editors.rules` (VS Code where none
+is named), whose buffers it reports. Everything it was told is kept. Every wait is bounded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.protocol import default_converter
 
-from tests.support.fake_editor import with_edits
+from tests.support.fake_editors.rules import Buffer, Change, Editor, EditRefused, VsCode
 
 BOUND_S = 15.0
 CONVERTER = default_converter()
@@ -53,21 +53,17 @@ class Message:
 
 
 @dataclass
-class Buffer:
-    version: int
-    text: str
-
-
-@dataclass
 class LspClient:
     """A connection to a server process."""
 
     process: asyncio.subprocess.Process
-    encoding: str = "utf-16"
-    buffers: dict[str, Buffer] = field(default_factory=dict)
+    rules: type[Editor] = VsCode
+    language: str = "python"
     messages: list[Message] = field(default_factory=list)
     answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     """What to answer to requests of the server, by method; the rest is answered as an editor would."""
+    watchers: list[Callable[[Message], None]] = field(default_factory=list)
+    """Called with each message as it comes, before it is answered."""
     reads: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared, nothing more is read, and what the server writes stays in the pipe."""
     _waiting: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
@@ -95,6 +91,7 @@ class LspClient:
 
     async def request(self, method: str, params: object = None) -> Any:
         """The result. Raises ResponseError."""
+        self.editor.flush()
         _, future = self.begin_request(method, params)
         async with asyncio.timeout(BOUND_S):
             return await future
@@ -115,29 +112,37 @@ class LspClient:
 
     # Editing.
 
-    def open(self, uri: str, text: str, language: str = "python") -> None:
-        self.buffers[uri] = Buffer(1, text)
-        item = {"uri": uri, "languageId": language, "version": 1, "text": text}
-        self.notify("textDocument/didOpen", {"textDocument": item})
+    def __post_init__(self) -> None:
+        self.editor = self.rules(self)
 
-    def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
-        buffer = self.buffers[uri]
-        buffer.text = with_edits(buffer.text, edits, self.encoding)
-        buffer.version += 1
-        in_order = sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True)
-        changes = [{"range": CONVERTER.unstructure(edit.range), "text": edit.new_text} for edit in in_order]
-        self.notify(
-            "textDocument/didChange",
-            {"textDocument": {"uri": uri, "version": buffer.version}, "contentChanges": changes},
-        )
+    @property
+    def buffers(self) -> dict[str, Buffer]:
+        return self.editor.buffers
+
+    def open(self, uri: str, text: str) -> None:
+        self.editor.open(uri, text)
 
     def type(self, uri: str, line: int, column: int, text: str) -> None:
-        at = types.Position(line, column)
-        self.change(uri, [types.TextEdit(types.Range(at, at), text)])
+        self.editor.type(uri, line, column, text)
 
     def close(self, uri: str) -> None:
-        del self.buffers[uri]
+        self.editor.close(uri)
+
+    # What the editor tells.
+
+    def opened(self, uri: str, version: int, text: str) -> None:
+        item = {"uri": uri, "languageId": self.language, "version": version, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": item})
+
+    def changed(self, uri: str, version: int, changes: Sequence[Change]) -> None:
+        document = {"uri": uri, "version": version}
+        params = {"textDocument": document, "contentChanges": [CONVERTER.unstructure(change) for change in changes]}
+        self.notify("textDocument/didChange", params)
+
+    def closed(self, uri: str) -> None:
         self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+    # Asking.
 
     async def code_actions(self, uri: str, start: tuple[int, int], end: tuple[int, int], **context: Any) -> Any:
         params = {
@@ -180,47 +185,37 @@ class LspClient:
                     future.set_result(message.get("result"))
             return
         self.messages.append(Message(message["method"], message.get("params")))
-        if "id" in message:
-            answer = self.answers.get(message["method"], self._answer)
-            result = answer(message["params"]) if message["method"] in self.answers else self._answer(message)
+        for watcher in self.watchers:
+            watcher(self.messages[-1])
+        if "id" not in message:
+            return
+        own = self.answers.get(message["method"])
+        try:
+            result = own(message["params"]) if own else self._answer(message)
+        except EditRefused as e:
+            self.send({"id": message["id"], "error": {"code": -32603, "message": str(e)}})
+        else:
             if result is not NO_ANSWER:
                 self.send({"id": message["id"], "result": result})
+        if message["method"] == "workspace/applyEdit":
+            self.editor.end_edit()
 
     def _answer(self, message: dict[str, Any]) -> Any:
         match message["method"]:
             case "workspace/applyEdit":
-                return self._apply(CONVERTER.structure(message["params"], types.ApplyWorkspaceEditParams).edit)
+                asked = CONVERTER.structure(message["params"], types.ApplyWorkspaceEditParams)
+                self.editor.begin_edit(asked.label or "")
+                return CONVERTER.unstructure(self.editor.apply(asked.edit))
             case "workspace/configuration":
                 return [None for _ in message["params"]["items"]]
+            case "window/showMessageRequest":
+                self.editor.questions.append(message["params"]["message"])
+                return message["params"]["actions"][0] if self.editor.says_yes else None
             case "window/showDocument":
+                self.editor.shown.append(message["params"]["uri"])
                 return {"success": True}
             case _:
                 return None
-
-    def _apply(self, edit: types.WorkspaceEdit) -> dict[str, Any]:
-        changes = edit.document_changes or ()
-        for change in changes:
-            if isinstance(change, types.TextDocumentEdit):
-                buffer = self.buffers.get(change.text_document.uri)
-                version = change.text_document.version
-                if buffer is not None and version is not None and buffer.version != version:
-                    return {"applied": False, "failureReason": "outdated"}
-        for change in changes:
-            match change:
-                case types.CreateFile(uri=uri):
-                    path_of(uri).write_text("", encoding="utf-8")
-                case types.DeleteFile(uri=uri):
-                    path_of(uri).unlink(missing_ok=True)
-                    if uri in self.buffers:
-                        self.close(uri)
-                case types.TextDocumentEdit():
-                    uri = change.text_document.uri
-                    if uri not in self.buffers:
-                        self.open(uri, path_of(uri).read_bytes().decode())
-                    self.change(uri, change.edits)
-                case _:
-                    raise AssertionError(change)
-        return {"applied": True}
 
 
 NO_ANSWER = object()
@@ -233,12 +228,6 @@ def lsp_range(start: tuple[int, int], end: tuple[int, int]) -> dict[str, Any]:
 
 def uri_of(path: Path) -> str:
     return path.as_uri()
-
-
-def path_of(uri: str) -> Path:
-    from urllib.parse import unquote, urlsplit
-
-    return Path(unquote(urlsplit(uri).path))
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -257,7 +246,9 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def connected(environ: Mapping[str, str], *, folder: Path) -> AsyncIterator[LspClient]:
+async def connected(
+    environ: Mapping[str, str], *, folder: Path, rules: type[Editor] = VsCode
+) -> AsyncIterator[LspClient]:
     """A client of a fresh server process, which is gone afterwards. Nothing is sent yet."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -269,7 +260,7 @@ async def connected(environ: Mapping[str, str], *, folder: Path) -> AsyncIterato
         env=dict(environ),
         cwd=folder,
     )
-    client = LspClient(process)
+    client = LspClient(process, rules)
     client.reads.set()
     listening = asyncio.create_task(client.listen())
     try:
@@ -310,6 +301,6 @@ async def initialize(
             "initializationOptions": options,
         },
     )
-    client.encoding = answer["capabilities"]["positionEncoding"]
+    client.editor.encoding = answer["capabilities"]["positionEncoding"]
     client.notify("initialized", {})
     return answer

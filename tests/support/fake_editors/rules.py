@@ -1,0 +1,394 @@
+"""Five editors, each with the rules of a real one for what a server may do to its buffers.
+
+Where a rule was seen or read stands at it; `tests/stories/test_rules.py` holds each against what the real editor did,
+and `tests/editors/test_neovim_rules.py` against a real Neovim. Knows no connection: what the editor tells a server goes
+to `Reports`, which is `in_process` or a client over standard input and output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from lsprotocol import types
+
+from tests.support.fake_editors.texts import ANY_LINE_END, last_first, path_of, position_of, with_edits
+
+Change = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
+
+
+class Reports(Protocol):
+    """Where an editor tells what happens to its documents."""
+
+    def opened(self, uri: str, version: int, text: str) -> None: ...
+
+    def changed(self, uri: str, version: int, changes: Sequence[Change]) -> None: ...
+
+    def closed(self, uri: str) -> None: ...
+
+
+class EditRefused(Exception):
+    """The editor answers the request with an error."""
+
+
+@dataclass
+class Buffer:
+    version: int
+    text: str
+    line_end: str
+    undo: list[str] = field(default_factory=list)
+
+
+def capabilities_of(
+    *encodings: str, edit: Mapping[str, object] | None = None, literals: bool = True
+) -> dict[str, Mapping[str, Any]]:
+    """What an editor announces, as far as it matters here."""
+    actions: dict[str, object] = (
+        {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}} if literals else {}
+    )
+    return {
+        "workspace": {"applyEdit": True, **({"workspaceEdit": dict(edit)} if edit is not None else {})},
+        "textDocument": {"codeAction": actions},
+        "window": {"workDoneProgress": True, "showDocument": {"support": True}},
+        "general": {"positionEncodings": list(encodings)} if encodings else {},
+    }
+
+
+class Editor(ABC):
+    """Buffers, what their user does to them, and what a server may."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Mapping[str, Mapping[str, Any]]]
+    first_version: ClassVar[int] = 0
+    line_ends: ClassVar[str] = ANY_LINE_END
+
+    def __init__(self, reports: Reports, encoding: str = "utf-16") -> None:
+        self.reports = reports
+        self.encoding = encoding
+        self.buffers: dict[str, Buffer] = {}
+        self.labels: list[str] = []
+        self.shown: list[str] = []
+        self.questions: list[str] = []
+        self.says_yes = True
+        self.before_edit: list[Callable[[], None]] = []
+        """What the user does just before each edit arrives, one after the other."""
+        self.after_edit: list[Callable[[], None]] = []
+
+    # What the user does.
+
+    def open(self, uri: str, text: str, version: int | None = None) -> None:
+        version = self.first_version if version is None else version
+        line_end = self._line_end_of(text)
+        self.buffers[uri] = Buffer(version, self._loaded(text, line_end), line_end)
+        self.reports.opened(uri, version, self.buffers[uri].text)
+
+    def type(self, uri: str, line: int, column: int, text: str) -> None:
+        at = types.Position(line, column)
+        self.change(uri, [types.TextEdit(types.Range(at, at), text)])
+
+    def insert(self, uri: str, offset: int, text: str) -> None:
+        """Type at an offset of the buffer's text."""
+        at = position_of(self.buffers[uri].text, offset, self.encoding, self.line_ends)
+        self.change(uri, [types.TextEdit(types.Range(at, at), text)])
+
+    def close(self, uri: str) -> None:
+        self.flush()
+        del self.buffers[uri]
+        self.reports.closed(uri)
+
+    def undo(self, uri: str) -> None:
+        self.flush()
+        buffer = self.buffers[uri]
+        buffer.text = buffer.undo.pop()
+        buffer.version += 1
+        self.reports.changed(uri, buffer.version, [types.TextDocumentContentChangeWholeDocument(buffer.text)])
+
+    def flush(self) -> None:  # noqa: B027 -- most editors tell at once
+        """Tell all that was not told yet, as before a request."""
+
+    def texts(self) -> dict[str, str]:
+        """The buffers by file name."""
+        return {path_of(uri).name: buffer.text for uri, buffer in self.buffers.items()}
+
+    def as_saved(self, uri: str) -> str:
+        """What saving would write."""
+        return self.buffers[uri].text
+
+    # What the server asks of it.
+
+    def begin_edit(self, label: str) -> None:
+        self.labels.append(label)
+        if self.before_edit:
+            self.before_edit.pop(0)()
+
+    def end_edit(self) -> None:
+        if self.after_edit:
+            self.after_edit.pop(0)()
+
+    @abstractmethod
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        """The answer. Raises EditRefused."""
+
+    # Its rules.
+
+    def _is_outdated(self, change: types.TextDocumentEdit) -> bool:
+        buffer = self.buffers.get(change.text_document.uri)
+        version = change.text_document.version
+        return buffer is not None and version is not None and buffer.version != version
+
+    def _make(self, changes: Sequence[object]) -> None:
+        for change in changes:
+            match change:
+                case types.CreateFile(uri=uri):
+                    assert not path_of(uri).exists()
+                    path_of(uri).parent.mkdir(parents=True, exist_ok=True)
+                    path_of(uri).write_text("", encoding="utf-8")
+                case types.RenameFile(old_uri=old, new_uri=new):
+                    assert not path_of(new).exists()
+                    path_of(new).parent.mkdir(parents=True, exist_ok=True)
+                    path_of(old).rename(path_of(new))
+                    if old in self.buffers:
+                        text = self.buffers[old].text
+                        self.close(old)
+                        self.open(new, text)
+                case types.DeleteFile(uri=uri):
+                    path_of(uri).unlink(missing_ok=True)
+                    if uri in self.buffers:
+                        self.close(uri)
+                case types.TextDocumentEdit():
+                    self._edit(change.text_document.uri, change.edits)
+                case _:
+                    raise AssertionError(change)
+
+    def _edit(self, uri: str, edits: Sequence[object]) -> None:
+        self._open_closed(uri)
+        assert all(isinstance(edit, types.TextEdit) for edit in edits)
+        self.change(uri, [edit for edit in edits if isinstance(edit, types.TextEdit)])
+
+    def _open_closed(self, uri: str) -> None:
+        if uri not in self.buffers:
+            self.open(uri, path_of(uri).read_bytes().decode("utf-8"))
+
+    def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
+        """One step of the user's undo."""
+        buffer = self.buffers[uri]
+        buffer.undo.append(buffer.text)
+        self._replace(buffer, edits)
+        self._report(uri, [_content_change(edit) for edit in last_first(self._as_inserted(buffer, edits))])
+
+    def _replace(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> None:
+        buffer.text = with_edits(buffer.text, self._as_inserted(buffer, edits), self.encoding, self.line_ends)
+        buffer.version += 1
+
+    def _report(self, uri: str, changes: list[Change]) -> None:
+        self.reports.changed(uri, self.buffers[uri].version, changes)
+
+    def _line_end_of(self, text: str) -> str:
+        return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+
+    def _loaded(self, text: str, line_end: str) -> str:
+        """The text as a buffer has it whose line end this is."""
+        return text
+
+    def _as_inserted(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
+        return [types.TextEdit(edit.range, self._loaded(edit.new_text, buffer.line_end)) for edit in edits]
+
+
+class VsCode(Editor):
+    """Strict: every version must fit or nothing is done.
+
+    Source: vscode-languageclient, client.ts, doHandleApplyWorkspaceEdit: the version of every open document is compared
+    first, and one that differs is answered by `applied: false` (read 2026-07-01). The text model makes all line ends
+    those of the file, also in what is inserted.
+    """
+
+    name = "Visual Studio Code"
+    capabilities = capabilities_of(
+        "utf-16",
+        edit={
+            "documentChanges": True,
+            "resourceOperations": ["create", "rename", "delete"],
+            "failureHandling": "textOnlyTransactional",
+            "normalizesLineEndings": True,
+            "changeAnnotationSupport": {"groupsOnLabel": True},
+        },
+    )
+    first_version = 1
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        for change in edit.document_changes or ():
+            if isinstance(change, types.TextDocumentEdit) and self._is_outdated(change):
+                return types.ApplyWorkspaceEditResult(applied=False)
+        self._make(edit.document_changes or ())
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+    def _loaded(self, text: str, line_end: str) -> str:
+        return re.sub(ANY_LINE_END, line_end, text)
+
+
+class Neovim(Editor):
+    """Lenient, and says yes to what it skipped.
+
+    Source: 0.12.4, runtime/lua/vim/lsp/util.lua and _changetracking.lua, and tried. Only the first of the changes is
+    looked at, only whether the buffer is newer, and never for version 0; `applied` is true where no Lua error came up.
+    Versions are the count of changes, several for one edit, but 0 when a buffer is opened. Changes are reported at
+    once where the last report is long past, else joined after a while, which is 150 ms there and 10 here.
+    """
+
+    name = "Neovim"
+    capabilities = capabilities_of(
+        "utf-8",
+        "utf-16",
+        "utf-32",
+        edit={"resourceOperations": ["rename", "create", "delete"], "changeAnnotationSupport": {"groupsOnLabel": True}},
+    )
+    line_ends = r"\r?\n"
+    debounce_s = 0.01
+
+    def __init__(self, reports: Reports, encoding: str = "utf-8") -> None:
+        super().__init__(reports, encoding)
+        self._pending: dict[str, list[Change]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._reported_at: dict[str, float] = {}
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        for index, change in enumerate(edit.document_changes or ()):
+            if not (isinstance(change, types.TextDocumentEdit) and index == 0 and self._is_outdated(change)):
+                self._make([change])
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+    def flush(self) -> None:
+        for uri in list(self._pending):
+            self._flush(uri)
+
+    def undo(self, uri: str) -> None:
+        self.buffers[uri].version = max(self.buffers[uri].version, 2)
+        super().undo(uri)
+
+    def _is_outdated(self, change: types.TextDocumentEdit) -> bool:
+        buffer = self.buffers.get(change.text_document.uri)
+        return buffer is not None and 0 < (change.text_document.version or 0) < buffer.version
+
+    def _open_closed(self, uri: str) -> None:
+        if uri not in self.buffers and not path_of(uri).exists():
+            self.open(uri, "\n")  # a new buffer has one empty line, and a line end
+        super()._open_closed(uri)
+
+    def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
+        buffer = self.buffers[uri]
+        buffer.undo.append(buffer.text)
+        for edit in last_first(self._as_inserted(buffer, edits)):
+            buffer.version = max(buffer.version, 2)
+            self._replace(buffer, [edit])
+            self._report(uri, [_content_change(edit)])
+
+    def _report(self, uri: str, changes: list[Change]) -> None:
+        self._pending.setdefault(uri, []).extend(changes)
+        if timer := self._timers.pop(uri, None):
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        wait_s = self.debounce_s
+        if uri in self._reported_at:
+            wait_s = max(self.debounce_s - (loop.time() - self._reported_at[uri]), 0)
+        if wait_s:
+            self._timers[uri] = loop.call_later(wait_s, self._flush, uri)
+        else:
+            self._flush(uri)
+
+    def _flush(self, uri: str) -> None:
+        if timer := self._timers.pop(uri, None):
+            timer.cancel()
+        changes = self._pending.pop(uri, None)
+        if changes and uri in self.buffers:
+            self._reported_at[uri] = asyncio.get_running_loop().time()
+            self.reports.changed(uri, self.buffers[uri].version, changes)
+
+    def _line_end_of(self, text: str) -> str:
+        return "\r\n" if "\n" in text and text.count("\r\n") == text.count("\n") else "\n"
+
+    def _loaded(self, text: str, line_end: str) -> str:
+        return re.sub("\r\n?|\n", line_end, text)
+
+
+class Helix(Editor):
+    """Aborts half way: makes the changes one after the other and stops at the first that does not fit.
+
+    Source: helix-view/src/handlers/lsp.rs, apply_workspace_edit, and `failureHandling: abort` (read 2026-07-23).
+    """
+
+    name = "helix"
+    capabilities = capabilities_of(
+        "utf-8",
+        "utf-32",
+        "utf-16",
+        edit={
+            "documentChanges": True,
+            "resourceOperations": ["create", "rename", "delete"],
+            "failureHandling": "abort",
+            "normalizesLineEndings": False,
+        },
+    )
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        for index, change in enumerate(edit.document_changes or ()):
+            if isinstance(change, types.TextDocumentEdit) and self._is_outdated(change):
+                return types.ApplyWorkspaceEditResult(False, f"outdated {change.text_document.uri}", index)
+            self._make([change])
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+
+class Eglot(Editor):
+    """Declines: a version must be exact, or the request ends with an error; the user may be asked, and say no.
+
+    Source: Emacs 30.1, eglot.el, and tried. An edit of several files is made one after the other; a user who says no is
+    answered for by `applied: true`. What is inserted is taken as it is, also into a file with CRLF, whose buffer has
+    line feeds.
+    """
+
+    name = "eglot"
+    capabilities = capabilities_of("utf-32", "utf-8", "utf-16", edit={"documentChanges": True})
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        if not self.says_yes:
+            return types.ApplyWorkspaceEditResult(applied=True)
+        for change in edit.document_changes or ():
+            if isinstance(change, types.TextDocumentEdit) and self._is_outdated(change):
+                raise EditRefused(f"Edits on `{change.text_document.uri}' require another version")
+            self._make([change])
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+    def as_saved(self, uri: str) -> str:
+        return self.buffers[uri].text.replace("\n", self.buffers[uri].line_end)
+
+    def _line_end_of(self, text: str) -> str:
+        return "\r\n" if "\n" in text and text.count("\r\n") == text.count("\n") else "\n"
+
+    def _loaded(self, text: str, line_end: str) -> str:
+        return text.replace("\r\n", "\n") if line_end == "\r\n" else text
+
+    def _as_inserted(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
+        return list(edits)
+
+
+class Plain(Editor):
+    """Knows the `changes` form only, and no versions; neither makes nor removes files."""
+
+    name = "plain"
+    capabilities = capabilities_of(literals=False)
+
+    def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
+        assert edit.document_changes is None
+        for uri, edits in (edit.changes or {}).items():
+            self._edit(uri, edits)
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+
+EDITORS: Sequence[type[Editor]] = (VsCode, Neovim, Helix, Eglot, Plain)
+
+
+def _content_change(edit: types.TextEdit) -> Change:
+    return types.TextDocumentContentChangePartial(edit.range, edit.new_text)
