@@ -79,6 +79,26 @@ class EditApplied:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedHunk:
+    """One piece of a proposal. `line` is where it begins in the file, from 1; `diff` is of this piece alone."""
+
+    id: str
+    path: str
+    line: int
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditsProposed:
+    """The turn's changes wait for the user's review; nothing was written. Comes once, at the end of the turn."""
+
+    type: ClassVar[str] = "review"
+    turn_id: str
+    paths: tuple[str, ...]
+    hunks: tuple[ProposedHunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     type: ClassVar[str] = "retry"
     reason: str
@@ -127,6 +147,7 @@ TurnEvent = (
     | ToolAnswered
     | ApprovalAsked
     | EditApplied
+    | EditsProposed
     | Retrying
     | Noticed
     | UsageReported

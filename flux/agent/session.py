@@ -14,7 +14,8 @@ from importlib import resources
 
 from flux.agent.approval import ApprovalRequest, Approver, Decision
 from flux.agent.conversation import Conversation
-from flux.agent.events import Noticed, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.review import Review
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, Turn, TurnSettings
 from flux.context.builder import user_message
@@ -23,10 +24,12 @@ from flux.core.errors import Busy, FileMissing, FluxError, NothingChanged, Works
 from flux.core.messages import Message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
-from flux.edits.plan import AppliedPlan
+from flux.edits.hunks import split_plan
+from flux.edits.plan import AppliedPlan, paths_of
 from flux.llm.base_provider import BaseLLMProvider
 from flux.tools.registry import builtin_tools
 from flux.workspace.checkpoints import undo_plan
+from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class Session:
         self._tools = builtin_tools()
         self._conversation = Conversation(store, session_id, messages)
         self._focus_path: WorkspacePath | None = None
-        self._notes: list[str] = []
+        self.review = Review(store, workspace)
         self._is_always_approved = False
         self._running: asyncio.Task[Exception | None] | None = None
         self._is_undoing = False
@@ -67,11 +70,12 @@ class Session:
         return self._running is not None or self._is_undoing
 
     async def send_message(
-        self, text: str, *, approver: Approver, focus: Focus | None = None
+        self, text: str, *, approver: Approver, focus: Focus | None = None, is_reviewed: bool = False
     ) -> AsyncGenerator[TurnEvent]:
         """Run one turn. The first event is TurnStarted, the last always TurnEnded, also after a failure or `cancel`.
 
-        Closing the generator cancels the turn. Raises Busy where a turn is running.
+        `is_reviewed`: nothing is changed, and nothing asked. What the turn proposes waits in `review`, and is told by
+        EditsProposed. Closing the generator cancels the turn. Raises Busy where a turn is running.
         """
         self._check_is_idle()
         if focus is None and self._focus_path is not None:
@@ -85,11 +89,12 @@ class Session:
             self.model,
             self._system,
             self._tools,
-            self.workspace,
+            OverlayWorkspace(self.workspace) if is_reviewed else self.workspace,
             self._conversation,
             _AfterEvents(approver, events),
             self._settings,
             events.put_nowait,
+            is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
         )
 
@@ -121,7 +126,7 @@ class Session:
             await turn.run()
         except asyncio.CancelledError:
             if self._conversation.turn_id == turn.id:
-                self._notes.append("The user cancelled your last answer.")
+                self._store.add_note(self.id, "The user cancelled your last answer.")
             raise
         except FluxError as error:
             return error
@@ -130,17 +135,31 @@ class Session:
             return error
         finally:
             self._is_always_approved = turn.is_always_approved
+            self._propose(turn)
             if reason := self._store.take_failure():
                 turn.emit(Noticed(reason))
         return None
 
+    def _propose(self, turn: Turn) -> None:
+        """Keep for the user's review what the turn would change, also where it did not come to its end."""
+        if not isinstance(turn.workspace, OverlayWorkspace):
+            return
+        plan = turn.workspace.proposal("Flux: proposal")
+        hunks = split_plan(plan, turn.id)
+        if hunks:
+            self._store.add_proposal(self.id, turn.id, hunks)
+            paths = tuple(str(path) for change in plan.changes for path in paths_of(change))
+            shown = tuple(ProposedHunk(hunk.id, str(hunk.path), hunk.line, hunk.diff) for hunk in hunks)
+            turn.emit(EditsProposed(turn.id, paths, shown))
+
     async def _begin(self, turn: Turn, text: str, focus: Focus | None) -> None:
+        notes = self._store.notes(self.id)
         build = partial(
             user_message,
             text,
             self.workspace,
             is_first=not self._conversation.messages,
-            notes=tuple(self._notes),
+            notes=(*notes, *self._undecided()),
             limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
         )
         try:
@@ -150,7 +169,15 @@ class Session:
             turn.emit(Noticed(f"Sent without the current file: {e.message}"))
             message = await build(None)
         self._conversation.begin_turn(turn.id, message)
-        self._notes.clear()
+        self._store.remove_notes(self.id, notes)
+
+    def _undecided(self) -> Sequence[str]:
+        paths = dict.fromkeys(str(pending.hunk.path) for pending in self.review.pending(session_id=self.id))
+        if not paths:
+            return ()
+        return (
+            f"The user has not decided yet on changes that you proposed, and they are not made: {', '.join(paths)}",
+        )
 
     def add_tool_result(self, tool_use_id: str, result: str) -> None:
         """Answer a call of the last message by hand, where a caller runs tools of its own. Raises Busy."""
@@ -161,7 +188,7 @@ class Session:
         """Forget the conversation; it stays in the store and in `history`. Raises Busy."""
         self._check_is_idle()
         self._conversation.clear()
-        self._notes.clear()
+        self._store.remove_notes(self.id, self._store.notes(self.id))
 
     def get_token_usage(self) -> tuple[Usage, Cost]:
         """What the whole session used, over all its turns and models."""
@@ -203,7 +230,9 @@ class Session:
         applied = await self.workspace.apply(undo_plan(changes, current))
         self._store.mark_undone(self.id, turn_id)
         names = ", ".join(sorted({str(change.path) for change in changes}))
-        self._notes.append(f"The user took back the changes of one of your turns: {names}. Read again before you edit.")
+        self._store.add_note(
+            self.id, f"The user took back the changes of one of your turns: {names}. Read again before you edit."
+        )
         return applied
 
     def _check_is_idle(self) -> None:

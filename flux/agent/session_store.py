@@ -16,16 +16,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from flux.agent.stored_edits import change_from_json, change_to_json, hunks_from_json, hunks_to_json
 from flux.core.errors import SessionError, SessionMissing, UnsupportedFormat
 from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
-from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.snapshot import WorkspacePath
 from flux.core.usage import Cost, Usage
+from flux.edits.hunks import Hunk
 from flux.edits.plan import AppliedChange
 
-FORMAT = 1
+FORMAT = 2
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
-_TABLES = """
+_FORMAT_1 = """
 CREATE TABLE session (
     id TEXT PRIMARY KEY, created_at REAL NOT NULL, used_at REAL NOT NULL, title TEXT NOT NULL, folder TEXT NOT NULL
 ) STRICT;
@@ -51,6 +53,22 @@ CREATE TABLE change (
 CREATE INDEX change_session ON change (session_id, seq);
 """
 
+_FORMAT_2 = """
+CREATE TABLE proposal (  -- the hunks of one file that the user has not decided on yet
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, turn_id TEXT NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX proposal_session ON proposal (session_id, seq);
+CREATE TABLE note (  -- what the model is told with the next message
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX note_session ON note (session_id, seq);
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2)
+"""What makes each format of the one before; tables are only ever added, so an older process may go on beside us."""
+_TABLES = ("message", "usage", "change", "proposal", "note")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
@@ -61,6 +79,16 @@ class StoredSession:
     folder: str
     created_at: float
     used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is still to be decided of one file in one turn. `key` is the store's own name for it."""
+
+    key: int
+    session_id: str
+    turn_id: str
+    hunks: tuple[Hunk, ...]
 
 
 class SessionStore:
@@ -84,10 +112,9 @@ class SessionStore:
                 f"{path} was written by a newer Flux (format {version}, this one knows {FORMAT}).",
                 hint="Update Flux. The file was left unchanged.",
             )
-        if version == 0:
+        if version < FORMAT:
             with self._transaction():
-                if self._format() == 0:  # another process may have been quicker
-                    _make_tables(self._db)
+                _make_tables(self._db, self._format())  # another process may have been quicker
 
     def close(self) -> None:
         self._db.close()
@@ -200,7 +227,7 @@ class SessionStore:
 
     def add_changes(self, session_id: str, turn_id: str, changes: Sequence[AppliedChange]) -> None:
         insert = "INSERT INTO change (session_id, turn_id, body) VALUES (?, ?, ?)"
-        rows = [(session_id, turn_id, json.dumps(asdict(change))) for change in changes]
+        rows = [(session_id, turn_id, json.dumps(change_to_json(change))) for change in changes]
         self._write(session_id, lambda: self._db.executemany(insert, rows))
 
     def changes(self, session_id: str, turn_id: str = "") -> tuple[str, Sequence[AppliedChange]]:
@@ -216,11 +243,56 @@ class SessionStore:
         if not rows:
             return "", []
         last = rows[-1][0]
-        return last, [_change_from_json(json.loads(body)) for turn, body in rows if turn == last]
+        return last, [change_from_json(json.loads(body)) for turn, body in rows if turn == last]
 
     def mark_undone(self, session_id: str, turn_id: str) -> None:
         update = "UPDATE change SET is_undone = 1 WHERE session_id = ? AND turn_id = ?"
         self._write(session_id, lambda: self._db.execute(update, (session_id, turn_id)))
+
+    def add_proposal(self, session_id: str, turn_id: str, hunks: Sequence[Hunk]) -> None:
+        """Keep the hunks until the user has decided on them."""
+        files: dict[WorkspacePath, list[Hunk]] = {}
+        for hunk in hunks:
+            files.setdefault(hunk.path, []).append(hunk)
+        insert = "INSERT INTO proposal (session_id, turn_id, body) VALUES (?, ?, ?)"
+        rows = [(session_id, turn_id, json.dumps(hunks_to_json(of_file))) for of_file in files.values()]
+        self._write(session_id, lambda: self._db.executemany(insert, rows))
+
+    def proposals(self, *, session_id: str = "", folder: str = "") -> Sequence[Proposal]:
+        """What waits for a decision, oldest first: of one session, or of all that began in a folder."""
+        rows = self._rows(
+            "SELECT proposal.seq, session_id, turn_id, body FROM proposal JOIN session ON session.id = session_id"
+            " WHERE ? IN ('', session_id) AND ? IN ('', folder) ORDER BY proposal.seq",
+            (session_id, _storable(folder)),
+        )
+        return [Proposal(key, session, turn, hunks_from_json(json.loads(body))) for key, session, turn, body in rows]
+
+    def decide(self, proposal: Proposal, left: Sequence[Hunk]) -> None:
+        """Keep only what is left of a proposal."""
+        if left:
+            values = (json.dumps(hunks_to_json(left)), proposal.key)
+            self._write(proposal.session_id, lambda: self._db.execute(_UPDATE_PROPOSAL, values))
+        else:
+            delete = "DELETE FROM proposal WHERE seq = ?"
+            self._write(proposal.session_id, lambda: self._db.execute(delete, (proposal.key,)))
+
+    def add_note(self, session_id: str, text: str) -> None:
+        """Tell the model this with the next message; what is noted already is not told twice."""
+        insert = (
+            "INSERT INTO note (session_id, text) SELECT ?1, ?2"
+            " WHERE NOT EXISTS (SELECT 1 FROM note WHERE session_id = ?1 AND text = ?2)"
+        )
+        self._write(session_id, lambda: self._db.execute(insert, (session_id, _storable(text))))
+
+    def notes(self, session_id: str) -> Sequence[str]:
+        """What the model was not told yet."""
+        return [row[0] for row in self._rows("SELECT text FROM note WHERE session_id = ? ORDER BY seq", (session_id,))]
+
+    def remove_notes(self, session_id: str, notes: Sequence[str]) -> None:
+        """They were told, or are no longer wanted."""
+        rows = [(session_id, note) for note in notes]
+        delete = "DELETE FROM note WHERE session_id = ? AND text = ?"
+        self._write(session_id, lambda: self._db.executemany(delete, rows))
 
     def _write(self, session_id: str, write: Callable[[], object]) -> None:
         """All of it or nothing. Where the file takes no more (a full disk), everything goes on in memory."""
@@ -240,9 +312,9 @@ class SessionStore:
         file, self._db = self._db, _connect(None)
         self._failure = f"This session is no longer stored: {self._path}: {cause}"
         self._path = None
-        _make_tables(self._db)
+        _make_tables(self._db, 0)
         for session_id in self._written:
-            for table, key in (("session", "id"), *((name, "session_id") for name in ("message", "usage", "change"))):
+            for table, key in (("session", "id"), *((name, "session_id") for name in _TABLES)):
                 with suppress(sqlite3.Error):
                     for row in file.execute(f"SELECT * FROM {table} WHERE {key} = ?", (session_id,)):
                         self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
@@ -265,6 +337,7 @@ class SessionStore:
         return self._rows(query, values)[0]
 
 
+_UPDATE_PROPOSAL = "UPDATE proposal SET body = ? WHERE seq = ?"
 _SESSIONS = "SELECT id, title, folder, created_at, used_at FROM session"
 
 
@@ -276,9 +349,11 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     return db
 
 
-def _make_tables(db: sqlite3.Connection) -> None:
-    for statement in _TABLES.split(";\n"):
-        db.execute(statement)
+def _make_tables(db: sqlite3.Connection, format_: int) -> None:
+    """Bring a database from a format to ours; 0 is an empty one."""
+    for step in _STEPS[format_:]:
+        for statement in step.split(";\n"):
+            db.execute(statement)
     db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
@@ -318,15 +393,3 @@ def message_from_json(value: dict[str, Any]) -> Message:
         values = dict(fields)
         parts.append(_PARTS[values.pop("type")](**values))
     return Message(value["role"], tuple(parts))
-
-
-def _change_from_json(value: dict[str, Any]) -> AppliedChange:
-    def snapshot(fields: dict[str, Any] | None) -> FileSnapshot | None:
-        if fields is None:
-            return None
-        path = WorkspacePath(**fields.pop("path"))
-        return FileSnapshot(path, **fields)
-
-    return AppliedChange(
-        WorkspacePath(**value["path"]), snapshot(value["before"]), snapshot(value["after"]), value["is_saved"]
-    )

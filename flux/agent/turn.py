@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -25,6 +25,7 @@ from flux.agent.events import (
     TurnEvent,
     UsageReported,
 )
+from flux.agent.uninterrupted import to_its_end
 from flux.context.pruning import prune
 from flux.core.errors import ContextWindowExceeded, Denied, FluxError, InvalidArguments, StreamBroken
 from flux.core.limits import ModelLimits, TokenCounter
@@ -33,6 +34,7 @@ from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
 from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, ReasoningDelta, TextDelta
 from flux.tools.base import Arguments, Finding, Proposal, Tool
+from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
 Emit = Callable[[TurnEvent], None]
@@ -43,6 +45,8 @@ ESTIMATE_MARGIN = 0.93
 
 INTERRUPTED = "Interrupted: the user cancelled before it was done."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
+
+PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
 
 RESULT_SHARE = 0.25
 """Share of the room that one tool result may take, or the conversation could not go on; all of one answer: twice it."""
@@ -85,6 +89,8 @@ class Turn:
     approver: Approver
     settings: TurnSettings
     emit: Emit
+    is_reviewed: bool = False
+    """The workspace is a proposal: changes go into it unasked, and the user decides on them afterwards."""
     has_approval: bool = False
     is_always_approved: bool = False
     usage: Usage = Usage()
@@ -202,8 +208,7 @@ class Turn:
                 if is_read_only:
                     await self._answer_side_by_side(tuple(neighbours))
                 else:
-                    for call in neighbours:
-                        await self._answer(call)
+                    await self._answer_together(tuple(neighbours))
         except Exception:
             unanswered = BROKEN
             raise
@@ -219,7 +224,7 @@ class Turn:
         try:
             async with asyncio.TaskGroup() as group:
                 for call in calls:
-                    group.create_task(self._answer(call))
+                    group.create_task(self._answer(call, self.workspace))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
@@ -227,14 +232,48 @@ class Turn:
         tool = self.tools.get(call.name)
         return tool is None or tool.is_read_only
 
-    async def _answer(self, call: ToolCall) -> None:
+    async def _answer_together(self, calls: Sequence[ToolCall]) -> None:
+        """Run calls one after another, each on what those before it propose; then all their changes are one plan."""
+        overlay = OverlayWorkspace(self.workspace)
+        proposals: list[tuple[ToolCall, Proposal]] = []
+        for call in calls:
+            proposal = await self._answer(call, overlay)
+            if proposal is None:
+                continue
+            try:
+                await overlay.apply(proposal.plan)
+            except FluxError as error:
+                self._refuse(call, error)
+            else:
+                proposals.append((call, proposal))
+        if not proposals:
+            return
+        plan = proposals[0][1].plan if len(proposals) == 1 else overlay.proposal(_label(proposals))
         try:
-            text, summary = await self._run(call)
-            is_error = False
+            await self._make(plan, proposals)
         except FluxError as error:
-            text, summary, is_error = str(error), error.message.partition("\n")[0], True
-        result = self._record(call, text, is_error=is_error)
-        self.emit(ToolAnswered(call.id, call.name, summary, result.content, is_error))
+            for call, _ in proposals:
+                self._refuse(call, error)
+        else:
+            for call, proposal in proposals:
+                self.emit(ToolAnswered(call.id, call.name, proposal.summary, self._results[call.id].content, False))
+
+    async def _answer(self, call: ToolCall, workspace: Workspace) -> Proposal | None:
+        """Run the call. What it found or why it was refused is its result; what it proposes is for the caller."""
+        try:
+            outcome = await self._run(call, workspace)
+        except FluxError as error:
+            self._refuse(call, error)
+            return None
+        if isinstance(outcome, Proposal):
+            return outcome
+        result = self._record(call, outcome.text, is_error=False)
+        self.emit(ToolAnswered(call.id, call.name, outcome.summary, result.content, is_error=False))
+        return None
+
+    def _refuse(self, call: ToolCall, error: FluxError) -> None:
+        result = self._record(call, str(error), is_error=True)
+        self.emit(ToolAnswered(call.id, call.name, error.message.partition("\n")[0], result.content, is_error=True))
 
     def _record(self, call: ToolCall, text: str, *, is_error: bool) -> ToolResult:
         result = self._results[call.id] = ToolResult(call.id, call.name, self._cut(text), is_error)
@@ -248,8 +287,7 @@ class Turn:
         kept = text[: len(text) * limit // tokens]
         return f"{kept}\n[… {len(text) - len(kept)} more characters; ask for a smaller part]"
 
-    async def _run(self, call: ToolCall) -> tuple[str, str]:
-        """What to tell the model, and in a few words the user."""
+    async def _run(self, call: ToolCall, workspace: Workspace) -> Finding | Proposal:
         tool = self.tools.get(call.name)
         if tool is None:
             self.emit(ToolCalled(call.id, call.name, call.name, call.arguments_json))
@@ -260,13 +298,19 @@ class Turn:
             title = tool.title(arguments)
         finally:
             self.emit(ToolCalled(call.id, call.name, title, call.arguments_json))
-        match await tool.call(arguments, self.workspace):
-            case Finding(text, summary):
-                return text, summary
-            case Proposal(plan, summary):
-                await self._approve(call, plan)
-                await self._apply(call, plan, summary)
-                return summary, summary
+        return await tool.call(arguments, workspace)
+
+    async def _make(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> None:
+        if self.is_reviewed:
+            await self.workspace.apply(plan)
+            for call, proposal in proposals:
+                self._record(call, f"{proposal.summary} {PROPOSED}", is_error=False)
+            return
+        first = proposals[0][0]
+        await self._approve(first, plan)
+        applied = await to_its_end(self._apply(plan, proposals))
+        is_saved = all(change.is_saved for change in applied.changes)
+        self.emit(EditApplied(first.id, _paths(plan), applied_diff(applied), is_saved))
 
     async def _approve(self, call: ToolCall, plan: EditPlan) -> None:
         if self.has_approval or self.is_always_approved:
@@ -281,26 +325,18 @@ class Turn:
         self.has_approval = True
         self.is_always_approved = decision == "always"
 
-    async def _apply(self, call: ToolCall, plan: EditPlan, summary: str) -> None:
-        applying = asyncio.ensure_future(self.workspace.apply(plan))
-        try:
-            applied = await asyncio.shield(applying)
-        except asyncio.CancelledError:
-            # A change on its way to an editor cannot be called back: what became of it is recorded, then we stop.
-            while not applying.done():
-                with suppress(asyncio.CancelledError):  # the user may well press the keys twice
-                    await asyncio.wait([applying])
-            with suppress(FluxError):
-                self._record_applied(call, applying.result(), summary)
-            raise
-        self._record_applied(call, applied, summary)
-        is_saved = all(change.is_saved for change in applied.changes)
-        self.emit(EditApplied(call.id, _paths(plan), applied_diff(applied), is_saved))
-
-    def _record_applied(self, call: ToolCall, applied: AppliedPlan, summary: str) -> None:
+    async def _apply(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> AppliedPlan:
+        applied = await self.workspace.apply(plan)
         self.conversation.add_changes(self.id, applied)
         self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
-        self._record(call, summary, is_error=False)
+        for call, proposal in proposals:
+            self._record(call, proposal.summary, is_error=False)
+        return applied
+
+
+def _label(proposals: Sequence[tuple[ToolCall, Proposal]]) -> str:
+    paths = dict.fromkeys(path for _, proposal in proposals for path in _paths(proposal.plan))
+    return f"Flux: change {next(iter(paths)) if len(paths) == 1 else f'{len(paths)} files'}"
 
 
 def _paths(plan: EditPlan) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TextIO, assert_never
 from flux.agent.events import (
     ApprovalAsked,
     EditApplied,
+    EditsProposed,
     Noticed,
     ReasoningStreamed,
     Retrying,
@@ -76,6 +77,8 @@ class Renderer:
             case ApprovalAsked(decision=""):
                 self._shown_diff = event.diff
                 self._show_diff(event.diff)
+            case EditsProposed(paths=paths, hunks=hunks):
+                self._say(f"  {len(hunks)} changes of {', '.join(paths)} wait for your review", "yellow")
             case Noticed(text):
                 self._say(f"! {text}", "yellow")
             case Retrying():

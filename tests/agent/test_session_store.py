@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,28 @@ import pytest
 from flux.agent.session_store import FORMAT, SessionStore, message_from_json, message_to_json
 from flux.core.errors import SessionMissing, UnsupportedFormat
 from flux.core.messages import Image, Message, Reasoning, Text, ToolCall, ToolResult, user_message
+from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
+from flux.edits.hunks import split_plan
+from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan, RenameFile
+from flux.edits.text_edit import TextEdit
 from flux.llm.scripted_provider import Step
 from flux.workspace.memory import MemoryWorkspace
 from tests.support.talks import call, open_session, send, step
+
+SNAPSHOT = FileSnapshot(WorkspacePath("/w", "a", "w"), "1\r\n2\n3\n4\n5\n\ud800\n", 7, "buffer", "latin-1", True)
+PLAN = EditPlan(
+    "test",
+    (
+        EditFile(SNAPSHOT, (TextEdit(0, 1, "one"), TextEdit(9, 10, "five"))),
+        CreateFile(WorkspacePath("/w", "new"), "x\n", "utf-16-le", True),
+        DeleteFile(replace(SNAPSHOT, path=WorkspacePath("/w", "gone"))),
+        RenameFile(
+            replace(SNAPSHOT, path=WorkspacePath("/w", "old")), WorkspacePath("/w", "moved"), (TextEdit(0, 1, "one"),)
+        ),
+    ),
+)
+HUNKS = split_plan(PLAN, "t")
 
 
 @pytest.fixture
@@ -113,6 +132,37 @@ def test_a_database_of_a_newer_flux_is_refused_and_left_alone(file: Path) -> Non
     with pytest.raises(UnsupportedFormat, match="newer Flux"):
         SessionStore(file)
     assert file.read_bytes() == before
+
+
+def test_a_database_of_the_first_format_is_brought_up_and_keeps_what_it_has(file: Path) -> None:
+    store = SessionStore(file)
+    store.create("s", "/w")
+    store.add_message("s", "t", user_message("hello"))
+    store.close()
+    with sqlite3.connect(file) as db:
+        db.executescript("DROP TABLE proposal; DROP TABLE note; PRAGMA user_version = 1")
+    db.close()
+    store = SessionStore(file)
+    assert store.live_messages("s") == [user_message("hello")]
+    store.add_note("s", "It is new.")
+    store.add_proposal("s", "t", HUNKS)
+    store.close()
+    again = SessionStore(file)
+    assert again.notes("s") == ["It is new."]
+    assert [proposal.hunks for proposal in again.proposals(folder="/w")] == [
+        HUNKS[:2],
+        *((hunk,) for hunk in HUNKS[2:]),
+    ]
+
+
+def test_a_note_is_kept_once_and_until_it_was_told() -> None:
+    store = SessionStore(None)
+    store.create("s", "/w")
+    for note in ("one", "two", "one"):
+        store.add_note("s", note)
+    assert store.notes("s") == ["one", "two"]
+    store.remove_notes("s", ["one"])
+    assert store.notes("s") == ["two"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such mode; the folder is the user's own")

@@ -115,7 +115,8 @@ async def test_the_first_change_of_a_turn_is_asked_for_and_the_second_not() -> N
     one = call("edit_file", "1", path="a", edits=[{"old_text": "1", "new_text": "one"}])
     two = call("edit_file", "2", path="a", edits=[{"old_text": "2", "new_text": "two"}])
     answers = Answers("yes", "yes")
-    session = open_session(workspace, [step("", one, two), step("."), step("", call("write_file", path="b", text="b"))])
+    steps = [step("", one), step("", two), step("."), step("", call("write_file", path="b", text="b"))]
+    session = open_session(workspace, steps)
     await send(session, "go", approver=answers)
     assert [question.paths for question in answers.questions] == [("a",)]
     assert "-1\n+one\n" in answers.questions[0].diff

@@ -1,0 +1,181 @@
+"""Proposals that wait for the user: which hunks there are, and what becomes of those that are accepted or rejected.
+
+Everything is in the session store, so a review may be finished after a restart, in another door. Knows no door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from flux.agent.session_store import Proposal, SessionStore
+from flux.agent.uninterrupted import to_its_end
+from flux.core.errors import FileMissing, FluxError
+from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.edits.hunks import Hunk, hunks_left, plan_of
+from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
+from flux.workspace.workspace import Workspace
+
+_SHOWN_LINES = 12
+"""Of a rejected hunk's diff so many lines are told to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A hunk that waits for the user's decision."""
+
+    session_id: str
+    turn_id: str
+    hunk: Hunk
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A hunk that could not be made, which waits on; `reason` says why."""
+
+    pending: Pending
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of an acceptance."""
+
+    accepted: tuple[Pending, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    changes: tuple[AppliedChange, ...] = ()
+
+
+class Review:
+    """The proposals of all sessions of one store, over one workspace."""
+
+    def __init__(self, store: SessionStore, workspace: Workspace) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._deciding = asyncio.Lock()
+
+    def pending(
+        self, *, session_id: str = "", turn_id: str = "", path: WorkspacePath | None = None, hunk_id: str = ""
+    ) -> tuple[Pending, ...]:
+        """What waits in this workspace, oldest first: all, or what the arguments name together."""
+        folder = "" if session_id else self._workspace.roots[0]
+        return tuple(
+            pending
+            for proposal in self._store.proposals(session_id=session_id, folder=folder)
+            for pending in _pending_of(proposal)
+            if turn_id in {"", pending.turn_id}
+            and hunk_id in {"", pending.hunk.id}
+            and (path is None or path in paths_of(pending.hunk.change))
+        )
+
+    async def accept(self, chosen: Sequence[Pending]) -> Accepted:
+        """Make the hunks on the text as it is now, those of a turn together; what collides is refused, and waits on."""
+        return await to_its_end(self._accept(chosen))
+
+    def reject(self, chosen: Sequence[Pending], reason: str = "") -> tuple[Pending, ...]:
+        """Forget the hunks; nothing is written. The model is told, with the user's reason. Returns what was pending."""
+        rejected = self._still_pending(chosen)
+        because = f"\nThe user says: {reason.strip()}" if reason.strip() else ""
+        for pending in rejected:
+            note = f"The user rejected your proposed change at {_place(pending.hunk)}, which was not made:"
+            self._store.add_note(pending.session_id, f"{note}\n{_shown(pending.hunk)}{because}")
+        self._forget(rejected, are_made=False)
+        return rejected
+
+    def record(self, made: Sequence[Pending], applied: AppliedPlan) -> None:
+        """These hunks of one turn were made; the turn's undo takes them back."""
+        if not made:
+            return
+        session_id, turn_id = made[0].session_id, made[0].turn_id
+        self._store.add_changes(session_id, turn_id, applied.changes)
+        self._forget(made, are_made=True)
+        names = ", ".join(dict.fromkeys(_place(pending.hunk) for pending in made))
+        self._store.add_note(session_id, f"The user accepted your proposed changes at {names}.")
+
+    async def _accept(self, chosen: Sequence[Pending]) -> Accepted:
+        async with self._deciding:
+            accepted: list[Pending] = []
+            refused: list[Refusal] = []
+            changes: list[AppliedChange] = []
+            still = self._still_pending(chosen)
+            for _, of_turn in groupby(still, lambda pending: (pending.session_id, pending.turn_id)):
+                came = await self._accept_of_turn(tuple(of_turn))
+                accepted += came.accepted
+                refused += came.refused
+                changes += came.changes
+            for refusal in refused:
+                place = _place(refusal.pending.hunk)
+                note = f"Your proposed change at {place} was accepted but could not be made: {refusal.reason}"
+                self._store.add_note(refusal.pending.session_id, note)
+            return Accepted(tuple(accepted), tuple(refused), tuple(changes))
+
+    async def _accept_of_turn(self, chosen: tuple[Pending, ...]) -> Accepted:
+        fitting: list[Pending] = []
+        refused: list[Refusal] = []
+        now: dict[WorkspacePath, FileSnapshot | None] = {}
+        for pending in chosen:
+            try:
+                path = pending.hunk.path
+                if path not in now:
+                    now[path] = await self._read_or_none(path)
+                rebase_change(pending.hunk.change, now[path])
+            except FluxError as e:
+                refused.append(Refusal(pending, str(e)))
+            else:
+                fitting.append(pending)
+        if not fitting:
+            return Accepted((), tuple(refused))
+        try:
+            applied = await self._workspace.apply(plan_of(_label(fitting), [pending.hunk for pending in fitting]))
+        except FluxError as e:
+            refused += [Refusal(pending, str(e)) for pending in fitting]
+            return Accepted((), tuple(refused))
+        self.record(fitting, applied)
+        return Accepted(tuple(fitting), tuple(refused), applied.changes)
+
+    def _still_pending(self, chosen: Sequence[Pending]) -> tuple[Pending, ...]:
+        """The chosen as they are now: others of their file may have been made, or they were decided on meanwhile."""
+        ids = {pending.hunk.id for pending in chosen}
+        sessions = dict.fromkeys(pending.session_id for pending in chosen)
+        present = [pending for session_id in sessions for pending in self.pending(session_id=session_id)]
+        return tuple(pending for pending in present if pending.hunk.id in ids)
+
+    def _forget(self, decided: Sequence[Pending], *, are_made: bool) -> None:
+        ids = {pending.hunk.id for pending in decided}
+        for session_id in dict.fromkeys(pending.session_id for pending in decided):
+            for proposal in self._store.proposals(session_id=session_id):
+                its = [hunk for hunk in proposal.hunks if hunk.id in ids]
+                left = hunks_left(proposal.hunks, its) if are_made else _without(proposal.hunks, its)
+                if its:
+                    self._store.decide(proposal, left)
+
+    async def _read_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
+        try:
+            return await self._workspace.read(path)
+        except FileMissing:
+            return None
+
+
+def _pending_of(proposal: Proposal) -> Iterator[Pending]:
+    return (Pending(proposal.session_id, proposal.turn_id, hunk) for hunk in proposal.hunks)
+
+
+def _without(hunks: Sequence[Hunk], rejected: Sequence[Hunk]) -> tuple[Hunk, ...]:
+    return tuple(hunk for hunk in hunks if hunk not in rejected)
+
+
+def _label(chosen: Sequence[Pending]) -> str:
+    paths = tuple(dict.fromkeys(str(pending.hunk.path) for pending in chosen))
+    return f"Flux: accept changes of {paths[0] if len(paths) == 1 else f'{len(paths)} files'}"
+
+
+def _place(hunk: Hunk) -> str:
+    return f"{hunk.path} line {hunk.line}"
+
+
+def _shown(hunk: Hunk) -> str:
+    lines = hunk.diff.splitlines()
+    more = f"\n[… {len(lines) - _SHOWN_LINES} more lines]" if len(lines) > _SHOWN_LINES else ""
+    return "\n".join(lines[:_SHOWN_LINES]) + more

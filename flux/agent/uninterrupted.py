@@ -1,0 +1,24 @@
+"""Work that cannot be called back once it has begun: a change on its way to an editor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of the work. Who is cancelled meanwhile is so only after the work has ended, well or not."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # the user may well press the keys twice
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # or it would be complained of as never looked at
+        raise
