@@ -31,6 +31,7 @@ from flux.edits.plan import (
 from flux.lsp.clients import Client
 from flux.lsp.delivery import Bounds, Delivery, Editor, TextMoved, snapshot_of
 from flux.lsp.documents import Document, Documents
+from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
 from flux.workspace.paths import check_is_no_link
 from flux.workspace.workspace import Workspace
@@ -200,7 +201,7 @@ class LspWorkspace:
     async def _confirm_writing(self, changes: Sequence[FileChange]) -> None:
         names = ", ".join(str(change.path) for change in changes)
         if not await self.editor.confirm(
-            f"Flux wants to write {names} to the disk: this editor cannot take the change as unsaved text."
+            f"Flux wants to write {names} to the disk: the editor cannot take the change, or not with certainty."
         ):
             raise WriteRefused(f"The user did not let Flux write {names} to the disk.", path=names)
 
@@ -228,12 +229,14 @@ class LspWorkspace:
 
 
 def _is_beyond(client: Client, change: FileChange) -> bool:
-    """Whether the editor cannot make such a change."""
+    """Whether the editor cannot make such a change, or not with certainty."""
     if not client.applies_edits:
         return True
     match change:
         case EditFile():
-            return False
+            # Most editors would open it as UTF-8, and write it back so.
+            now = change.snapshot
+            return now.origin == "disk" and not shows_in_bytes(now.encoding, has_bom=now.has_bom)
         case CreateFile():
             return not (client.creates_by_editing or client.creates_files)
         case DeleteFile():

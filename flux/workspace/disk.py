@@ -39,7 +39,7 @@ from flux.edits.plan import (
     rebase_change,
     taken,
 )
-from flux.workspace.encoding import DecodedText, check_size, decode, encode
+from flux.workspace.encoding import DecodedText, check_size, decode, encode_anew
 from flux.workspace.ignore import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, check_allowed, walk
 from flux.workspace.paths import check_inside, check_is_no_link, resolve, resolve_folder, root_labels
 
@@ -98,7 +98,7 @@ class DiskWorkspace:
         return Path(real)
 
     def _read(self, path: WorkspacePath) -> FileSnapshot:
-        return _snapshot(path, _read_bytes(self._real_path(path), path))
+        return _snapshot(path, decode(_read_bytes(self._real_path(path), path), str(path)))
 
     def _apply(self, plan: EditPlan) -> AppliedPlan:
         with self._is_writing:
@@ -114,7 +114,7 @@ class DiskWorkspace:
         path = change.path
         target = self._real_path(path)
         old_bytes = _read_bytes(target, path) if os.path.lexists(target) else None
-        before = None if old_bytes is None else _snapshot(path, old_bytes)
+        before = None if old_bytes is None else _snapshot(path, decode(old_bytes, str(path)))
         present = rebase_change(change, before)
         if before is not None:
             _check_writable(target, path)
@@ -124,8 +124,8 @@ class DiskWorkspace:
             return _StagedChange(AppliedChange(path, before, None, True), (_Step(path, target, old_bytes, None),))
         new_path = paths_of(present)[-1]
         form = present if isinstance(present, CreateFile) else present.snapshot
-        new_bytes = encode(DecodedText(present.new_text(), form.encoding, form.has_bom), str(path))
-        applied = AppliedChange(path, before, _snapshot(new_path, new_bytes), True)
+        new_bytes, text = encode_anew(DecodedText(present.new_text(), form.encoding, form.has_bom), str(path))
+        applied = AppliedChange(path, before, _snapshot(new_path, text), True)
         if isinstance(present, RenameFile):
             new_target = self._real_path(new_path)
             if os.path.lexists(new_path.absolute()):
@@ -154,8 +154,7 @@ class _Step:
     like: Path | None = None
 
 
-def _snapshot(path: WorkspacePath, data: bytes) -> FileSnapshot:
-    decoded = decode(data, str(path))
+def _snapshot(path: WorkspacePath, decoded: DecodedText) -> FileSnapshot:
     return FileSnapshot(path, decoded.text, None, "disk", decoded.encoding, decoded.has_bom)
 
 

@@ -1,4 +1,7 @@
-"""The bytes of a file and its text. What could not be written back exactly is refused, never changed silently."""
+"""The bytes of a file and its text. What could not be written back exactly is refused, never changed silently.
+
+UTF-8 and UTF-16 are known by trying or by their marks; which older encoding a text is in, `charset` says.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import codecs
 from dataclasses import dataclass
 
 from flux.core.errors import NotText, WriteRefused
+from flux.workspace.charset import is_binary, older_encoding
 
 MAX_TEXT_BYTES = 2 * 1024 * 1024
 """A larger file is not shown to a model, nor written for one."""
@@ -23,22 +27,18 @@ class DecodedText:
 
 
 def decode(data: bytes, name: str) -> DecodedText:
-    """The text of UTF-8 bytes, or of UTF-16 bytes with a byte order mark. Raises NotText; `name` is for its message."""
+    """The text of UTF-8 bytes, of UTF-16 bytes, or of bytes in an older encoding where it is certain which.
+
+    Raises NotText; `name` is for its message.
+    """
     check_size(len(data), name)
     mark, encoding = next(((mark, encoding) for mark, encoding in _MARKS if data.startswith(mark)), (b"", "utf-8"))
+    if not mark and (b"\0" in data or not _is_utf_8(data)):
+        encoding = older_encoding(data) or encoding
     try:
         text = data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as e:
-        if b"\0" in data:
-            raise _binary(name) from e
-        offset = len(mark) + e.start
-        line = data.count(b"\n", 0, offset) + 1
-        raise NotText(
-            f"{name} is not {encoding.upper()}: byte 0x{data[offset]:02x} in line {line} (Latin-1 or another older "
-            "encoding?). Flux leaves it alone, so that nothing in it is lost.",
-            path=name,
-            hint="Convert it to UTF-8 in the editor first.",
-        ) from e
+        raise _not_text(data, encoding, len(mark) + e.start, name) from e
     if "\0" in text:
         raise _binary(name)
     decoded = DecodedText(text, encoding, bool(mark))
@@ -48,16 +48,52 @@ def decode(data: bytes, name: str) -> DecodedText:
 
 
 def encode(decoded: DecodedText, name: str) -> bytes:
-    """The bytes of the text. Raises WriteRefused where the text holds half a surrogate pair."""
+    """The bytes of the text. Raises WriteRefused where it holds what the encoding has no place for."""
     mark = next((mark for mark, encoding in _MARKS if encoding == decoded.encoding), b"") if decoded.has_bom else b""
     try:
         return mark + decoded.text.encode(decoded.encoding)
     except UnicodeEncodeError as e:
+        character = decoded.text[e.start]
+        if "\ud800" <= character <= "\udfff":
+            raise WriteRefused(
+                f"{name} was not written: the new text holds half a character (U+{ord(character):04X}).",
+                path=name,
+                hint="Write the character itself, not one half of an escaped surrogate pair.",
+            ) from e
+        line = decoded.text.count("\n", 0, e.start) + 1
         raise WriteRefused(
-            f"{name} was not written: the new text holds half a character (U+{ord(decoded.text[e.start]):04X}).",
+            f"{name} was not written: it is in {_title(decoded.encoding)}, which has no {character!r} "
+            f"(U+{ord(character):04X}), wanted in line {line}.",
             path=name,
-            hint="Write the character itself, not one half of an escaped surrogate pair.",
+            hint="Write it without that character, or ask the user to convert the file to UTF-8.",
         ) from e
+
+
+def encode_anew(decoded: DecodedText, name: str) -> tuple[bytes, DecodedText]:
+    """The bytes of a changed text, and what will be read from them.
+
+    Raises WriteRefused also where the encoding could no longer be told from the new bytes.
+    """
+    data = encode(decoded, name)
+    if shows_in_bytes(decoded.encoding, has_bom=decoded.has_bom):
+        return data, decode(data, name)
+    try:
+        again = decode(data, name)
+    except NotText:
+        again = None
+    if again is None or again.text != decoded.text:
+        raise WriteRefused(
+            f"{name} was not written: with the new text nobody could tell any more that it is in "
+            f"{_title(decoded.encoding)}.",
+            path=name,
+            hint="Ask the user to convert it to UTF-8.",
+        )
+    return data, again
+
+
+def shows_in_bytes(encoding: str, *, has_bom: bool) -> bool:
+    """Whether every program can tell the encoding from the bytes alone."""
+    return has_bom or encoding == "utf-8"
 
 
 def check_size(size_bytes: int, name: str) -> None:
@@ -69,6 +105,30 @@ def check_size(size_bytes: int, name: str) -> None:
             path=name,
             hint="Ask the user for the part that matters.",
         )
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _not_text(data: bytes, encoding: str, offset: int, name: str) -> NotText:
+    if is_binary(data) and encoding == "utf-8":
+        return _binary(name)
+    line = data.count(b"\n", 0, offset) + 1
+    return NotText(
+        f"{name} is not {_title(encoding)}: byte 0x{data[offset]:02x} in line {line}, and it is not certain which "
+        "older encoding it is in. Flux leaves it alone, so that nothing in it is lost.",
+        path=name,
+        hint="Ask the user to convert it to UTF-8.",
+    )
+
+
+def _title(encoding: str) -> str:
+    return encoding.replace("_", "-").upper()
 
 
 def _binary(name: str) -> NotText:

@@ -25,7 +25,7 @@ from flux.edits.plan import (
     rebase_change,
     taken,
 )
-from flux.workspace.encoding import DecodedText, decode, encode
+from flux.workspace.encoding import DecodedText, decode, encode, encode_anew
 from flux.workspace.ignore import check_allowed, is_listed
 from flux.workspace.paths import locate, locate_folder
 
@@ -155,10 +155,10 @@ class MemoryWorkspace:
 def _with_text(before: FileSnapshot, text: str) -> FileSnapshot:
     """The file with another text, as an editor or the disk would have it."""
     after = replace(before, text=text, version=None if before.version is None else before.version + 1)
-    data = _bytes_of(after)
     if before.origin == "buffer":
+        _bytes_of(after)  # half a character is refused here too
         return after
-    decoded = decode(data, str(before.path))
+    _, decoded = encode_anew(DecodedText(text, before.encoding, before.has_bom), str(before.path))
     return replace(after, text=decoded.text, encoding=decoded.encoding, has_bom=decoded.has_bom)
 
 

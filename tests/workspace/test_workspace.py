@@ -23,6 +23,7 @@ from flux.workspace.encoding import MAX_TEXT_BYTES
 from tests.support.workspaces import DiskWorld, Files, MemoryWorld, World, edit_of, plan
 
 MakeWorld = Callable[[Files], World]
+RUSSIAN = "Все люди рождаются свободными и равными в своем достоинстве и правах."
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -65,9 +66,23 @@ async def test_reads_the_text_with_its_own_line_ends(world_of: MakeWorld) -> Non
         (b"\xef\xbb\xbfb = 2\r\n", b"\xef\xbb\xbfb = 3\r\n"),
         (codecs.BOM_UTF16_LE + "é = 2\r\n".encode("utf-16-le"), codecs.BOM_UTF16_LE + "é = 3\r\n".encode("utf-16-le")),
         (codecs.BOM_UTF16_BE + "é = 2\n".encode("utf-16-be"), codecs.BOM_UTF16_BE + "é = 3\n".encode("utf-16-be")),
+        ("é = 2\r\n# naïve\n".encode("utf-16-le"), "é = 3\r\n# naïve\n".encode("utf-16-le")),
+        ("# naïve café\r\nb = 2".encode("latin-1"), "# naïve café\r\nb = 3".encode("latin-1")),
+        ("# « l’été » …\nb = 2\n".encode("cp1252"), "# « l’été » …\nb = 3\n".encode("cp1252")),
+        (f"# {RUSSIAN}\nb = 2".encode("cp1251"), f"# {RUSSIAN}\nb = 3".encode("cp1251")),
         (b"2\x0c\xe2\x80\xa8\x85".replace(b"\x85", b""), b"3\x0c\xe2\x80\xa8"),
     ],
-    ids=["no final newline", "utf-8 mark", "utf-16-le", "utf-16-be", "form feed and line separator"],
+    ids=[
+        "no final newline",
+        "utf-8 mark",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-16 unmarked",
+        "latin-1",
+        "cp1252",
+        "cp1251",
+        "form feed and line separator",
+    ],
 )
 async def test_all_other_bytes_are_kept(world_of: MakeWorld, before: bytes, after: bytes) -> None:
     await check_edit(world_of({"a.py": before}), "2", "3", after)
@@ -78,11 +93,11 @@ async def test_all_other_bytes_are_kept(world_of: MakeWorld, before: bytes, afte
     [
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary"),
         (b"text with a \x00", "binary"),
-        ("naïve café\n".encode("latin-1"), "not UTF-8: byte 0xef in line 1"),
+        ("Zażółć gęślą jaźń.\n".encode("iso8859-2"), "not UTF-8: byte 0xbf in line 1, and it is not certain"),
         (b"x" * (MAX_TEXT_BYTES + 1), "too large to show: 2.0 MB"),
         (codecs.BOM_UTF16_LE + b"a", "not UTF-16-LE"),
     ],
-    ids=["picture", "nul", "latin-1", "too large", "half a UTF-16 unit"],
+    ids=["picture", "nul", "an unclear encoding", "too large", "half a UTF-16 unit"],
 )
 async def test_what_is_not_text_is_refused_and_left_alone(world_of: MakeWorld, data: bytes, says: str) -> None:
     await check_not_read(world_of({"data": data}), "data", NotText, says)
@@ -262,6 +277,46 @@ async def test_half_a_character_is_not_written(world_of: MakeWorld) -> None:
     with pytest.raises(WriteRefused, match="half a character"):
         await world.workspace.apply(plan(await edit_of(world.workspace, "a.py", "1", "'\ud83d'")))
     assert world.saved_bytes("a.py") == b"a = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "says"), [("€", r"LATIN-1, which has no '€' \(U\+20AC\), wanted in line 2"), ("é", "")]
+)
+async def test_a_character_that_the_encoding_does_not_have_is_refused_by_name(
+    world_of: MakeWorld, new: str, says: str
+) -> None:
+    data = "# café\nb = 2\n".encode("latin-1")
+    world = world_of({"a.py": data})
+    edit = await edit_of(world.workspace, "a.py", "2", f"'{new}'")
+    if says:
+        with pytest.raises(WriteRefused, match=says):
+            await world.workspace.apply(plan(edit))
+        assert world.saved_bytes("a.py") == data
+    else:
+        await world.workspace.apply(plan(edit))
+        assert world.saved_bytes("a.py") == "# café\nb = 'é'\n".encode("latin-1")
+
+
+async def test_a_text_that_would_lose_its_encoding_is_not_written(world_of: MakeWorld) -> None:
+    data = f"# {RUSSIAN}\nb = 2".encode("cp1251")
+    world = world_of({"a.py": data})
+    with pytest.raises(WriteRefused, match="nobody could tell any more that it is in CP1251"):
+        await world.workspace.apply(plan(await edit_of(world.workspace, "a.py", RUSSIAN, "ё")))
+    assert world.saved_bytes("a.py") == data
+
+
+async def test_a_formatter_elsewhere_between_reading_and_writing_is_no_conflict(world_of: MakeWorld) -> None:
+    before = "import b,a\n\ndef one( x ):\n  return x\n\n\n\ndef two():\n    return 2\n"
+    world = world_of({"a.py": before})
+    edit = await edit_of(world.workspace, "a.py", "return 2", "return 3")
+    world.type_into(
+        "a.py",
+        "import b,a\n\ndef one( x ):\n  return x\n\n\n\n",
+        "import a\nimport b\n\n\ndef one(x):\n    return x\n\n\n",
+    )
+    await world.workspace.apply(plan(edit))
+    after = "import a\nimport b\n\n\ndef one(x):\n    return x\n\n\ndef two():\n    return 3\n"
+    assert world.saved_bytes("a.py") == after.encode()
 
 
 async def test_a_file_that_went_away_is_missing(world_of: MakeWorld) -> None:
