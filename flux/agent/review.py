@@ -85,13 +85,16 @@ class Review:
         return rejected
 
     def record(self, made: Sequence[Pending], applied: AppliedPlan) -> None:
-        """These hunks of one turn were made; the turn's undo takes them back."""
-        if not made:
+        """These hunks of one turn were made; the turn's undo takes them back. What no longer waits was so already."""
+        still = self._still_pending(made)
+        if not still:
             return
-        session_id, turn_id = made[0].session_id, made[0].turn_id
-        self._store.add_changes(session_id, turn_id, applied.changes)
-        self._forget(made, are_made=True)
-        names = ", ".join(dict.fromkeys(_place(pending.hunk) for pending in made))
+        session_id, turn_id = still[0].session_id, still[0].turn_id
+        paths = {path for pending in still for path in paths_of(pending.hunk.change)}
+        changes = [change for change in applied.changes if paths.intersection(change.paths)]
+        self._store.add_changes(session_id, turn_id, changes)
+        self._forget(still, are_made=True)
+        names = ", ".join(dict.fromkeys(_place(pending.hunk) for pending in still))
         self._store.add_note(session_id, f"The user accepted your proposed changes at {names}.")
 
     async def _accept(self, chosen: Sequence[Pending]) -> Accepted:

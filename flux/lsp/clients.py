@@ -31,6 +31,10 @@ class Client:
     takes_code_actions: bool = False
     """Code actions as objects; else they are plain commands."""
     marks_generated_actions: bool = False
+    confirms_changes: bool = False
+    """An edit can say of its parts that each needs the user's confirmation."""
+    reads_documents: bool = False
+    """It asks the server for the text of documents that have a scheme of ours."""
     takes_turn_events: bool = False
     checks_first_version_only: bool = False
     """Of an edit to several documents only the first is held against its version: one edit for each is safer."""
@@ -40,6 +44,8 @@ class Client:
     """An edit of a file that does not exist opens it as a new buffer, and nothing is written."""
     ends_with_line_end: bool = False
     """A buffer's text always ends with a line end, also an empty one."""
+    may_misplace: bool = False
+    """An edit may be made on a text that the editor has not told of, at positions that are wrong there."""
     has_plain_line_ends: bool = False
     """A file whose lines all end with CRLF has line feeds in its buffer, and what is inserted is taken as it is."""
     waits_briefly: bool = False
@@ -61,6 +67,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Cli
         counting=Counting(_encoding(capabilities)),
         applies_edits=bool(workspace.apply_edit),
         takes_document_changes=bool(edits.document_changes),
+        may_misplace=bool(workspace.apply_edit) and not edits.document_changes,
         creates_files=types.ResourceOperationKind.Create in operations,
         deletes_files=types.ResourceOperationKind.Delete in operations,
         renames_files=types.ResourceOperationKind.Rename in operations,
@@ -69,6 +76,8 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Cli
         has_configuration=bool(workspace.configuration),
         takes_code_actions=actions.code_action_literal_support is not None,
         marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,
+        confirms_changes=edits.change_annotation_support is not None,
+        reads_documents=workspace.text_document_content is not None,
         takes_turn_events=takes_turn_events,
     )
     return _KNOWN.get(announced.name.lower(), _as_announced)(announced)
@@ -99,6 +108,7 @@ def _neovim(client: Client) -> Client:
         client,
         counting=replace(client.counting, line_ends="lf"),
         takes_document_changes=client.applies_edits,
+        may_misplace=False,
         checks_first_version_only=True,
         ignores_version_zero=True,
         creates_by_editing=client.applies_edits,
@@ -116,7 +126,9 @@ def _eglot(client: Client) -> Client:
     # Emacs 30.1: eglot--apply-text-edits inserts a carriage return as it comes, so that a file with CRLF is saved with
     # CR CR LF there; a lone carriage return is a character to it (tried).
     counting = replace(client.counting, line_ends="lf")
-    return replace(_impatient(client), counting=counting, has_plain_line_ends=True)
+    # Until Emacs tells of what was typed (when its user pauses for eglot-send-changes-idle-time, 0.5 s) its version
+    # stays, and an edit for that version is made, wherever its positions are by then (tried).
+    return replace(_impatient(client), counting=counting, may_misplace=True, has_plain_line_ends=True)
 
 
 _KNOWN: Mapping[str, Callable[[Client], Client]] = {

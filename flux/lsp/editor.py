@@ -58,6 +58,11 @@ class LspEditor:
         answer = await self._ask(types.WINDOW_SHOW_DOCUMENT, params, ANSWER_S)
         return isinstance(answer, types.ShowDocumentResult) and answer.success
 
+    async def refresh_document(self, uri: str) -> None:
+        """Tell that the text of a document of ours is another now."""
+        params = types.TextDocumentContentRefreshParams(uri)
+        await self._ask(types.WORKSPACE_TEXT_DOCUMENT_CONTENT_REFRESH, params, ANSWER_S)
+
     async def confirm(self, question: str) -> bool:
         return await self.choose(question, ("Write", "Do not write")) == "Write"
 

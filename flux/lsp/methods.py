@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 
 TURN_EVENT = "flux/turnEvent"
 SET_SETTINGS = "flux/setSettings"
+DOCUMENT_SCHEME = "flux"
+"""Of documents that the editor asks the server for."""
 
 
 def _field(doc: str, default: object = dataclasses.MISSING) -> Any:
@@ -63,6 +65,39 @@ class TurnUndo:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewList:
+    """What waits for the user's review: `{hunks: [{hunk, turn, session, path, uri, line, before, after, diff}]}`.
+
+    `line` is where the hunk begins in the text that it was made for, from 1; `before` and `after` are lines.
+    """
+
+    turn: str = _field("the turn's id; else all that waits in the first folder, of earlier days too", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewAccept:
+    """Make hunks on the text as it is now, those of a turn together: `{accepted, refused, paths, unsaved, pending}`.
+
+    A hunk under which the user typed is among `refused: [{hunk, path, reason}]` and waits on, as all do where the
+    editor does not take the change. `pending` is how many wait after it.
+    """
+
+    turn: str = _field("only those of this turn", "")
+    file: str = _field("only those of this file: a path or a URI", "")
+    hunk: str = _field("only this one", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewReject:
+    """Forget hunks; nothing is written, and the model is told with the next message: `{rejected, pending}`."""
+
+    turn: str = _field("only those of this turn", "")
+    file: str = _field("only those of this file: a path or a URI", "")
+    hunk: str = _field("only this one", "")
+    reason: str = _field("what the model is to know", "")
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """Have a file edited as the instruction says. The result is the turn once it has ended."""
 
@@ -101,7 +136,19 @@ class UsageShow:
 
 
 CommandArguments = (
-    ChatSend | ChatNew | ChatList | TurnCancel | TurnUndo | Edit | ActionRun | ModelList | ModelSet | UsageShow
+    ChatSend
+    | ChatNew
+    | ChatList
+    | TurnCancel
+    | TurnUndo
+    | ReviewList
+    | ReviewAccept
+    | ReviewReject
+    | Edit
+    | ActionRun
+    | ModelList
+    | ModelSet
+    | UsageShow
 )
 
 COMMANDS: Mapping[str, type[CommandArguments]] = {
@@ -110,6 +157,9 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.chat.list": ChatList,
     "flux.turn.cancel": TurnCancel,
     "flux.turn.undo": TurnUndo,
+    "flux.review.list": ReviewList,
+    "flux.review.accept": ReviewAccept,
+    "flux.review.reject": ReviewReject,
     "flux.edit": Edit,
     "flux.action.run": ActionRun,
     "flux.model.list": ModelList,

@@ -17,7 +17,7 @@ from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol, lsp_me
 from flux.core.errors import FluxError, InvalidArguments
 from flux.lsp.clients import Client, client_of
 from flux.lsp.documents import Documents
-from flux.lsp.methods import COMMANDS
+from flux.lsp.methods import COMMANDS, DOCUMENT_SCHEME
 from flux.lsp.uris import uri_of_path
 
 if TYPE_CHECKING:
@@ -179,6 +179,10 @@ class FluxProtocol(LanguageServerProtocol):
             None,
             types.PositionEncodingKind(self.client.counting.encoding),
         ).build()
+        if self.client.reads_documents and self.server_capabilities.workspace is not None:
+            # pygls 2.1.1 leaves this out.
+            content = types.TextDocumentContentOptions([DOCUMENT_SCHEME])
+            self.server_capabilities.workspace.text_document_content = content
         return types.InitializeResult(self.server_capabilities, self.server_info)
 
     @lsp_method(types.EXIT)

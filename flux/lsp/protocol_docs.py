@@ -49,15 +49,26 @@ def _type_name(hint: object) -> str:
 
 _REFERENCE_END = """
 A turn, as the result of a command:
-`{turn, session, status, text, paths, unsaved, usage, cost, costText, error, summary}`. `status` is `completed`,
-`cancelled` or `failed` (then `error` says why), `paths` are the files that were changed and `unsaved` those whose
-changes stand in buffers only. An editor that gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at
-once, and the rest by progress and messages.
+`{turn, session, status, text, paths, unsaved, proposed, usage, cost, costText, error, summary}`. `status` is
+`completed`, `cancelled` or `failed` (then `error` says why), `paths` are the files that were changed, `unsaved` those
+whose changes stand in buffers only, and `proposed: [{hunk, path, line, diff}]` what waits for review. An editor that
+gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at once, and the rest by progress and messages.
 
 ## Code actions
 
 `textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
 `flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step.
+
+## Review
+
+With the setting `approval = "review"` a turn changes nothing: its changes wait as hunks for `flux.review.accept` and
+`flux.review.reject`, in the session store, so also after a restart. How they are shown depends on the editor:
+
+- `workspace.workspaceEdit.changeAnnotationSupport`: one `workspace/applyEdit` with an annotation for each hunk of the
+  open files, `needsConfirmation` true. Which of them were taken is seen by the text; the others of a file count as
+  rejected once any was taken, and all wait on where none was.
+- `workspace.textDocumentContent`: a document `flux:/review/TURN.diff`, refreshed with every decision.
+- else: a diff file by `window/showDocument`, or its path in a message.
 
 ## Initialization options
 

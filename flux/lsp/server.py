@@ -32,6 +32,7 @@ from flux.lsp.streams import Frames, ThreadWriter, read_in_thread
 if TYPE_CHECKING:
     from flux.lsp.features.code_actions import CodeActions
     from flux.lsp.features.commands import Commands
+    from flux.lsp.features.review import EditorReview
     from flux.lsp.turns import Turns
     from flux.lsp.workspace import LspWorkspace
 
@@ -61,12 +62,14 @@ class FluxServer(LanguageServer):
         self._files: LspWorkspace | None = None
         self._code_actions: CodeActions | None = None
         self._commands: Commands | None = None
+        self._review: EditorReview | None = None
         self._key_follows = False
         self._frames = Frames()
         self._ended: asyncio.Future[int] | None = None
         self._background: set[asyncio.Task[None]] = set()
         options = types.CodeActionOptions(code_action_kinds=list(CODE_ACTION_KINDS))
         self.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(_offer_code_actions)
+        self.feature(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)(_show_document)
         self.feature(types.INITIALIZED)(_greet)
         self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_change_settings)
         self.feature(SET_SETTINGS)(_set_settings)
@@ -97,6 +100,15 @@ class FluxServer(LanguageServer):
 
             self._code_actions = CodeActions()
         return self._code_actions
+
+    @property
+    def review(self) -> EditorReview:
+        """Proposals that wait for the user."""
+        if self._review is None:
+            from flux.lsp.features.review import EditorReview
+
+            self._review = EditorReview(self)
+        return self._review
 
     def begin(self, options: Mapping[str, object]) -> None:
         """Take the initialization options."""
@@ -172,6 +184,10 @@ class FluxServer(LanguageServer):
 
 def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
     return ls.code_actions.offer(ls.files, ls.protocol.client, params)
+
+
+def _show_document(ls: FluxServer, params: types.TextDocumentContentParams) -> types.TextDocumentContentResult:
+    return types.TextDocumentContentResult(ls.review.document(params.uri))
 
 
 async def _greet(ls: FluxServer, params: types.InitializedParams) -> None:

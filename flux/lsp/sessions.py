@@ -118,6 +118,11 @@ class EditorSessions:
         self._used.add(session.id)
         return session
 
+    async def find(self, session_id: str) -> Session:
+        """The session of that id, which does not become the present one. Raises SessionMissing, ConfigError."""
+        sessions = await self.sessions()
+        return self._chats.get(session_id) or await sessions.resume(session_id, self.workspace)
+
     def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
         """What a session used, or all that were at work since the server began. Raises SessionMissing."""
         if session_id:

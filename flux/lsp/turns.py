@@ -17,7 +17,9 @@ from lsprotocol import types
 from flux.agent.approval import ApprovalRequest, Decision
 from flux.agent.events import (
     EditApplied,
+    EditsProposed,
     Noticed,
+    ProposedHunk,
     ReasoningStreamed,
     Retrying,
     TextStreamed,
@@ -59,6 +61,8 @@ class TurnReport:
     """The answer in pieces: adding each to one text would cost as much as all that came before it."""
     paths: tuple[str, ...] = ()
     unsaved: tuple[str, ...] = ()
+    proposed: tuple[ProposedHunk, ...] = ()
+    """What waits for the user's review."""
     usage: Usage = Usage()
     cost: Cost = Cost()
     error: str = ""
@@ -74,6 +78,9 @@ class TurnReport:
         parts = [f"{what}: {self.error.partition(chr(10))[0]}" if self.error else what]
         if self.unsaved:
             parts.append(f"unsaved: {', '.join(self.unsaved)}")
+        if self.proposed:
+            names = ", ".join(dict.fromkeys(hunk.path for hunk in self.proposed))
+            parts.append(f"{len(self.proposed)} to review: {names}")
         if self.usage.total_tokens:
             parts.append(f"{self.usage.total_tokens:,} tokens")
             parts.append(str(self.cost))
@@ -94,6 +101,7 @@ class TurnReport:
             "text": self.text,
             "paths": list(self.paths),
             "unsaved": list(self.unsaved),
+            "proposed": [{"hunk": h.id, "path": h.path, "line": h.line, "diff": h.diff} for h in self.proposed],
             "usage": usage,
             "cost": self.cost.usd if self.cost.is_complete else None,
             "costText": str(self.cost),
@@ -215,6 +223,8 @@ def _collect(report: TurnReport, event: TurnEvent) -> None:
             report.said = [before, "\n\n"] if before else []
         case EditApplied(paths=paths):
             report.paths = tuple(dict.fromkeys((*report.paths, *paths)))
+        case EditsProposed(hunks=hunks):
+            report.proposed = hunks
         case TurnEnded():
             report.status, report.error = event.status, event.error
             report.usage, report.cost, report.unsaved = event.usage, event.cost, event.unsaved
@@ -282,6 +292,8 @@ class _ProgressReporter:
                 self._say(f"refused: {summary}")
             case EditApplied(paths=paths):
                 self._say(f"changed {', '.join(paths)}")
+            case EditsProposed(hunks=hunks):
+                self._say(f"{len(hunks)} to review")
             case Retrying(reason=reason, wait_s=wait_s):
                 self._say(f"{reason}; again in {wait_s:.0f} s")
             case Noticed(text=text):

@@ -18,6 +18,9 @@ from flux.lsp.methods import (
     Edit,
     ModelList,
     ModelSet,
+    ReviewAccept,
+    ReviewList,
+    ReviewReject,
     TurnCancel,
     TurnUndo,
     UsageShow,
@@ -60,6 +63,12 @@ class Commands:
                 return {"cancelled": self._server.turns.cancel(turn)}
             case TurnUndo(turn=turn):
                 return await self._turn_undo(turn)
+            case ReviewList(turn=turn):
+                return self._server.review.list(turn)
+            case ReviewAccept():
+                return await self._server.review.accept(given)
+            case ReviewReject():
+                return await self._server.review.reject(given)
             case ModelList():
                 return await self._model_list()
             case ModelSet(model=model):
@@ -115,7 +124,7 @@ class Commands:
         text = instruction(offer.kind, comment=offer.comment)
         report = await self._run(session, text, focus, f"Flux: {action.title}", token)
         self._tell(report)
-        if report.status == "completed" and report.text and not report.paths:
+        if report.status == "completed" and report.text and not report.paths and not report.proposed:
             if action.is_edit and len(report.text) <= SHORT_TEXT:
                 server.editor.show(f"Flux: {report.text}")
             else:
@@ -132,10 +141,14 @@ class Commands:
         server = self._server
         settings = (await server.sessions.sessions()).settings
         approver = EditorApprover(server.editor) if settings.approval == "ask" else ApproveAll()
-        events = session.send_message(text, focus=focus, approver=approver)
+        is_reviewed = settings.approval == "review"
+        events = session.send_message(text, focus=focus, approver=approver, is_reviewed=is_reviewed)
         report = await server.turns.run(session, events, title=title, token=token)
         if report.paths:
             server.sessions.remember_turn(report.turn, session)
+        if report.proposed:
+            # The user's answer to an offer may take long, and the turn has ended.
+            server.in_background(lambda: server.review.offer(report.turn))
         return report
 
     async def _focus(self, uri: str, selected: types.Range | None) -> Focus:

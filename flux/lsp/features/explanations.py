@@ -1,4 +1,4 @@
-"""Answers to read: a Markdown file in Flux's state folder, shown by the editor where it can."""
+"""Texts to read, Markdown or a diff: a file in Flux's state folder, shown by the editor where it can."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SHORT_TEXT = 200
 """Characters that fit a message."""
 
 
-async def show_text(editor: LspEditor, name: str, text: str) -> None:
+async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md") -> None:
     """Show the text as a document; where the editor cannot, say where it is. `name` becomes part of the file's name."""
     try:
-        path = await asyncio.to_thread(_write, state_folder() / "explanations", name, text)
+        path = await asyncio.to_thread(_write, state_folder() / "explanations", name, text, kind)
     except OSError as e:
         editor.show(f"{text}\n\n(Flux could not write this to a file: {e})")
         return
@@ -27,11 +27,11 @@ async def show_text(editor: LspEditor, name: str, text: str) -> None:
     editor.show(f"Flux wrote its answer to {path}")
 
 
-def _write(folder: Path, name: str, text: str) -> Path:
+def _write(folder: Path, name: str, text: str, kind: str) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}.md"
-    path.write_text(f"{text.rstrip()}\n", encoding="utf-8", newline="\n")
-    by_age = sorted(folder.glob("*.md"), key=lambda file: file.stat().st_mtime)
+    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}.{kind}"
+    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+    by_age = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
     for old in by_age[:-KEPT_FILES]:
         old.unlink(missing_ok=True)
     return path

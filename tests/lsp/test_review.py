@@ -1,0 +1,280 @@
+"""Review in an editor: what a turn proposes waits, is shown in each way that editors have, and is decided by hunks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+
+from tests.support.fake_editors.rules import Neovim, VsCode
+from tests.support.fake_editors.texts import path_of
+from tests.support.lsp_bench import Bench, bench, edit, tool, without
+from tests.support.lsp_client import CAPABILITIES, CONVERTER, ResponseError, connected, environment, initialize
+
+LINES = "".join(f"{n}\n" for n in range(1, 11))
+THREE = {"tool_calls": [edit("a.py", "2\n3", "two\n3"), edit("a.py", "8", "eight"), edit("b.py", "b", "B")]}
+STEPS = (THREE, {"text": "Done."}, {"text": "I see."}, {"text": "Yes."})
+FILES = {"a.py": LINES, "b.py": "b\n"}
+REVIEW = {"settings": {"approval": "review"}}
+WITH_ANNOTATIONS = {
+    **CAPABILITIES,
+    "workspace": {
+        **CAPABILITIES["workspace"],
+        "workspaceEdit": {
+            **CAPABILITIES["workspace"]["workspaceEdit"],
+            "changeAnnotationSupport": {"groupsOnLabel": True},
+        },
+    },
+}
+WITH_CONTENT = {
+    **CAPABILITIES,
+    "workspace": {**CAPABILITIES["workspace"], "textDocumentContent": {"dynamicRegistration": False}},
+}
+
+
+async def propose(made: Bench) -> dict[str, Any]:
+    result = await made.client.command("flux.chat.send", {"text": "Go."})
+    assert result["status"] == "completed"
+    return result
+
+
+def numbers(ids: list[str]) -> list[str]:
+    return [one.partition(".")[2] for one in ids]
+
+
+async def waiting(made: Bench) -> list[str]:
+    listed = await made.client.command("flux.review.list", {})
+    return numbers([hunk["hunk"] for hunk in listed["hunks"]])
+
+
+async def test_a_turn_proposes_and_touches_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        result = await propose(made)
+        assert made.buffers() == FILES
+        assert made.client.sent("workspace/applyEdit") == []
+        assert (result["paths"], result["unsaved"]) == ([], [])
+        assert [(hunk["path"], hunk["line"]) for hunk in result["proposed"]] == [("a.py", 2), ("a.py", 8), ("b.py", 1)]
+        assert "3 to review: a.py, b.py" in result["summary"]
+        listed = (await made.client.command("flux.review.list", {"turn": result["turn"]}))["hunks"]
+        assert listed[0] == {
+            "hunk": f"{result['turn']}.1",
+            "turn": result["turn"],
+            "session": result["session"],
+            "path": "a.py",
+            "uri": made.uri("a.py"),
+            "line": 2,
+            "before": ["2"],
+            "after": ["two"],
+            "diff": "--- a/a.py\n+++ b/a.py\n@@ -1,5 +1,5 @@\n 1\n-2\n+two\n 3\n 4\n 5\n",
+        }
+        assert await made.client.command("flux.review.list", {"turn": "another"}) == {"hunks": []}
+
+
+async def test_hunks_are_accepted_by_id_by_file_and_by_turn(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        turn = (await propose(made))["turn"]
+        came = await made.client.command("flux.review.accept", {"hunk": f"{turn}.2"})
+        assert came == {
+            "accepted": [f"{turn}.2"],
+            "refused": [],
+            "paths": ["a.py"],
+            "unsaved": ["a.py"],
+            "pending": 2,
+        }
+        assert made.buffers() == {"a.py": LINES.replace("8", "eight"), "b.py": "b\n"}
+        assert made.on_disk() == {}
+        await made.client.command("flux.review.accept", {"file": made.uri("b.py")})
+        assert (made.buffers()["b.py"], await waiting(made)) == ("B\n", ["1"])
+        await made.client.command("flux.review.accept", {"turn": turn})
+        assert made.buffers()["a.py"] == LINES.replace("2", "two").replace("8", "eight")
+        with pytest.raises(ResponseError, match="Nothing of that waits for review"):
+            await made.client.command("flux.review.accept", {"turn": turn})
+
+
+async def test_what_was_accepted_is_taken_back_by_undo(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        await propose(made)
+        await made.client.command("flux.review.accept", {"file": "a.py"})
+        await made.client.command("flux.review.accept", {"file": "b.py"})
+        assert (await made.client.command("flux.turn.undo", {}))["paths"] == ["a.py", "b.py"]
+        assert made.buffers() == FILES
+
+
+async def test_a_rejected_hunk_is_told_to_the_model_with_the_reason(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        turn = (await propose(made))["turn"]
+        reason = {"hunk": f"{turn}.1", "reason": "We count in digits."}
+        assert await made.client.command("flux.review.reject", reason) == {"rejected": [f"{turn}.1"], "pending": 2}
+        await made.client.command("flux.review.accept", {})
+        assert made.buffers() == {"a.py": LINES.replace("8", "eight"), "b.py": "B\n"}
+        await made.client.command("flux.chat.send", {"text": "And now?"})
+        assert "The user rejected your proposed change at a.py line 2" in made.said()
+        assert "The user says: We count in digits." in made.said()
+
+
+async def test_typing_meanwhile_stays_and_a_hunk_under_it_is_refused_by_name(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        turn = (await propose(made))["turn"]
+        made.client.type(made.uri("a.py"), 1, 1, " is mine")
+        made.client.type(made.uri("a.py"), 9, 2, " and more")
+        came = await made.client.command("flux.review.accept", {})
+        assert (numbers(came["accepted"]), came["pending"]) == (["2", "3"], 1)
+        assert [(one["hunk"], one["path"]) for one in came["refused"]] == [(f"{turn}.1", "a.py")]
+        assert "The text at line 2 has changed" in came["refused"][0]["reason"]
+        typed = LINES.replace("2", "2 is mine").replace("10", "10 and more")
+        assert made.buffers() == {"a.py": typed.replace("8", "eight"), "b.py": "B\n"}
+
+
+async def test_an_editor_that_declines_leaves_all_waiting(tmp_path: Path) -> None:
+    declined = {"workspace/applyEdit": lambda _: {"applied": False, "failureReason": "the user said no"}}
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW, answers=declined) as made:
+        await propose(made)
+        came = await made.client.command("flux.review.accept", {})
+        assert (came["accepted"], came["pending"], made.buffers()) == ([], 3, FILES)
+        assert "the user said no" in came["refused"][0]["reason"]
+
+
+async def test_a_review_goes_on_with_another_server(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        await propose(made)
+    async with bench(tmp_path, *STEPS[2:], buffers=FILES) as made:
+        assert await waiting(made) == ["1", "2", "3"]
+        await made.client.command("flux.review.accept", {"file": "a.py"})
+        assert made.buffers() == {"a.py": LINES.replace("2", "two").replace("8", "eight"), "b.py": "b\n"}
+        assert (await made.client.command("flux.turn.undo", {}))["paths"] == ["a.py"]
+        assert made.buffers() == FILES
+
+
+async def test_a_new_file_is_one_hunk(tmp_path: Path) -> None:
+    steps = [{"tool_calls": [tool("write_file", path="new.py", text="x\n")]}, {"text": "Done."}]
+    async with bench(tmp_path, *steps, options=REVIEW) as made:
+        await propose(made)
+        assert (made.buffers(), made.on_disk()) == ({}, {})
+        came = await made.client.command("flux.review.accept", {})
+        assert (came["paths"], made.buffers()) == (["new.py"], {"new.py": "x\n"})
+
+
+# How a proposal is shown.
+
+
+async def test_a_diff_document_is_shown(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        turn = (await propose(made))["turn"]
+        await made.client.until(lambda: bool(made.client.sent("window/showDocument")))
+        text = path_of(made.client.sent("window/showDocument")[0]["uri"]).read_text(encoding="utf-8")
+        assert text.startswith("3 proposed changes wait")
+        assert f"hunk {turn}.3\n--- a/b.py\n+++ b/b.py\n@@ -1 +1 @@\n-b\n+B\n" in text
+
+
+async def test_where_no_document_can_be_shown_its_path_is_said(tmp_path: Path) -> None:
+    plain = without(CAPABILITIES, "window", "showDocument")
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=plain) as made:
+        await propose(made)
+        await made.client.until(lambda: bool(made.client.sent("window/showMessage")))
+        path = made.client.sent("window/showMessage")[0]["message"].removeprefix("Flux wrote its answer to ")
+        assert "-b\n+B\n" in Path(path).read_text(encoding="utf-8")
+
+
+async def test_an_editor_that_asks_for_documents_gets_a_diff_that_is_kept_up_to_date(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=WITH_CONTENT) as made:
+        client = made.client
+        turn = (await propose(made))["turn"]
+        uri = f"flux:/review/{turn}.diff"
+        await client.until(lambda: bool(client.sent("window/showDocument")))
+        assert client.sent("window/showDocument")[0]["uri"] == uri
+        shown = await client.request("workspace/textDocumentContent", {"uri": uri})
+        assert f"hunk {turn}.1\n" in shown["text"]
+        await client.command("flux.review.accept", {"hunk": f"{turn}.1"})
+        assert client.sent("workspace/textDocumentContent/refresh") == [{"uri": uri}]
+        shown = await client.request("workspace/textDocumentContent", {"uri": uri})
+        assert f"hunk {turn}.1\n" not in shown["text"]
+        with pytest.raises(ResponseError, match="is no document of Flux"):
+            await client.request("workspace/textDocumentContent", {"uri": "flux:/other"})
+
+
+async def test_flux_documents_are_announced_to_those_who_ask_for_them(tmp_path: Path) -> None:
+    for capabilities, announced in ((WITH_CONTENT, {"schemes": ["flux"]}), (CAPABILITIES, None)):
+        async with connected(environment(tmp_path), folder=tmp_path) as client:
+            answer = await initialize(client, tmp_path, capabilities=capabilities)
+            assert answer["capabilities"]["workspace"].get("textDocumentContent") == announced
+
+
+# Annotations.
+
+
+def confirming(made: Bench, *unticked: str, says: bool = True) -> Callable[[Any], Any]:
+    """An editor whose user takes all hunks but some in its own dialogue."""
+
+    def answer(params: Mapping[str, Any]) -> Any:
+        edit = CONVERTER.structure(params["edit"], types.WorkspaceEdit)
+        if not says:
+            return {"applied": False}
+        for change in edit.document_changes or ():
+            assert isinstance(change, types.TextDocumentEdit)
+            taken = [
+                types.TextEdit(one.range, one.new_text)
+                for one in change.edits
+                if isinstance(one, types.AnnotatedTextEdit) and one.annotation_id.partition(".")[2] not in unticked
+            ]
+            change.edits = taken
+        edit.document_changes = [c for c in edit.document_changes or () if getattr(c, "edits", ())]
+        return CONVERTER.unstructure(made.client.editor.apply(edit))
+
+    return answer
+
+
+@pytest.mark.parametrize(("rules", "name"), [(VsCode, "Visual Studio Code"), (Neovim, "Neovim")])
+async def test_the_user_takes_hunks_in_the_editors_own_dialogue(tmp_path: Path, rules: Any, name: str) -> None:
+    async with bench(
+        tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=WITH_ANNOTATIONS, name=name, rules=rules
+    ) as made:
+        made.client.answers["workspace/applyEdit"] = confirming(made, "1")
+        turn = (await propose(made))["turn"]
+        await made.client.until(lambda: made.buffers() == {"a.py": LINES.replace("8", "eight"), "b.py": "B\n"})
+        asked = [params["edit"] for params in made.client.sent("workspace/applyEdit")]
+        annotations = {key: value for edit in asked for key, value in edit["changeAnnotations"].items()}
+        assert annotations == {
+            f"{turn}.1": {"label": "a.py line 2: +1 -1", "needsConfirmation": True, "description": "two"},
+            f"{turn}.2": {"label": "a.py line 8: +1 -1", "needsConfirmation": True, "description": "eight"},
+            f"{turn}.3": {"label": "b.py line 1: +1 -1", "needsConfirmation": True, "description": "B"},
+        }
+        async with asyncio.timeout(10):
+            while await waiting(made):
+                pass
+        await made.client.command("flux.chat.send", {"text": "And now?"})
+        assert "The user rejected your proposed change at a.py line 2" in made.said()
+        assert "The user accepted your proposed changes at a.py line 8, b.py line 1." in made.said()
+        del made.client.answers["workspace/applyEdit"]
+        await made.client.command("flux.turn.undo", {})
+        assert made.buffers() == FILES
+
+
+async def test_a_closed_dialogue_leaves_all_waiting(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=WITH_ANNOTATIONS) as made:
+        made.client.answers["workspace/applyEdit"] = confirming(made, says=False)
+        await propose(made)
+        await made.client.until(lambda: bool(made.client.sent("window/showMessage")))
+        assert "3 proposed changes wait: a.py, b.py" in made.client.sent("window/showMessage")[0]["message"]
+        assert (await waiting(made), made.buffers()) == (["1", "2", "3"], FILES)
+
+
+async def test_an_editor_that_says_yes_and_does_nothing_is_not_believed(tmp_path: Path) -> None:
+    liar = {"workspace/applyEdit": lambda _: {"applied": True}}
+    async with bench(
+        tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=WITH_ANNOTATIONS, answers=liar
+    ) as made:
+        await propose(made)
+        await made.client.until(lambda: bool(made.client.sent("window/showMessage")))
+        assert (await waiting(made), made.buffers()) == (["1", "2", "3"], FILES)
+
+
+async def test_without_the_setting_nothing_is_annotated(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, capabilities=WITH_ANNOTATIONS) as made:
+        await propose(made)
+        (asked,) = made.client.sent("workspace/applyEdit")
+        assert "changeAnnotations" not in asked["edit"]
+        assert made.buffers()["b.py"] == "B\n"
