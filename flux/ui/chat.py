@@ -7,10 +7,12 @@ import asyncio
 import difflib
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from flux.agent.approval import ApproveAll, Approver
+from flux.agent.events import EditsProposed
+from flux.agent.review import Pending
 from flux.agent.sessions import Sessions
 from flux.agent.turn import applied_diff
 from flux.core.config import Settings, state_folder
@@ -20,8 +22,9 @@ from flux.core.trust import TrustQuestion
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import open_input
 from flux.ui.interrupt import CtrlC
-from flux.ui.opening import open_session, open_settings, open_store, say
+from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
 from flux.ui.render import Renderer, model_line, painted, painted_diff, visible
+from flux.ui.review import ReviewOnTerminal
 
 _COMMAND = re.compile("/[A-Za-z_-]*")
 
@@ -32,6 +35,7 @@ HELP = """\
 /history        what was said in this session
 /clear          begin a new conversation (the old one stays stored)
 /undo           take back the changes of the last turn that made any
+/review         decide on changes of this session that wait for it
 /quit           leave (also Ctrl-D)
 Ctrl-C stops the running turn. Alt-Enter begins a new line. The session can be continued with --continue."""
 
@@ -79,8 +83,9 @@ class _Chat:
         self._arguments = arguments
         self._sessions = sessions
         self._input = open_input(state_folder() / "input_history")
-        is_auto = arguments.yes or settings.approval == "auto"
-        self._approver: Approver = ApproveAll() if is_auto else AskOnTerminal(self._input)
+        approval = approval_of(arguments, settings)
+        self._is_reviewed = approval == "review"
+        self._approver: Approver = ApproveAll() if approval == "auto" else AskOnTerminal(self._input)
         self._renderer = Renderer(sys.stdout, sys.stdout)
         self._commands: Mapping[str, Callable[[str], Awaitable[None]]] = {
             "/help": self._help,
@@ -89,6 +94,7 @@ class _Chat:
             "/history": self._history,
             "/clear": self._clear,
             "/undo": self._undo,
+            "/review": self._review,
         }
 
     async def run(self) -> int:
@@ -128,10 +134,19 @@ class _Chat:
 
     async def _turn(self, text: str) -> None:
         with CtrlC(self._session.cancel):
-            async with aclosing(self._session.send_message(text, approver=self._approver)) as events:
+            turn = self._session.send_message(text, approver=self._approver, is_reviewed=self._is_reviewed)
+            proposed = ""
+            async with aclosing(turn) as events:
                 async for event in events:
                     self._renderer.show(event)
+                    if isinstance(event, EditsProposed):
+                        proposed = event.turn_id
+        if proposed:
+            await self._decide(self._session.review.pending(session_id=self._session.id, turn_id=proposed))
         print()
+
+    async def _decide(self, pending: Sequence[Pending]) -> None:
+        await ReviewOnTerminal(self._input, sys.stdout).run(self._session.review, pending)
 
     async def _help(self, _: str) -> None:
         print(HELP)
@@ -168,6 +183,12 @@ class _Chat:
         self._session = await self._sessions.start(old.workspace)
         kept = f" The old one: flux --resume {old.id}" if old.history() else ""
         print(f"A new conversation.{kept}")
+
+    async def _review(self, _: str) -> None:
+        pending = self._session.review.pending(session_id=self._session.id)
+        if not pending:
+            print("Nothing waits for your review.")
+        await self._decide(pending)
 
     async def _undo(self, _: str) -> None:
         applied = await self._session.undo()

@@ -101,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-p", "--prompt", metavar="TEXT", help="run one turn and print the answer; piped input joins it"
     )
-    parser.add_argument("--yes", action="store_true", help="approve edits without asking")
+    approval = parser.add_mutually_exclusive_group()
+    approval.add_argument("--yes", action="store_true", help="approve edits without asking")
+    approval.add_argument("--review", action="store_true", help="decide on each piece of the edits once a turn is done")
     parser.add_argument("--json", action="store_true", help="with -p: print every event as a line of JSON")
     parser.add_argument("--trust", action="store_true", help="let this folder's .env and .flux/config.toml take effect")
     which = parser.add_mutually_exclusive_group()

@@ -13,13 +13,15 @@ from contextlib import aclosing
 
 from flux.agent.approval import ApproveAll, Approver, DenyAll
 from flux.agent.events import ApprovalAsked, TurnEnded, TurnEvent, to_json
+from flux.agent.session import Session
 from flux.agent.sessions import Sessions
 from flux.core.errors import ConfigError
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import PlainInput
 from flux.ui.interrupt import CtrlC
-from flux.ui.opening import open_session, open_settings, open_store, say
+from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
 from flux.ui.render import Renderer
+from flux.ui.review import ReviewOnTerminal
 
 _STATUS = {"completed": 0, "failed": 1, "cancelled": 130}
 
@@ -30,10 +32,11 @@ def run_once(arguments: argparse.Namespace) -> int:
     sessions = Sessions(settings, open_store())
     if sessions.reason:
         say(sessions.reason)
-    is_auto = arguments.yes or settings.approval == "auto"
+    approval = approval_of(arguments, settings)
     # Read outside of the event loop, where Ctrl-C still ends the program at once.
     text = _with_piped_input(arguments.prompt)
-    return asyncio.run(_Once(arguments, ApproveAll() if is_auto else _asker()).run(sessions, text))
+    once = _Once(arguments, ApproveAll() if approval == "auto" else _asker(), is_reviewed=approval == "review")
+    return asyncio.run(once.run(sessions, text))
 
 
 def _asker() -> Approver:
@@ -41,24 +44,37 @@ def _asker() -> Approver:
 
 
 class _Once:
-    def __init__(self, arguments: argparse.Namespace, approver: Approver) -> None:
+    def __init__(self, arguments: argparse.Namespace, approver: Approver, *, is_reviewed: bool) -> None:
         self._arguments = arguments
         self._approver = approver
+        self._is_reviewed = is_reviewed
         self._renderer = Renderer(sys.stdout, sys.stderr)
         self._has_explained = False
 
     async def run(self, sessions: Sessions, text: str) -> int:
         try:
             session = await open_session(self._arguments, sessions)
+            status = 1
             with CtrlC(session.cancel, signal.SIGTERM):
-                async with aclosing(session.send_message(text, approver=self._approver)) as events:
+                turn = session.send_message(text, approver=self._approver, is_reviewed=self._is_reviewed)
+                async with aclosing(turn) as events:
                     async for event in events:
                         self._show(event)
                         if isinstance(event, TurnEnded):
-                            return _STATUS[event.status]
+                            status = _STATUS[event.status]
+            await self._review(session)
+            return status
         finally:
             await sessions.close()
-        return 1
+
+    async def _review(self, session: Session) -> None:
+        pending = session.review.pending(session_id=session.id)
+        if not (pending and self._is_reviewed):
+            return
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            await ReviewOnTerminal(PlainInput(sys.stderr), sys.stderr).run(session.review, pending)
+        else:
+            say(f"nothing was changed yet. To decide on it: flux --resume {session.id}, then /review.")
 
     def _show(self, event: TurnEvent) -> None:
         if not self._arguments.json:

@@ -50,6 +50,13 @@ def open_settings(arguments: argparse.Namespace, ask: AskTrust | None) -> Settin
     return loaded.settings
 
 
+def approval_of(arguments: argparse.Namespace, settings: Settings) -> str:
+    """How changes are approved: `ask`, `auto` or `review`; the command line wins."""
+    if arguments.yes:
+        return "auto"
+    return "review" if arguments.review else settings.approval or "ask"
+
+
 def open_store() -> SessionStore:
     """The user's sessions; where they cannot be stored this is said, and the session lives in memory."""
     path = state_folder() / "sessions.db"
