@@ -26,6 +26,7 @@ from flux.agent.events import (
     UsageReported,
 )
 from flux.agent.uninterrupted import to_its_end
+from flux.context.diagnostics import problems_after
 from flux.context.pruning import prune
 from flux.core.errors import ContextWindowExceeded, Denied, FluxError, InvalidArguments, StreamBroken
 from flux.core.limits import ModelLimits, TokenCounter
@@ -47,6 +48,9 @@ INTERRUPTED = "Interrupted: the user cancelled before it was done."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
 
 PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
+
+PROBLEMS_S = 2.0
+"""Seconds to wait for the problems that other tools find in a changed text."""
 
 RESULT_SHARE = 0.25
 """Share of the room that one tool result may take, or the conversation could not go on; all of one answer: twice it."""
@@ -252,6 +256,8 @@ class Turn:
         try:
             await self._make(plan, proposals)
         except FluxError as error:
+            if len(proposals) > 1:
+                error.message = f"None of these {len(proposals)} changes was made: {error.message}"
             for call, _ in proposals:
                 self._refuse(call, error)
         else:
@@ -311,6 +317,9 @@ class Turn:
         applied = await to_its_end(self._apply(plan, proposals))
         is_saved = all(change.is_saved for change in applied.changes)
         self.emit(EditApplied(first.id, _paths(plan), applied_diff(applied), is_saved))
+        if found := await problems_after(self.workspace, applied.changes, PROBLEMS_S):
+            last, proposal = proposals[-1]
+            self._record(last, f"{proposal.summary}\n{found}", is_error=False)
 
     async def _approve(self, call: ToolCall, plan: EditPlan) -> None:
         if self.has_approval or self.is_always_approved:

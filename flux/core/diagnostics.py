@@ -26,3 +26,11 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
     source: str = ""
     code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemReport:
+    """What came up in a file with a change of it. `waits_for_saving`: who reports looks at saved files only."""
+
+    new: tuple[Diagnostic, ...] = ()
+    waits_for_saving: bool = False

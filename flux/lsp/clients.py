@@ -36,6 +36,8 @@ class Client:
     reads_documents: bool = False
     """It asks the server for the text of documents that have a scheme of ours."""
     takes_turn_events: bool = False
+    reports_problems: bool = False
+    """It answers `flux/editor/diagnostics`."""
     checks_first_version_only: bool = False
     """Of an edit to several documents only the first is held against its version: one edit for each is safer."""
     ignores_version_zero: bool = False
@@ -52,7 +54,7 @@ class Client:
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
 
-def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Client:
+def client_of(params: types.InitializeParams, *, takes_turn_events: bool, reports_problems: bool = False) -> Client:
     """What the editor of this `initialize` can do."""
     capabilities = params.capabilities
     workspace = capabilities.workspace or types.WorkspaceClientCapabilities()
@@ -79,6 +81,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool) -> Cli
         confirms_changes=edits.change_annotation_support is not None,
         reads_documents=workspace.text_document_content is not None,
         takes_turn_events=takes_turn_events,
+        reports_problems=reports_problems,
     )
     return _KNOWN.get(announced.name.lower(), _as_announced)(announced)
 

@@ -29,6 +29,7 @@ from flux.edits.plan import (
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
+from flux.lsp.problems import ProblemSource
 from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
 
@@ -42,7 +43,7 @@ class Bounds:
     after_no_s: float = 0.3
 
 
-class Editor(Protocol):
+class Editor(ProblemSource, Protocol):
     """What the workspace asks of the connected editor."""
 
     @property

@@ -15,6 +15,8 @@ from pygls.exceptions import JsonRpcException
 
 from flux.core.errors import WriteRefused
 from flux.lsp.clients import Client
+from flux.lsp.methods import EDITOR_DIAGNOSTICS
+from flux.lsp.problems import EditorProblems
 from flux.lsp.protocol import FluxProtocol
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,19 @@ class LspEditor:
         """Tell that the text of a document of ours is another now."""
         params = types.TextDocumentContentRefreshParams(uri)
         await self._ask(types.WORKSPACE_TEXT_DOCUMENT_CONTENT_REFRESH, params, ANSWER_S)
+
+    async def problems(self, uri: str, version: int, wait_s: float) -> EditorProblems | None:
+        params = {"uri": uri, "version": version, "waitMs": round(wait_s * 1000)}
+        answer = await self._ask(EDITOR_DIAGNOSTICS, params, wait_s + ANSWER_S)
+        given = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
+        if not isinstance(given.get("diagnostics"), list):
+            return None
+        try:
+            shown = self._protocol.diagnostics_from(given["diagnostics"])
+        except ValueError:
+            logger.warning("The editor's answer to %s is not of its shape.", EDITOR_DIAGNOSTICS)
+            return None
+        return EditorProblems(shown, str(given.get("when", "typed")))
 
     async def confirm(self, question: str) -> bool:
         return await self.choose(question, ("Write", "Do not write")) == "Write"

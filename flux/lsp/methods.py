@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 
 TURN_EVENT = "flux/turnEvent"
 SET_SETTINGS = "flux/setSettings"
+EDITOR_DIAGNOSTICS = "flux/editor/diagnostics"
 DOCUMENT_SCHEME = "flux"
 """Of documents that the editor asks the server for."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcServerNotInitialized
-from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol, lsp_method
+from pygls.protocol import JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol, lsp_method
 
 from flux.core.errors import FluxError, InvalidArguments
 from flux.lsp.clients import Client, client_of
@@ -40,6 +40,10 @@ class FluxProtocol(LanguageServerProtocol):
     client = Client()
     documents: Documents
     """Not before `initialize`."""
+
+    def __init__(self, server: FluxServer, converter: Any) -> None:
+        converter.register_structure_hook(JsonRPCResponseMessage, _plain_response)
+        super().__init__(server, converter)
 
     def receive(self, body: bytes) -> None:
         """Handle one message. Nothing in it can raise.
@@ -90,6 +94,13 @@ class FluxProtocol(LanguageServerProtocol):
             return self.structure_message(message)
         except JsonRpcInvalidParams as e:
             raise wrong from e
+
+    def diagnostics_from(self, given: object) -> list[types.Diagnostic]:
+        """Problems out of JSON. Raises ValueError where they are not of that shape."""
+        try:
+            return self._converter.structure(given, list[types.Diagnostic])
+        except Exception as e:
+            raise ValueError("no list of diagnostics") from e
 
     def _repair(self, method: object, params: Any) -> bool:
         """Make parameters fit that a newer or careless editor sends; whether there was something to make fit."""
@@ -164,7 +175,11 @@ class FluxProtocol(LanguageServerProtocol):
         self.client_capabilities = params.capabilities
         options = params.initialization_options
         given = cast("dict[str, object]", options) if isinstance(options, dict) else {}
-        self.client = client_of(params, takes_turn_events=given.get("turnEvents") is True)
+        self.client = client_of(
+            params,
+            takes_turn_events=given.get("turnEvents") is True,
+            reports_problems=given.get("diagnostics") is True,
+        )
         root_uri = params.root_uri or (uri_of_path(params.root_path) if params.root_path else None)
         self.documents = Documents(root_uri, params.workspace_folders or [], self.client.counting)
         self._workspace = self.documents
@@ -227,6 +242,11 @@ class FluxProtocol(LanguageServerProtocol):
         self, params: types.WorkDoneProgressCancelParams
     ) -> None:
         self._server.turns.cancel_token(params.token)
+
+
+def _plain_response(message: dict[str, Any], kind: type[JsonRPCResponseMessage]) -> JsonRPCResponseMessage:
+    """The result of a request of our own stays JSON; pygls would make named tuples of it."""
+    return kind(**message)
 
 
 def clamp_numbers(value: Any) -> bool:

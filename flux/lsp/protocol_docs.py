@@ -75,12 +75,18 @@ With the setting `approval = "review"` a turn changes nothing: its changes wait 
 - `settings`: an object with the names of `docs/configuration.md`. `workspace/configuration` is asked for the section
   `flux` after it, and wins.
 - `turnEvents`: true, to get `flux/turnEvent` and show chats and edits by it. Progress is reported all the same.
+- `diagnostics`: true, where the editor answers `flux/editor/diagnostics`.
 - `keyFollows`: true, where the key comes later by `flux/setSettings`, so that its absence is not reported.
 
 ## Requests and notifications of Flux's own
 
 - `flux/setSettings` (request, from the editor): an object of settings that win over all others until the server ends,
   such as a key from the editor's own secret store. The result is `{provider, model}`.
+- `flux/editor/diagnostics` (request, to the editor): `{uri, version, waitMs}`, what it shows for this version of a
+  document or a later one, of all sources; with `waitMs` 0 at once, else when it has come, at the latest after that
+  time. The result is `{diagnostics, when?}`, `diagnostics` as in LSP and in the negotiated encoding, `when` `"saved"`
+  where who reports looks at saved files only; or null where nothing has come for that version. It is asked before and
+  after an edit, so that the model is told of the problems that are new.
 - `flux/turnEvent` (notification, to the editor): `{turn_id, session_id, type, …}`, the events of
   `flux -p --json`; text is joined for some 25 ms.
 """.splitlines()

@@ -10,13 +10,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
-from flux.core.diagnostics import Diagnostic
+from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.errors import FileMissing, FluxError, OutsideWorkspace, StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.plan import (
+    AppliedChange,
     AppliedPlan,
     CreateFile,
     DeleteFile,
@@ -31,20 +31,14 @@ from flux.edits.plan import (
 from flux.lsp.clients import Client
 from flux.lsp.delivery import Bounds, Delivery, Editor, TextMoved, snapshot_of
 from flux.lsp.documents import Document, Documents
+from flux.lsp.problems import Problems
+from flux.lsp.uris import uri_of_path
 from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
 from flux.workspace.paths import check_is_no_link
 from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Reported:
-    """Problems that came with a code action, for the version of the document that they were for."""
-
-    version: int
-    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class LspWorkspace:
@@ -61,7 +55,7 @@ class LspWorkspace:
         self.editor = editor
         self._disk_of = disk_of
         self._disk: Workspace | None = None
-        self._reported: dict[str, _Reported] = {}
+        self._problems = Problems(documents)
         self._delivery = Delivery(documents, editor, self._now_or_none, bounds or Bounds())
         self._applying = asyncio.Lock()
 
@@ -112,23 +106,23 @@ class LspWorkspace:
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         document = self._document(path)
-        reported = self._reported.get(document.uri) if document else None
-        if document is None or reported is None or reported.version != document.version:
-            return ()
-        return reported.diagnostics
+        return self._problems.known(document) if document else ()
 
     def report(self, document: Document, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep the problems that the editor showed for the document's present text, beside those it showed before."""
-        known = self._reported.get(document.uri)
-        kept = known.diagnostics if known and known.version == document.version else ()
-        merged = tuple(dict.fromkeys((*kept, *diagnostics)))
-        for uri in [uri for uri in self._reported if self.documents.get(uri) is None]:
-            del self._reported[uri]
-        self._reported[document.uri] = _Reported(document.version, merged)
+        self._problems.report(document, diagnostics)
+
+    async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
+        document = self._document(change.new_path)
+        if document is None or change.after is None or change.is_saved or not self.editor.client.reports_problems:
+            return None
+        return await self._problems.new_ones(self.editor, document, change.after, timeout_s)
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         # Two plans on their way to one buffer would each look like the user's typing to the other.
         async with self._applying:
+            if self.editor.client.reports_problems:
+                await self._problems.remember(self.editor, dict(map(self._uri_and_text, plan.changes)))
             try:
                 return await self._apply(plan)
             except TextMoved:
@@ -159,6 +153,12 @@ class LspWorkspace:
                 raise
         in_order = {change.path: change for change in applied}
         return AppliedPlan(plan.label, tuple(in_order[change.path] for change in plan.changes))
+
+    def _uri_and_text(self, change: FileChange) -> tuple[str, str]:
+        document = self._document(change.path)
+        if document is not None:
+            return document.uri, document.text
+        return uri_of_path(str(change.path.absolute())), "" if isinstance(change, CreateFile) else change.snapshot.text
 
     def _on_present_text(
         self, plan: EditPlan, on_disk: Mapping[WorkspacePath, FileSnapshot | None]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from flux.core.diagnostics import Diagnostic
+from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.errors import (
     FileMissing,
     FluxError,
@@ -77,6 +77,9 @@ class DiskWorkspace:
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         return ()
+
+    async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
+        return None
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         return await asyncio.to_thread(self._apply, plan)

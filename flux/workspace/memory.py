@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flux.core.diagnostics import Diagnostic
+from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.errors import FileMissing, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.match import edit_text
@@ -38,6 +38,7 @@ class MemoryWorkspace:
         self._saved: dict[WorkspacePath, bytes] = {}
         self._buffers: dict[WorkspacePath, FileSnapshot] = {}
         self._diagnostics: dict[WorkspacePath, tuple[Diagnostic, ...]] = {}
+        self._reports: dict[WorkspacePath, ProblemReport] = {}
         self._read_only: set[WorkspacePath] = set()
         for name, content in files.items():
             self._saved[self.path(name)] = content if isinstance(content, bytes) else content.encode("utf-8")
@@ -70,6 +71,9 @@ class MemoryWorkspace:
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         return self._diagnostics.get(path, ())
 
+    async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
+        return self._reports.pop(change.new_path, None)
+
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         changes = [self._stage(change) for change in plan.changes]
         for change in changes:
@@ -95,6 +99,10 @@ class MemoryWorkspace:
     def report(self, name: str, *diagnostics: Diagnostic) -> None:
         """Another tool reports these for the file, in place of earlier ones."""
         self._diagnostics[self.path(name)] = diagnostics
+
+    def report_after_change(self, name: str, report: ProblemReport) -> None:
+        """Another tool reports this after the next change of the file."""
+        self._reports[self.path(name)] = report
 
     def make_read_only(self, name: str) -> None:
         self._read_only.add(self.path(name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flux.core.diagnostics import Diagnostic
+from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.errors import FileMissing, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between
@@ -86,6 +86,9 @@ class OverlayWorkspace:
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         """None for a proposed text: what other tools reported is for the file as it is."""
         return () if path in self._proposed else self._below.diagnostics(path)
+
+    async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
+        return None
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         """Take the changes into the proposal, all or none."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from flux.core.diagnostics import Diagnostic
+from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedPlan, EditPlan
+from flux.edits.plan import AppliedChange, AppliedPlan, EditPlan
 
 
 class Workspace(Protocol):
@@ -45,6 +45,13 @@ class Workspace(Protocol):
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         """What other tools reported for the file's current text, as far as the editor tells."""
+        ...
+
+    async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
+        """What other tools reported for the text after a change of the last plan, and not for the text before it.
+
+        Waits for them up to the bound. None where nobody tells, or nobody did in time.
+        """
         ...
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:

@@ -12,6 +12,7 @@ from flux.core.errors import WriteRefused
 from flux.core.text import PositionEncoding
 from flux.lsp.clients import Client, client_of
 from flux.lsp.documents import Documents
+from flux.lsp.problems import EditorProblems
 from tests.support.fake_editors.rules import Change, Editor, EditRefused
 
 
@@ -66,3 +67,6 @@ class InProcessEditor:
     async def confirm(self, question: str) -> bool:
         self.editor.questions.append(question)
         return self.editor.says_yes
+
+    async def problems(self, uri: str, version: int, wait_s: float) -> EditorProblems | None:
+        return None
