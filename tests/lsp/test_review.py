@@ -136,6 +136,8 @@ async def test_an_editor_that_declines_leaves_all_waiting(tmp_path: Path) -> Non
         came = await made.client.command("flux.review.accept", {})
         assert (came["accepted"], came["pending"], made.buffers()) == ([], 3, FILES)
         assert "the user said no" in came["refused"][0]["reason"]
+        said = [shown["message"] for shown in made.client.sent("window/showMessage")]
+        assert [message for message in said if message.startswith("Flux: 3 changes were not made: The editor did not")]
 
 
 async def test_a_review_goes_on_with_another_server(tmp_path: Path) -> None:

@@ -98,6 +98,9 @@ class EditorReview:
     async def accept(self, given: ReviewAccept) -> Json:
         came = await self._review.accept(self._chosen(given.turn, given.file, given.hunk))
         await self._decided(came.accepted)
+        if came.refused and not self._server.editor.client.takes_turn_events:
+            reasons = "; ".join(dict.fromkeys(one.reason.partition("\n")[0] for one in came.refused))
+            self._server.editor.show(f"Flux: {len(came.refused)} changes were not made: {reasons}", "warning")
         return {
             "accepted": [pending.hunk.id for pending in came.accepted],
             "refused": [
