@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from flux.agent.session_store import Proposal, SessionStore
 from flux.agent.uninterrupted import to_its_end
 from flux.core.errors import FileMissing, FluxError
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.hunks import Hunk, hunks_left, plan_of
+from flux.edits.hunks import Hunk, amended, hunks_left, plan_of
 from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
 from flux.workspace.workspace import Workspace
 
@@ -83,6 +83,20 @@ class Review:
             self._store.add_note(pending.session_id, f"{note}\n{_shown(pending.hunk)}{because}")
         self._forget(rejected, are_made=False)
         return rejected
+
+    def amend(self, one: Pending, lines: Sequence[str]) -> Pending:
+        """The hunk with the user's own lines in place of those that it brings; it waits on.
+
+        Raises NothingChanged where these are the file's own, or the hunk brings no text.
+        """
+        hunk = amended(one.hunk, lines)
+        for proposal in self._store.proposals(session_id=one.session_id):
+            if one.hunk in proposal.hunks:
+                self._store.decide(proposal, [hunk if other == one.hunk else other for other in proposal.hunks])
+        self._store.add_note(
+            one.session_id, f"The user put other lines in place of those that you proposed at {_place(hunk)}."
+        )
+        return replace(one, hunk=hunk)
 
     def record(self, made: Sequence[Pending], applied: AppliedPlan) -> None:
         """These hunks of one turn were made; the turn's undo takes them back. What no longer waits was so already."""

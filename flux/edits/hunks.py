@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from flux.core.errors import OverlappingEdits
+from flux.core.errors import NothingChanged, OverlappingEdits
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.core.text import line_content, split_lines
+from flux.core.text import line_content, main_line_end, split_lines
 from flux.edits.diff import text_edits_between, unified_diff
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan, FileChange
 from flux.edits.text_edit import TextEdit, apply_edits, sorted_edits
@@ -103,6 +103,26 @@ def hunks_left(hunks: Iterable[Hunk], made: Sequence[Hunk]) -> tuple[Hunk, ...]:
     return tuple(_shifted(hunk, edits.get(hunk.path, ())) for hunk in hunks if hunk.id not in ids)
 
 
+def amended(hunk: Hunk, lines: Sequence[str]) -> Hunk:
+    """The hunk with other lines in place of those that it brings, in the file's own line ends.
+
+    Raises NothingChanged where the file would stay as it is, and for a hunk that brings no text: a removal, a move.
+    """
+    change = hunk.change
+    match change:
+        case EditFile(snapshot, edits):
+            start, end = _extent(edits)
+            before = snapshot.text[start:end]
+            text = _as_ended(lines, snapshot.line_end, _made(snapshot.text, edits) or before)
+            if text == before:
+                raise NothingChanged(f"{hunk.path} would stay as it is.")
+            return Hunk(hunk.id, EditFile(snapshot, (TextEdit(start, end, text),)))
+        case CreateFile():
+            return Hunk(hunk.id, replace(change, text=_as_ended(lines, main_line_end(change.text), change.text)))
+        case _:
+            raise NothingChanged("There is no text to edit in this change.")
+
+
 def hunks_made(hunks: Sequence[Hunk], text: str) -> tuple[Hunk, ...] | None:
     """Which hunks of one edited file were made, where `text` is their snapshot's with some of them; None: another text.
 
@@ -168,6 +188,12 @@ def _made(text: str, edits: Sequence[TextEdit]) -> str:
     """What stands in the extent of the edits once they are made."""
     start, end = _extent(edits)
     return apply_edits(text[start:end], [TextEdit(e.start - start, e.end - start, e.new_text) for e in edits])
+
+
+def _as_ended(lines: Sequence[str], line_end: str, like: str) -> str:
+    """The lines as a text whose last line has an end where the last of `like` has one."""
+    has_end = not like or like.endswith(("\n", "\r"))
+    return line_end.join(lines) + (line_end if lines and has_end else "")
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -24,6 +24,10 @@ class Input(Protocol):
         """The answer to a question that only now appears on the screen."""
         ...
 
+    async def edit(self, text: str) -> str | None:
+        """The text as the user leaves it in their editor; None where there is none to open."""
+        ...
+
 
 class PlainInput:
     """Lines of standard input as they come; for pipes, and for terminals that cannot move the cursor."""
@@ -53,6 +57,9 @@ class PlainInput:
 
     async def answer(self, question: str) -> str:
         return await self.line(question)
+
+    async def edit(self, text: str) -> str | None:
+        return None
 
 
 class EditedInput:
@@ -92,6 +99,18 @@ class EditedInput:
         clear_typeahead(self._answers.input)
         _forget_typed_keys()
         return await self._answers.prompt_async(FormattedText([("bold", question)]), handle_sigint=False)
+
+    async def edit(self, text: str) -> str | None:
+        from prompt_toolkit import PromptSession
+
+        hint = "Alt-Enter takes this text, Ctrl-C leaves it as it was."
+        lines: PromptSession[str] = PromptSession(multiline=True, bottom_toolbar=hint)
+
+        def open_editor() -> None:
+            # $VISUAL or $EDITOR; what it leaves is taken at once, and where it fails the lines can be edited here.
+            lines.default_buffer.open_in_editor(validate_and_handle=True)
+
+        return await lines.prompt_async("", default=text, pre_run=open_editor, handle_sigint=False)
 
 
 def open_input(history: Path) -> Input:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from flux.agent.review import Pending, Review
+from flux.core.errors import NothingChanged
 from flux.ui.input import Input
 from flux.ui.render import one_line, painted, painted_diff
 
-_CHOICES = "[y]es / [n]o / [a]ll / this [f]ile / [w]hy not / [q]uit "
-_WORDS = {"yes": "y", "no": "n", "all": "a", "file": "f", "why": "w", "quit": "q"}
+_CHOICES = "[y]es / [n]o / [a]ll / this [f]ile / [e]dit / [w]hy not / [q]uit "
+_WORDS = {"yes": "y", "no": "n", "all": "a", "file": "f", "edit": "e", "why": "w", "quit": "q"}
 
 
 class ReviewOnTerminal:
@@ -38,6 +39,8 @@ class ReviewOnTerminal:
                     rejected.append((waiting.pop(0), ""))
                 case "w":
                     rejected.append((waiting.pop(0), await self._answer("Why not? ")))
+                case "e":
+                    waiting[0] = await self._edited(review, one)
                 case "f":
                     taken += [other for other in waiting if other.hunk.path == one.hunk.path]
                     waiting = [other for other in waiting if other.hunk.path != one.hunk.path]
@@ -57,8 +60,22 @@ class ReviewOnTerminal:
         question = f"Change {one_line(str(one.hunk.path))} ({number} of {count})? {_CHOICES}"
         while True:
             answer = (await self._answer(question, at_end="q")).strip().lower()
-            if (letter := _WORDS.get(answer, answer)) in {"y", "n", "a", "f", "w", "q"}:
+            if (letter := _WORDS.get(answer, answer)) in {"y", "n", "a", "f", "e", "w", "q"}:
                 return letter
+
+    async def _edited(self, review: Review, one: Pending) -> Pending:
+        """The hunk as the user would have it, to be asked for once more."""
+        try:
+            text = await self._source.edit("".join(f"{line}\n" for line in one.hunk.after))
+            if text is None:
+                self._say("! there is no editor to open here", "yellow")
+                return one
+            return review.amend(one, text.removesuffix("\n").split("\n") if text else [])
+        except NothingChanged as e:
+            self._say(f"! {e.message}", "yellow")
+        except (EOFError, KeyboardInterrupt):
+            self._say("  left as it was", "dim")
+        return one
 
     async def _answer(self, question: str, at_end: str = "") -> str:
         try:

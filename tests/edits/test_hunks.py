@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux.core.errors import OverlappingEdits
+from flux.core.errors import NothingChanged, OverlappingEdits
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between
-from flux.edits.hunks import Hunk, hunks_left, hunks_made, plan_of, split_plan
+from flux.edits.hunks import Hunk, amended, hunks_left, hunks_made, plan_of, split_plan
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan
 from flux.edits.text_edit import apply_edits
 
@@ -62,6 +62,27 @@ def test_a_new_and_a_removed_file_are_one_hunk_each() -> None:
 def test_hunks_of_two_proposals_for_one_file_are_no_plan() -> None:
     with pytest.raises(OverlappingEdits, match=r"a\.py"):
         plan_of("test", [*split("1\n", "2\n"), *split("x\n", "y\n")])
+
+
+def test_a_hunk_is_amended_in_the_line_ends_of_its_file() -> None:
+    old = OLD.replace("\n", "\r\n")
+    first, second = split(old, NEW.replace("\n", "\r\n"))
+    other = amended(first, ["zwei", "", "3", "4"])
+    assert (other.id, other.after) == (first.id, ("zwei", "", "3", "4"))
+    assert made(old, (other,)) == old.replace("2\r\n", "zwei\r\n\r\n", 1)
+    assert made(old, (other, amended(second, []))) == made(old, (other,)).replace("18\r\n19\r\n20\r\n", "")
+    with pytest.raises(NothingChanged):
+        amended(first, first.before)
+
+
+def test_an_amended_last_line_has_an_end_only_where_it_had_one() -> None:
+    (hunk,) = split("a", "b")
+    assert made("a", (amended(hunk, ["c", "d"]),)) == "c\nd"
+    (new,) = split_plan(EditPlan("test", (CreateFile(PATH, "x\n"),)), "t")
+    assert amended(new, ["y"]).change == CreateFile(PATH, "y\n")
+    (gone,) = split_plan(EditPlan("test", (DeleteFile(FileSnapshot(PATH, "x\n")),)), "t")
+    with pytest.raises(NothingChanged):
+        amended(gone, ["y"])
 
 
 texts = st.lists(st.sampled_from(["a\n", "b\n", "c\r\n", "\n", "d\r", "e"]), max_size=30).map("".join)

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,10 @@ class Typed:
         if not self._answers:
             raise EOFError
         return self._answers.pop(0)
+
+    async def edit(self, text: str) -> str | None:
+        self.questions.append(text)
+        return self._answers.pop(0) if self._answers[0] != "no editor" else None
 
 
 async def proposed(workspace: MemoryWorkspace) -> Session:
@@ -115,6 +121,18 @@ async def test_why_asks_for_the_reason_and_the_model_is_told() -> None:
     assert "The user says: we count in digits" in str(session.history()[-2:])
 
 
+async def test_a_hunk_is_edited_and_asked_for_again() -> None:
+    user, seen = await check("e", "zwei\nund\n", "y", "q", a=LINES.replace("2\n", "zwei\nund\n"), b="b\n", left=2)
+    assert user.questions[1] == "two\n"
+    assert "+zwei\n+und\n" in seen
+
+
+async def test_an_edit_that_comes_to_nothing_leaves_the_hunk_as_it_was() -> None:
+    _, seen = await check("e", "no editor", "e", "2\n", "y", "q", a=TWO, b="b\n", left=2)
+    assert "! there is no editor to open here\n" in seen
+    assert "! a would stay as it is.\n" in seen
+
+
 async def test_a_hunk_that_cannot_be_made_is_named() -> None:
     workspace = MemoryWorkspace(FILES)
     session = await proposed(workspace)
@@ -169,13 +187,20 @@ def test_yes_and_review_exclude_each_other(folder: Path) -> None:
     assert flux(folder, "--review", "--yes", "-p", "go").returncode == 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the chat is driven through a POSIX terminal")
-def test_in_a_chat_the_hunks_are_asked_for_after_the_turn(folder: Path) -> None:
+@pytest.fixture
+def chat(folder: Path) -> Iterator[Any]:
+    """A chat with review on a real terminal, whose user's editor writes `zwei`."""
+    if sys.platform == "win32":
+        pytest.skip("the chat is driven through a POSIX terminal")
     import pexpect
 
-    ours = ("FLUX_", "ANTHROPIC_", "OPENAI_", "NO_COLOR")
+    editor = folder / "editor.sh"
+    editor.write_text('#!/bin/sh\necho zwei > "$1"\n', encoding="utf-8")
+    editor.chmod(0o755)
+    ours = ("FLUX_", "ANTHROPIC_", "OPENAI_", "NO_COLOR", "VISUAL")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     variables = {
+        "EDITOR": str(editor),
         "FLUX_STATE_FOLDER": str(folder / "state"),
         "FLUX_CONFIG_FOLDER": str(folder / "config"),
         "FLUX_PROVIDER": "scripted",
@@ -194,27 +219,45 @@ def test_in_a_chat_the_hunks_are_asked_for_after_the_turn(folder: Path) -> None:
         timeout=10,
     )
     screen.delaybeforesend = None
-    prompt, question = r"\x1b\[\?2004h[^\n]*›", r"\x1b\[\?2004h[^\n]*\(%d of %d\)\?"
-    screen.expect(prompt)
-    screen.send("go\r")
-    screen.expect(question % (1, 2))
-    assert (folder / "project" / "a").read_text(encoding="utf-8") == LINES
-    screen.send("n\r")
-    screen.expect(question % (2, 2))
-    screen.send("q\r")
-    screen.expect("1 rejected, 1 left for later")
-    screen.expect(prompt)
-    screen.send("/review\r")
-    screen.expect(question % (1, 1))
-    screen.send("y\r")
-    screen.expect("1 of 1 made: a")
-    screen.expect(prompt)
-    assert (folder / "project" / "a").read_text(encoding="utf-8") == EIGHT
-    screen.send("/undo\r")
-    screen.expect("Taken back")
-    screen.expect(prompt)
-    assert (folder / "project" / "a").read_text(encoding="utf-8") == LINES
-    screen.send("/quit\r")
-    screen.expect(pexpect.EOF)
-    screen.close()
-    assert screen.exitstatus == 0
+    yield screen
+    screen.close(force=True)
+
+
+PROMPT, QUESTION = r"\x1b\[\?2004h[^\n]*›", r"\x1b\[\?2004h[^\n]*\(%d of %d\)\?"
+
+
+def test_in_a_chat_the_hunks_are_asked_for_after_the_turn(chat: Any, folder: Path) -> None:
+    file = folder / "project" / "a"
+    chat.expect(PROMPT)
+    chat.send("go\r")
+    chat.expect(QUESTION % (1, 2))
+    assert file.read_text(encoding="utf-8") == LINES
+    chat.send("n\r")
+    chat.expect(QUESTION % (2, 2))
+    chat.send("q\r")
+    chat.expect("1 rejected, 1 left for later")
+    chat.expect(PROMPT)
+    chat.send("/review\r")
+    chat.expect(QUESTION % (1, 1))
+    chat.send("y\r")
+    chat.expect("1 of 1 made: a")
+    chat.expect(PROMPT)
+    assert file.read_text(encoding="utf-8") == EIGHT
+    chat.send("/undo\r")
+    chat.expect("Taken back")
+    chat.expect(PROMPT)
+    assert file.read_text(encoding="utf-8") == LINES
+
+
+def test_a_hunk_is_edited_in_the_users_own_editor(chat: Any, folder: Path) -> None:
+    chat.expect(PROMPT)
+    chat.send("go\r")
+    chat.expect(QUESTION % (1, 2))
+    chat.send("e\r")
+    chat.expect(r"\+zwei")
+    chat.expect(QUESTION % (1, 2))
+    chat.send("y\r")
+    chat.expect(QUESTION % (2, 2))
+    chat.send("q\r")
+    chat.expect("1 of 1 made: a")
+    assert (folder / "project" / "a").read_text(encoding="utf-8") == LINES.replace("2", "zwei")
