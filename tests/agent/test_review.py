@@ -85,6 +85,9 @@ async def test_where_one_file_does_not_take_its_edit_none_of_the_answer_is_made(
     assert (await text(workspace, "a"), await text(workspace, "b")) == (LINES, "b\n")
     told = [event for event in events if isinstance(event, ToolAnswered)]
     assert [(event.call_id, event.is_error) for event in told] == [("1", True), ("2", True), ("3", True)]
+    assert {event.summary for event in told} == {
+        "None of these 3 changes was made: b is read-only. Nothing was changed.",
+    }
 
 
 async def test_an_edit_that_finds_no_place_is_refused_alone() -> None:
