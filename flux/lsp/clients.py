@@ -33,6 +33,8 @@ class Client:
     marks_generated_actions: bool = False
     confirms_changes: bool = False
     """An edit can say of its parts that each needs the user's confirmation."""
+    confirms_blindly: bool = False
+    """It asks for that confirmation without showing the change."""
     reads_documents: bool = False
     """It asks the server for the text of documents that have a scheme of ours."""
     takes_turn_events: bool = False
@@ -106,12 +108,13 @@ def _neovim(client: Client) -> Client:
     # announce it, skips an outdated edit but answers `applied: true`, looks at the version of the first document only,
     # and at none that is 0; create_file empties a file that exists; _buf_get_full_text ends with a line end where
     # 'eol' is set. A lone carriage return in a line, as files with mixed line ends have, is a character to it and ends
-    # no line (tried).
+    # no line (tried). apply_text_edits asks for confirmation once for all edits of a file, by their labels alone.
     return replace(
         client,
         counting=replace(client.counting, line_ends="lf"),
         takes_document_changes=client.applies_edits,
         may_misplace=False,
+        confirms_blindly=client.confirms_changes,
         checks_first_version_only=True,
         ignores_version_zero=True,
         creates_by_editing=client.applies_edits,

@@ -244,6 +244,7 @@ async def test_the_user_takes_hunks_in_the_editors_own_dialogue(tmp_path: Path, 
             f"{turn}.2": {"label": "a.py line 8: +1 -1", "needsConfirmation": True, "description": "eight"},
             f"{turn}.3": {"label": "b.py line 1: +1 -1", "needsConfirmation": True, "description": "B"},
         }
+        assert len(made.client.sent("window/showDocument")) == (rules is Neovim)  # whose question shows no change
         async with asyncio.timeout(10):
             while await waiting(made):
                 pass

@@ -65,11 +65,18 @@ class EditorReview:
     async def offer(self, turn_id: str) -> None:
         """Show what a turn proposed, in the way that suits the editor, and take what the user decides right there."""
         editor = self._server.editor
-        if editor.client.confirms_changes and editor.client.takes_document_changes:
-            await self._offer_annotated(turn_id)
-            if left := self._review.pending(turn_id=turn_id):
-                editor.show(f"Flux: {len(left)} proposed changes wait: {_names(left)} (flux.review.accept or reject).")
+        if not (editor.client.confirms_changes and editor.client.takes_document_changes):
+            await self._show(turn_id)
             return
+        if editor.client.confirms_blindly:
+            await self._show(turn_id)
+        await self._offer_annotated(turn_id)
+        if left := self._review.pending(turn_id=turn_id):
+            editor.show(f"Flux: {len(left)} proposed changes wait: {_names(left)} (flux.review.accept or reject).")
+
+    async def _show(self, turn_id: str) -> None:
+        """The diffs as a document."""
+        editor = self._server.editor
         has_shown = (
             editor.client.reads_documents
             and editor.client.shows_documents
