@@ -49,7 +49,7 @@ BROKEN = "Not done: Flux itself failed. The file is as it was unless you were to
 
 PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
 
-PROBLEMS_S = 2.0
+PROBLEMS_S = 1.5
 """Seconds to wait for the problems that other tools find in a changed text."""
 
 RESULT_SHARE = 0.25

@@ -47,7 +47,7 @@ async def check(
             version = made.client.buffers[uri].version
             assert asked == [
                 {"uri": uri, "version": 0, "waitMs": 0},
-                {"uri": uri, "version": version, "waitMs": 2000},
+                {"uri": uri, "version": version, "waitMs": 1500},
             ]
         return made
 

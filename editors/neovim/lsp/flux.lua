@@ -5,10 +5,13 @@
 return {
   cmd = { "flux", "serve" },
   root_markers = { ".git", ".hg", ".jj", ".flux" },
-  init_options = { turnEvents = true },
+  init_options = { turnEvents = true, diagnostics = true },
   handlers = {
     ["flux/turnEvent"] = function(_, event, context)
       require("flux.chat").on_event(event, context.client_id)
+    end,
+    ["flux/editor/diagnostics"] = function(...)
+      return require("flux.problems").answer(...)
     end,
   },
 }

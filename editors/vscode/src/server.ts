@@ -11,7 +11,8 @@ import {
   type ServerOptions,
   State,
 } from "vscode-languageclient/node";
-import { SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { answerProblems, type Question, watchProblems } from "./problems";
+import { EDITOR_DIAGNOSTICS, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
 import { storedKeys } from "./keys";
 
 const VERSION_MS = 15_000;
@@ -23,6 +24,7 @@ const cwd = homedir();
 
 export class Server implements vscode.Disposable {
   private client: LanguageClient | undefined;
+  private readonly watching = watchProblems();
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -43,6 +45,7 @@ export class Server implements vscode.Disposable {
     const options: ServerOptions = { command: program, args, options: { cwd } };
     const client = new LanguageClient("flux", "Flux", options, clientOptions(hasKeys));
     client.onNotification(TURN_EVENT, this.onEvent);
+    client.onRequest(EDITOR_DIAGNOSTICS, (question: Question) => answerProblems(client, question));
     // Also when the client has started a server anew that had ended by itself.
     client.onDidChangeState(({ newState }) => newState === State.Running && this.greet());
     this.client = client;
@@ -84,6 +87,7 @@ export class Server implements vscode.Disposable {
   }
 
   async dispose(): Promise<void> {
+    this.watching.dispose();
     await this.client?.dispose();
   }
 }
@@ -96,7 +100,7 @@ function clientOptions(keyFollows: boolean): LanguageClientOptions {
   return {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
     synchronize: { configurationSection: "flux" },
-    initializationOptions: { settings: fluxSettings(), turnEvents: true, keyFollows },
+    initializationOptions: { settings: fluxSettings(), turnEvents: true, diagnostics: true, keyFollows },
     middleware: {
       workspace: {
         configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),
