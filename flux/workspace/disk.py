@@ -43,6 +43,9 @@ from flux.workspace.encoding import DecodedText, check_size, decode, encode_anew
 from flux.workspace.ignore import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, check_allowed, walk
 from flux.workspace.paths import check_inside, check_is_no_link, resolve, resolve_folder, root_labels
 
+_WRITING = threading.Lock()
+"""One plan at a time in this process, whichever workspace it is for: between looking and writing nothing may come."""
+
 
 class DiskWorkspace:
     """Folders on disk. A change is saved when it is applied; a cancelled `apply` may still complete.
@@ -57,7 +60,6 @@ class DiskWorkspace:
                 raise FileMissing(f"{root} is not a folder.", path=root)
         if not self._roots:
             raise FileMissing("A workspace needs at least one folder.")
-        self._is_writing = threading.Lock()
 
     @property
     def roots(self) -> Sequence[str]:
@@ -104,7 +106,7 @@ class DiskWorkspace:
         return _snapshot(path, decode(_read_bytes(self._real_path(path), path), str(path)))
 
     def _apply(self, plan: EditPlan) -> AppliedPlan:
-        with self._is_writing:
+        with _WRITING:
             staged = [self._stage(change) for change in plan.changes]
             steps = [step for file in staged for step in file.steps]
             if len({os.path.normcase(step.target) for step in steps}) < len(steps):
