@@ -234,16 +234,20 @@ def _is_beyond(client: Client, change: FileChange) -> bool:
         return True
     match change:
         case EditFile():
-            # Most editors would open it as UTF-8, and write it back so.
-            now = change.snapshot
-            return now.origin == "disk" and not shows_in_bytes(now.encoding, has_bom=now.has_bom)
+            return _may_be_misread(change.snapshot)
         case CreateFile():
-            return not (client.creates_by_editing or client.creates_files)
+            is_plain = change.encoding == "utf-8" and not change.has_bom
+            return not (is_plain and (client.creates_by_editing or client.creates_files))
         case DeleteFile():
             return not client.deletes_files
         case RenameFile():
-            return not client.renames_files
+            return not client.renames_files or bool(change.edits and _may_be_misread(change.snapshot))
     assert_never(change)
+
+
+def _may_be_misread(now: FileSnapshot) -> bool:
+    """Whether the file is closed and most editors would open it as UTF-8, and write it back so."""
+    return now.origin == "disk" and not shows_in_bytes(now.encoding, has_bom=now.has_bom)
 
 
 def _is_allowed(path: WorkspacePath, real_path: str) -> bool:

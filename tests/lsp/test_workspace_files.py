@@ -119,3 +119,13 @@ async def test_a_closed_file_in_an_older_encoding_is_written_on_the_disk_after_a
     applied = await made.apply(edit)
     assert (tmp_path / "a.py").read_bytes() == "# café\nb = 3\n".encode("latin-1")
     assert (made.editor.texts(), applied.changes[0].is_saved) == ({}, True)
+
+
+async def test_a_removed_file_in_an_older_encoding_comes_back_as_it_was(tmp_path: Path) -> None:
+    made = bench(tmp_path, VsCode)
+    data = "# café\nb = 2\n".encode("latin-1")
+    (tmp_path / "a.py").write_bytes(data)
+    applied = await made.apply(DeleteFile(await made.workspace.read(made.workspace.path("a.py"))))
+    assert not (tmp_path / "a.py").exists()
+    await undo(made, applied)
+    assert (tmp_path / "a.py").read_bytes() == data

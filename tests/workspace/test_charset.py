@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux.core.errors import NotText
@@ -29,6 +29,8 @@ TEXTS = {
     "совестью и должны поступать в отношении друг друга в духе братства.\n",
     "polish": "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw. Są oni obdarzeni "
     "rozumem i sumieniem i powinni postępować wobec innych w duchu braterstwa.\n",
+    "greek": "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα. Είναι προικισμένοι "
+    "με λογική και συνείδηση, και οφείλουν να συμπεριφέρονται μεταξύ τους με πνεύμα αδελφοσύνης.\n",
     "japanese": "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。人間は、"
     "理性と良心とを授けられており、互いに同胞の精神をもって行動しなければならない。\n",
     "korean": "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다. 인간은 천부적으로 이성과 양심을 "
@@ -41,6 +43,7 @@ ENCODINGS = {
     "cp1252": ("french", "german", "spanish", "swedish"),
     "cp1251": ("russian",),
     "koi8-r": ("russian",),
+    "cp1253": ("greek",),
     "shift_jis": ("japanese",),
     "euc-jp": ("japanese",),
     "euc-kr": ("korean",),
@@ -110,6 +113,7 @@ def test_installed_binaries_are_refused() -> None:
     assert taken == []
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=30, max_size=300))
 def test_bytes_that_are_taken_for_text_come_back_the_same(data: bytes) -> None:
     for given_bytes in (data, gzip.compress(data)[10:], marshal.dumps([data, 1.5]), data.replace(b"\0", b"")):
