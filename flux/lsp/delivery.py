@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lsprotocol import types
 
-from flux.core.errors import StaleSnapshot, WriteRefused
+from flux.core.errors import FileMissing, StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import (
@@ -25,10 +26,12 @@ from flux.edits.plan import (
     RenameFile,
     paths_of,
     rebase,
+    rebase_change,
 )
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
+from flux.lsp.misplaced import is_typed_into, made_on, text_under
 from flux.lsp.problems import ProblemSource
 from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
@@ -74,8 +77,15 @@ class _Target:
     new_uri: str
     version: int | None
     is_on_disk: bool
+    edits: Sequence[types.TextEdit] = ()
+    is_claimed: bool = False
+    """The editor says that it made the change."""
     is_seen: bool = False
     after: FileSnapshot | None = None
+    texts: list[str] = field(default_factory=list[str])
+    """What the document was meanwhile, where it was neither as before nor as it should be."""
+    misplaced: EditFile | None = None
+    """What takes the edit back where the editor made it on another text."""
 
 
 class TextMoved(Exception):
@@ -127,11 +137,16 @@ class Delivery:
             reason = await self._send(label, group) if group else ""
             if all(target.is_seen for target in group):
                 continue
-            await self.take_back(label, [_applied(target) for target in targets if target.is_seen])
             missed = [target for target in group if not target.is_seen]
             names = ", ".join(str(target.change.path) for target in missed)
+            try:
+                is_as_before = await self._take_back_misplaced(label, missed)
+            finally:
+                await self.take_back(label, [_applied(target) for target in targets if target.is_seen])
             if any(map(self._has_moved, missed)):
-                raise TextMoved(names)
+                if is_as_before:
+                    raise TextMoved(names)
+                reason = "the user typed meanwhile, so that it cannot be told what it did. Read the file again."
             raise WriteRefused(f"The editor did not make the change of {names}: {reason}", path=names)
         return tuple(_applied(target) for target in targets)
 
@@ -154,6 +169,8 @@ class Delivery:
             except WriteRefused as e:
                 result = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
             looking.cancel()
+        for target in targets:
+            target.is_claimed = result.applied
         if await self._until_seen(is_all_seen, targets, result.applied):
             return ""
         if not result.applied:
@@ -166,12 +183,14 @@ class Delivery:
     async def _until_seen(self, is_all_seen: Callable[[], bool], targets: Sequence[_Target], says_yes: bool) -> bool:
         """Whether the changes show within the bound; shorter, where what shows is that they were not made."""
         if says_yes:
-            # Another text than the edit's, under an edit that goes by versions, is decision enough. Without versions a
-            # late edit could be made twice.
-            is_versioned = self.editor.client.takes_document_changes
+            # Another text than the edit's, under an edit that goes by versions, is decision enough. Where these are not
+            # sure a late edit could be made twice.
+            is_exact = not self.editor.client.may_misplace
 
             def is_decided() -> bool:
-                return is_all_seen() or (is_versioned and any(map(self._has_moved, targets)))
+                return is_all_seen() or any(
+                    target.misplaced is not None or (is_exact and self._has_moved(target)) for target in targets
+                )
 
             await self.documents.until(is_decided, self.bounds.after_yes_s)
         # A removed file shows on the disk, of which nobody tells: it is looked for once more at the end.
@@ -223,6 +242,28 @@ class Delivery:
             target.is_seen, target.after = True, snapshot_of(path, document)
         elif not isinstance(change, CreateFile) and _contains(change, text):
             target.is_seen, target.after = True, replace(snapshot_of(path, document), text=expected)
+        elif isinstance(change, EditFile) and self.editor.client.may_misplace and text not in target.texts[-1:]:
+            self._look_elsewhere(target, change, snapshot_of(path, document))
+
+    def _look_elsewhere(self, target: _Target, change: EditFile, now: FileSnapshot) -> None:
+        """Mark the target where this text is the edits made on another one than they were for."""
+        counting = self.documents.counting
+        if target.misplaced is not None:
+            return
+        sent_for = change.snapshot.text
+        others = (text for text in target.texts if text != sent_for)
+        before = next((text for text in others if made_on(target.edits, text, counting) == now.text), None)
+        if before is None:
+            before = text_under(target.edits, sent_for, now.text, counting)
+        target.texts.append(now.text)
+        if before is not None:
+            target.misplaced = EditFile(now, text_edits_between(now.text, before))
+            return
+        expected = change.new_text()
+        replaced = [sent_for[edit.start : edit.end] for edit in change.edits]
+        if is_typed_into(expected, sent_for, replaced, now.text):
+            # What was typed into the new text at once may come in one report with it.
+            target.is_seen, target.after = True, replace(now, text=expected)
 
     def _is_same(self, text: str, expected: str) -> bool:
         """Alike but for the style of line ends, which editors unify, and a last one, where the editor adds it."""
@@ -241,6 +282,29 @@ class Delivery:
         if document is None:
             return target.version is not None and not isinstance(target.change, RenameFile)
         return isinstance(target.change, EditFile | RenameFile) and document.text != target.change.snapshot.text
+
+    async def _take_back_misplaced(self, label: str, missed: Sequence[_Target]) -> bool:
+        """Whether the missed files stand now as without the edits. Raises WriteRefused where one does not."""
+        client = self.editor.client
+        is_known = True
+        for target in missed:
+            if target.misplaced is None:
+                is_unclear = client.may_misplace and target.is_claimed and self._has_moved(target)
+                is_known = is_known and not is_unclear
+                continue
+            now = await self.now(target.change.path)
+            is_back = False
+            with suppress(StaleSnapshot, FileMissing):
+                again = self._target(rebase_change(target.misplaced, now))
+                await self._send(f"{label} (taken back)", [again])
+                is_back = again.is_seen
+            if not is_back:
+                raise WriteRefused(
+                    f"The user typed meanwhile, and the editor made the change of {target.change.path} at a wrong "
+                    "place. It could not be taken back: look at the file.",
+                    path=str(target.change.path),
+                )
+        return is_known
 
     async def take_back(self, label: str, applied: Sequence[AppliedChange]) -> None:
         """Undo the part that was done. Raises WriteRefused where that fails too, naming what is changed now."""
@@ -266,7 +330,7 @@ class Delivery:
         client = self.editor.client
         is_plain = all(isinstance(target.change, EditFile) for target in targets)
         if not client.takes_document_changes and is_plain:
-            return types.WorkspaceEdit(changes={target.uri: self._text_edits(target.change) for target in targets})
+            return types.WorkspaceEdit(changes={target.uri: target.edits for target in targets})
         document_changes: list[types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile] = []
         for target in targets:
             change = target.change
@@ -282,7 +346,7 @@ class Delivery:
             # The first change makes a 0 more than 1, so 1 stands for it where 0 would not be looked at.
             version = 1 if target.version == 0 and client.ignores_version_zero else target.version
             identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=version)
-            document_changes.append(types.TextDocumentEdit(identifier, self._text_edits(change)))
+            document_changes.append(types.TextDocumentEdit(identifier, target.edits))
         return types.WorkspaceEdit(document_changes=document_changes)
 
     def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
@@ -302,7 +366,8 @@ class Delivery:
         uri = document.uri if document else uri_of_path(str(change.path.absolute()))
         version = None if isinstance(change, CreateFile) else change.snapshot.version
         new_uri = uri_of_path(str(change.new_path.absolute())) if isinstance(change, RenameFile) else uri
-        return _Target(change, uri, new_uri, version, change.path.absolute().exists())
+        edits = () if isinstance(change, DeleteFile) else self._text_edits(change)
+        return _Target(change, uri, new_uri, version, change.path.absolute().exists(), edits)
 
     def _refuse_unseen(self, changes: Iterable[FileChange]) -> None:
         for change in changes:

@@ -228,6 +228,8 @@ def _collect(report: TurnReport, event: TurnEvent) -> None:
         case TurnEnded():
             report.status, report.error = event.status, event.error
             report.usage, report.cost, report.unsaved = event.usage, event.cost, event.unsaved
+            # A change that was on its way when the turn was cancelled comes without its own event.
+            report.paths = tuple(dict.fromkeys((*report.paths, *event.unsaved)))
             report.said = [report.text.strip()]
         case _:
             pass

@@ -85,6 +85,7 @@ def test_eglot_is_answered_at_once() -> None:
             Counting("utf-32", line_ends="lf"),
             applies_edits=True,
             takes_document_changes=True,
+            may_misplace=True,
             has_plain_line_ends=True,
             waits_briefly=True,
         ),

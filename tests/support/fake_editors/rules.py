@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 
 from lsprotocol import types
 
-from tests.support.fake_editors.texts import ANY_LINE_END, last_first, path_of, position_of, with_edits
+from tests.support.fake_editors.texts import ANY_LINE_END, common_length, last_first, path_of, position_of, with_edits
 
 Change = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
@@ -346,11 +346,33 @@ class Eglot(Editor):
 
     Source: Emacs 30.1, eglot.el, and tried. An edit of several files is made one after the other; a user who says no is
     answered for by `applied: true`. What is inserted is taken as it is, also into a file with CRLF, whose buffer has
-    line feeds.
+    line feeds. Changes are told when the user pauses (after 500 ms there, 10 here) or before a request, neighbouring
+    ones as one, and count as a version only then: until then an edit for the version before them is made, wherever its
+    positions are by then.
     """
 
     name = "eglot"
     capabilities = capabilities_of("utf-32", "utf-8", "utf-16", edit={"documentChanges": True})
+    line_ends = "\n"
+    idle_s = 0.01
+
+    def __init__(self, reports: Reports, encoding: str = "utf-32") -> None:
+        super().__init__(reports, encoding)
+        self._told: dict[str, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, uri: str, text: str, version: int | None = None) -> None:
+        super().open(uri, text, version)
+        self._told[uri] = self.buffers[uri].text
+
+    def flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for uri, buffer in self.buffers.items():
+            told, self._told[uri] = self._told[uri], buffer.text
+            if told != buffer.text:
+                buffer.version += 1
+                self.reports.changed(uri, buffer.version, [self._difference(told, buffer.text)])
 
     def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
         if not self.says_yes:
@@ -363,6 +385,25 @@ class Eglot(Editor):
 
     def as_saved(self, uri: str) -> str:
         return self.buffers[uri].text.replace("\n", self.buffers[uri].line_end)
+
+    def undo(self, uri: str) -> None:
+        self.buffers[uri].text = self.buffers[uri].undo.pop()
+        self._report(uri, [])
+
+    def _replace(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> None:
+        buffer.text = with_edits(buffer.text, edits, self.encoding, self.line_ends)
+
+    def _report(self, uri: str, changes: list[Change]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self.idle_s, self.flush)
+
+    def _difference(self, old: str, new: str) -> Change:
+        """All that changed as one change."""
+        head = common_length(old, new)
+        tail = common_length(old[head:][::-1], new[head:][::-1])
+        start, end = (position_of(old, at, self.encoding, self.line_ends) for at in (head, len(old) - tail))
+        return types.TextDocumentContentChangePartial(types.Range(start, end), new[head : len(new) - tail])
 
     def _line_end_of(self, text: str) -> str:
         return "\r\n" if "\n" in text and text.count("\r\n") == text.count("\n") else "\n"

@@ -47,6 +47,11 @@ def last_first(edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
     return in_order[::-1]
 
 
+def common_length(a: str, b: str) -> int:
+    """How long the beginning is that both have."""
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
 def path_of(uri: str) -> Path:
     return Path(unquote(urlsplit(uri).path))
 
