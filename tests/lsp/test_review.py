@@ -256,6 +256,26 @@ async def test_the_user_takes_hunks_in_the_editors_own_dialogue(tmp_path: Path, 
         assert made.buffers() == FILES
 
 
+async def test_typing_right_after_the_dialogue_is_kept_and_what_is_uncertain_waits(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=WITH_ANNOTATIONS) as made:
+        confirm = confirming(made, "1", "3")
+
+        def answer(params: Any) -> Any:
+            result = confirm(params)
+            made.client.type(made.uri("a.py"), 9, 2, " and more")
+            return result
+
+        made.client.answers["workspace/applyEdit"] = answer
+        await propose(made)
+        await made.client.until(lambda: bool(made.client.sent("window/showMessage")))
+        assert "2 proposed changes wait: a.py, b.py" in made.client.sent("window/showMessage")[0]["message"]
+        assert await waiting(made) == ["1", "3"]
+        del made.client.answers["workspace/applyEdit"]
+        await made.client.command("flux.review.accept", {})
+        await made.client.command("flux.turn.undo", {})
+        assert made.buffers() == {"a.py": LINES.replace("10", "10 and more"), "b.py": "b\n"}
+
+
 async def test_a_closed_dialogue_leaves_all_waiting(tmp_path: Path) -> None:
     async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW, capabilities=WITH_ANNOTATIONS) as made:
         made.client.answers["workspace/applyEdit"] = confirming(made, says=False)

@@ -6,6 +6,7 @@ pending is in `flux.agent.review`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from flux.edits.plan import AppliedChange, AppliedPlan, EditFile, rebase_change
 from flux.lsp.convert import EditorText
 from flux.lsp.delivery import snapshot_of
 from flux.lsp.documents import Document
+from flux.lsp.editor import USER_ANSWER_S
 from flux.lsp.features.explanations import show_text
 from flux.lsp.methods import DOCUMENT_SCHEME, ReviewAccept, ReviewReject
 from flux.lsp.uris import path_of_uri, uri_of_path
@@ -48,11 +50,22 @@ class _Offered:
     after: FileSnapshot | None = None
 
     def look(self) -> None:
-        """Once seen is enough: the user may type on at once."""
-        if self.after is None and self.document.text != self.before.text:
-            made = hunks_made(self.hunks, self.document.text)
-            if made:
-                self.made, self.after = made, snapshot_of(self.before.path, self.document)
+        """Mark what was made. Neovim 0.12 tells of the edits of one step in parts, so the most that was seen counts."""
+        made = self._made_now()
+        if made and len(made) > len(self.made):
+            self.made, self.after = made, snapshot_of(self.before.path, self.document)
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.made) == len(self.hunks)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the text still shows what was made, so that the rest was not."""
+        return self.after is not None and self._made_now() == self.made
+
+    def _made_now(self) -> tuple[Hunk, ...] | None:
+        return hunks_made(self.hunks, self.document.text)
 
 
 class EditorReview:
@@ -157,7 +170,8 @@ class EditorReview:
             return  # the user closed the dialogue, or the editor did nothing: all wait on
         changes = (AppliedChange(file.before.path, file.before, file.after, is_saved=False) for file in decided)
         self._review.record(made, AppliedPlan("Flux: review", tuple(changes)))
-        self._review.reject([by_id[hunk.id] for file in decided for hunk in file.hunks if hunk not in file.made])
+        certain = [file for file in decided if file.is_certain]
+        self._review.reject([by_id[hunk.id] for file in certain for hunk in file.hunks if hunk not in file.made])
         await self._decided(made)
 
     async def _open_files(self, pending: Sequence[Pending]) -> list[_Offered]:
@@ -187,12 +201,17 @@ class EditorReview:
         def is_seen() -> bool:
             for file in files:
                 file.look()
-            return all(file.after for file in files)
+            return all(file.is_whole for file in files)
 
-        try:
-            answer = await self._server.editor.apply_edit("Flux: review", self._annotated(files))
-        except WriteRefused as e:
-            answer = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
+        # Looking begins before the answer: the text may arrive first, and be typed over when the answer comes.
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(documents.until(is_seen, USER_ANSWER_S))
+            try:
+                async with asyncio.timeout(USER_ANSWER_S):
+                    answer = await self._server.editor.apply_edit("Flux: review", self._annotated(files))
+            except (TimeoutError, WriteRefused) as e:
+                answer = types.ApplyWorkspaceEditResult(applied=False, failure_reason=str(e) or "no answer")
+            looking.cancel()
         if not answer.applied:
             logger.info("The editor did not take the offer: %s", answer.failure_reason)
         await documents.until(is_seen, SEEN_S if answer.applied else 0.3)
