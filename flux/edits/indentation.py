@@ -16,6 +16,8 @@ from flux.edits.line_table import indent_of
 
 _UNITS = ("\t", "  ", "    ", "        ", "   ")
 
+_USUAL_STEPS = (2, 4, 8)
+
 _Mapping = Callable[[str], str | None]
 
 
@@ -125,8 +127,11 @@ class Indentation:
         indents = {indent_of(line) for line in self._quoted if line.strip()}
         if any(indent.startswith("\t") for indent in indents):
             return "\t"
-        widths = sorted({0, *map(len, indents)}) if indents else []
-        return " " * min((b - a for a, b in itertools.pairwise(widths)), default=0)
+        widths = sorted(set(map(len, indents)))
+        steps = [b - a for a, b in itertools.pairwise(widths)]
+        if not steps or min(steps) not in _USUAL_STEPS:  # lines that are aligned to one above show no step
+            steps += widths[:1] if widths and widths[0] else widths[1:2]
+        return " " * min(steps, default=0)
 
     @cached_property
     def _file_unit(self) -> str:

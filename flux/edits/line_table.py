@@ -68,6 +68,10 @@ class LineTable:
         """The lines that have the key, in order."""
         return self._index(level)[1].get(key, ())
 
+    def has_line(self, stripped: str) -> bool:
+        """Whether some line is this but for blanks around it. A pass over the text only where it has those letters."""
+        return stripped in self.text and any(line.strip() == stripped for line in self.lines)
+
     def starts(self, level: Level, block: Sequence[str]) -> list[int]:
         """The lines at which the whole block stands. A block of blank lines stands nowhere."""
         keys, wanted = self.keys(level), [level.key(line) for line in block]

@@ -16,20 +16,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flux.core.errors import AmbiguousMatch, EditError, NoMatch, NothingChanged
+from flux.core.errors import EditError, NoMatch, NothingChanged
 from flux.core.text import main_line_end
 from flux.edits.diff import text_edits_between
 from flux.edits.line_table import LEVELS, LineTable, line_table
 from flux.edits.merging import LineEdit, merge
-from flux.edits.misquote import merge_elided, merge_misquoted
-from flux.edits.nearest import differs_in_blanks_only, nearest_places, show_places
+from flux.edits.misquote import mark_left_out, merge_elided, merge_misquoted
+from flux.edits.refusing import ambiguous, left_out, not_found, nothing_changed, unclear_indentation
 from flux.edits.text_edit import TextEdit, apply_edits
-from flux.edits.wrapping import unwrapped
+from flux.edits.wrapping import Texts, unwrapped
 
 _BYTE_ORDER_MARK = "\ufeff"
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_MAX_NAMED_LINES = 40
-_TELLING_LENGTH = 8
 
 
 def edit_text(text: str, old_text: str, new_text: str, replace_all: bool = False) -> str:
@@ -57,7 +55,9 @@ def place_edit(text: str, old_text: str, new_text: str, replace_all: bool = Fals
 
 def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tuple[TextEdit, ...]:
     new = _with_line_feeds(new_text)
-    _check_is_change(old, new)
+    view = _View.of(body)
+    if old == new:
+        raise nothing_changed(view.text, old)
     if not body and not old:
         return (TextEdit(0, 0, new_text),)
     if not old or (not old.strip() and not replace_all):
@@ -65,7 +65,9 @@ def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tup
             "old_text is empty or blank, which names no place in a file that has text.",
             hint="Quote the lines to change in old_text, or use write_file to replace the whole file.",
         )
-    view = _View.of(body)
+    table = line_table(view.text)
+    if mark := mark_left_out(table, old.split("\n"), new.split("\n")):
+        raise left_out(view.text, old, mark)
     if replace_all:
         changes = [
             TextEdit(place + change.start, place + change.end, change.new_text)
@@ -73,9 +75,9 @@ def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tup
             for change in text_edits_between(old, new)
         ]
     else:
-        changes = _located(line_table(view.text), old, new)
+        changes = _located(table, old, new)
     if not changes:
-        raise _no_match(view.text, old, new)
+        raise not_found(table, old, new)
     edits = _joined(_as_in_file(body, view, change, new_text) for change in changes)
     if view.has_lone_returns and _with_line_feeds(apply_edits(body, edits)) != apply_edits(view.text, changes):
         raise EditError(
@@ -85,34 +87,40 @@ def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tup
     return edits
 
 
-def _check_is_change(old: str, new: str) -> None:
-    if old == new:
-        raise NothingChanged("old_text and new_text are the same, so nothing would change.")
-
-
 def _located(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
     """The edits of the table's text; empty where there is no certain place for them."""
-    tried = [(old, new)]
-    for texts in itertools.chain([(old, new)], unwrapped(old, new)):
-        _check_is_change(*texts)
-        edits = _by_the_letter(table, *texts) or _by_lines(table, *texts)
-        if edits:
-            return edits
-        tried.append(texts)
-    for old_variant, new_variant in tried[1:]:
-        old_lines, new_lines = _blocks(old_variant, new_variant)
-        edits = merge_elided(table, old_lines, new_lines, lambda block: _only_start(table, block))
-        if edits is None:
-            edits = merge_misquoted(table, old_lines, new_lines)
-        if edits:
-            return _as_text_edits(table, edits)
+    found = _by_the_letter(table, old, new) or _by_lines(table, old, new)
+    if found:
+        return found
+    variants: list[Texts] = []
+    for texts in unwrapped(old, new):
+        if texts[0] == texts[1]:
+            raise nothing_changed(table.text, texts[0])
+        variants.append(texts)
+    for find, tried in (
+        (_by_the_letter, variants),
+        (_by_lines, variants),
+        (_by_most_lines, [(old, new), *variants]),
+    ):
+        for texts in tried:
+            if found := find(table, *texts):
+                return found
     return []
+
+
+def _by_most_lines(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
+    """With lines elided or misquoted that the edit keeps."""
+    old_lines, new_lines = _blocks(old, new)
+    edits = merge_elided(table, old_lines, new_lines, lambda block: _only_start(table, block))
+    if edits is None:
+        edits = merge_misquoted(table, old_lines, new_lines)
+    return _as_text_edits(table, edits) if edits else []
 
 
 def _by_the_letter(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
     places = _places(table.text, old)
     if len(places) > 1:
-        raise _ambiguous(table.text, places)
+        raise ambiguous(table, places)
     if not places:
         return []
     (place,) = places
@@ -132,12 +140,12 @@ def _as_whole_lines(table: LineTable, place: int, old: str, new: str) -> list[Li
     """
     text = table.text
     is_stray = old.startswith("\n") and old.strip("\n") and new and not new.startswith("\n")
-    if is_stray and place > 0 and text[place - 1] != "\n":
+    if is_stray and text[text.rfind("\n", 0, place) + 1 : place].strip():
         by_lines = _only_start(table, _blocks(old, new)[0])
         if by_lines is not None:  # and that line end is a blank line elsewhere
-            raise _ambiguous(text, [place + 1, sum(len(line) + 1 for line in table.lines[: by_lines + 1])])
+            raise ambiguous(table, [place + 1, sum(len(line) + 1 for line in table.lines[: by_lines + 1])])
         old, place = old[1:], place + 1
-    elif not _has_blanks_around(text, place, old) or not new:
+    elif not _has_blanks_around(text, place, old):
         return None
     old_lines, new_lines = _blocks(old, new)
     start = text.count("\n", 0, place)
@@ -161,19 +169,9 @@ def _by_lines(table: LineTable, old: str, new: str) -> Sequence[TextEdit]:
         if start is not None:
             edits = merge(table.lines, start, old_lines, new_lines)
             if edits is None:
-                raise _unclear_indentation(table, start, old_lines)
+                raise unclear_indentation(table, start, old_lines)
             return _as_text_edits(table, edits)
     return []
-
-
-def _unclear_indentation(table: LineTable, start: int, block: Sequence[str]) -> NoMatch:
-    shown = show_places(table.lines, block, [start])
-    return NoMatch(
-        "old_text is in the file with another indentation, and how new_text is to be indented is not clear. "
-        f"Nothing was changed. The lines as they are in the file:\n{shown}",
-        nearest=[start + 1],
-        hint="Quote old_text and new_text with the file's own indentation.",
-    )
 
 
 def _only_start(table: LineTable, block: Sequence[str]) -> int | None:
@@ -182,20 +180,20 @@ def _only_start(table: LineTable, block: Sequence[str]) -> int | None:
         starts = table.starts(level, block)
         if len(starts) > 1:
             offsets = [sum(len(line) + 1 for line in table.lines[:start]) for start in starts]
-            raise _ambiguous(table.text, offsets, f" but for {level.name}")
+            raise ambiguous(table, offsets, f" but for {level.name}")
         if starts:
             return starts[0]
     return None
 
 
 def _blocks(old: str, new: str) -> tuple[list[str], list[str]]:
-    """Both texts as lines; a line end at the end of `old` is the end of its last line, and no line more."""
-    if old.endswith("\n"):
-        old = old[:-1]
-        if not new:
-            return old.split("\n"), []
-        new = new.removesuffix("\n")
-    return old.split("\n"), new.split("\n") if new else []
+    """Both texts as lines; a line end at the end of `old` is the end of its last line, and no line more.
+
+    As by the letter: lines become none where their last line end is quoted too, else an empty one.
+    """
+    if not old.endswith("\n"):
+        return old.split("\n"), new.split("\n")
+    return old[:-1].split("\n"), new.removesuffix("\n").split("\n") if new else []
 
 
 def _readings(old: str, new: str) -> Iterator[tuple[list[str], list[str]]]:
@@ -306,53 +304,3 @@ def _joined(edits: Iterator[TextEdit]) -> tuple[TextEdit, ...]:
         else:
             joined.append(edit)
     return tuple(joined)
-
-
-def _ambiguous(text: str, places: Sequence[int], but: str = "") -> AmbiguousMatch:
-    lines = _line_numbers(text, places)
-    named = ", ".join(map(str, lines[:_MAX_NAMED_LINES]))
-    more = f" and {len(lines) - _MAX_NAMED_LINES} more" if len(lines) > _MAX_NAMED_LINES else ""
-    return AmbiguousMatch(
-        f"old_text is in the file {len(lines)} times{but}, beginning in lines {named}{more}. Nothing was changed.",
-        lines=lines,
-        hint="Quote more lines around the one that is meant, or set replace_all to change every one.",
-    )
-
-
-def _line_numbers(text: str, places: Sequence[int]) -> list[int]:
-    line_feeds = [match.start() for match in re.finditer("\n", text)]
-    return [bisect_left(line_feeds, place) + 1 for place in places]
-
-
-def _no_match(text: str, old: str, new: str) -> NoMatch:
-    if not text:
-        return NoMatch("old_text is not in the file: the file is empty.", hint="Use an empty old_text to fill it.")
-    if _is_telling(new, old) and text.count(new) == 1:
-        (line,) = _line_numbers(text, [text.find(new)])
-        return NoMatch(
-            f"old_text is not in the file, but new_text is, in line {line}: the edit seems to be already applied.",
-            nearest=[line],
-            hint="Go on, or read the file again if something else is meant.",
-        )
-    lines, wanted = text.split("\n"), old.strip("\n").split("\n")
-    places = nearest_places(lines, wanted)
-    if not places:
-        return NoMatch(
-            f"old_text is not in the file, and no line is like it. The file has {len(lines)} lines. "
-            "Nothing was changed.",
-            hint="Read the file again and quote old_text from it.",
-        )
-    reason = ""
-    if differs_in_blanks_only(lines, wanted, places[0]):
-        reason = " It differs from the first of these places in white space only."
-    return NoMatch(
-        f"old_text is not in the file.{reason} Nothing was changed. The most similar lines, as they are in the file "
-        f"(> marks a line that differs from old_text):\n{show_places(lines, wanted, places)}",
-        nearest=[place + 1 for place in places],
-        hint="Quote old_text exactly from these lines, without the numbers, or read the file again.",
-    )
-
-
-def _is_telling(new: str, old: str) -> bool:
-    """Whether finding `new` says that the edit was made: a short text or a part of `old` may stand anywhere."""
-    return len(new.strip()) >= _TELLING_LENGTH and new not in old

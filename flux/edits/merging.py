@@ -50,6 +50,18 @@ def changed_runs(old: Sequence[str], new: Sequence[str]) -> list[Run]:
     ]
 
 
+def lines_that_must_agree(old: Sequence[str], new: Sequence[str]) -> set[int]:
+    """Those that are changed or removed; around an insertion its two neighbours, the only proof of the place."""
+    fixed: set[int] = set()
+    a = b = 0
+    for run in [*changed_runs(old, new), Run(len(old), len(old), len(new), len(new))]:
+        fixed.update(i for i in range(a, run.a1) if old[i] != new[b + i - a])
+        if run.a1 < len(old) or run.b1 < run.b2:
+            fixed.update(range(run.a1, run.a2) if run.a1 < run.a2 else (run.a1 - 1, run.a1))
+        a, b = run.a2, run.b2
+    return fixed
+
+
 def merge(file_lines: Sequence[str], start: int, old: Sequence[str], new: Sequence[str]) -> list[LineEdit] | None:
     """The edits that make of the lines at `start`, which agree with `old`, what `new` makes of `old`.
 
@@ -73,6 +85,12 @@ def merge(file_lines: Sequence[str], start: int, old: Sequence[str], new: Sequen
                 a = run.a1 + b - run.b1
                 line = _with_the_files_characters(old[a], found[a], line)
             lines.append(line)
+        if (
+            indented.map is None
+            and run.a2 - run.a1 != run.b2 - run.b1
+            and len({line[:1] for line in lines} & {" ", "\t"}) > 1
+        ):
+            return None  # one block in tabs and blanks is another program
         edits.append(LineEdit(start + run.a1, start + run.a2, tuple(lines)))
     return edits
 
@@ -175,18 +193,18 @@ class _Indenter:
         return None if mapped is None else mapped + line[len(indent) :]
 
     def _nearest(self, indent: str, run: Run, number: int) -> str | None:
-        """As the line that it replaces, or the nearest one that was quoted with the same indentation."""
+        """As the line that it replaces one for one, or as the lines quoted alike above and below, if they agree."""
+        alike = {pair.number: pair.found for pair in self.pairs if pair.quoted == indent}
         counterpart = run.a1 + number - run.b1
-
-        def distance(pair: _Pair) -> int:
-            if pair.number == counterpart < run.a2:
-                return 0
-            if run.a1 <= pair.number < run.a2:
-                return 1
-            return 2 + min(abs(pair.number - run.a1), abs(pair.number - run.a2 + 1))
-
-        alike = [pair for pair in self.pairs if pair.quoted == indent]
-        return min(alike, key=distance).found if alike else None
+        if run.a2 - run.a1 == run.b2 - run.b1 and counterpart in alike:
+            return alike[counterpart]
+        if all(pair.quoted == indent for pair in self.pairs if run.a1 <= pair.number < run.a2) and run.a1 < run.a2:
+            around = [alike[i] for i in range(run.a1, run.a2) if i in alike]
+        else:
+            above = max((i for i in alike if i < run.a1), default=None)
+            below = min((i for i in alike if i >= run.a2), default=None)
+            around = [alike[i] for i in (above, below) if i is not None]
+        return around[0] if around and len(set(around)) == 1 else None
 
 
 def _lost_by_the_first(pairs: Sequence[_Pair]) -> str | None:

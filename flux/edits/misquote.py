@@ -12,16 +12,34 @@ from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 from flux.edits.line_table import FOLDED, LineTable
-from flux.edits.merging import LineEdit, changed_runs, merge
+from flux.edits.merging import LineEdit, lines_that_must_agree, merge
 
 _ELISION = re.compile(
     r"^\s*(?:#|//|--|/\*|<!--|;|%|\{/\*)?\s*(?:\.\.\.|…)\s*(?:.*?(?:\.\.\.|…))?\s*(?:\*/\}?|-->)?\s*$"
 )
+_THING = (
+    r"(?:code|file|functions?|methods?|class(?:es)?|implementation|body|imports?|lines?|logic|module|document|content"
+    r"|page|script|test(?:s|\s+cases?)?|properties|fields|entries|items|cases|rules|styles|definitions?)"
+)
+_LEFT_OUT = re.compile(
+    rf"^\s*(?:#|//|--|/\*|<!--|;|%|\{{/\*|\*)?\s*(?P<dots>\.\.\.|…)?\s*[(\[]?\s*(?:"
+    rf"(?:the\s+)?(?:rest|remainder)\s+of\s+(?:the|this|your)?\s*(?:\w+\s+)?{_THING}\b.*"
+    rf"|(?:the\s+)?(?:other|existing|remaining|previous|original|unchanged|same|more)\s+(?:\w+\s+)?{_THING}\b.*"
+    r"|unchanged|same\s+as\s+(?:before|above)|omitted.*|no\s+changes?.*|snip(?:ped)?|truncated"
+    r")[)\]]?\s*(?P<more>\.\.\.|…)?\s*(?:\*/\}?|-->)?\s*$",
+    re.IGNORECASE,
+)
+"""A comment that stands for lines; without dots it must begin a comment and say that they stay."""
+_STAYS = re.compile(r"\b(?:rest|remainder)\b.*\bof\b|\b(?:unchanged|same|omitted|here|as before)\b", re.IGNORECASE)
+_COMMENT = re.compile(r"^\s*(?:#|//|--|/\*|<!--|;|%|\{/\*)")
 _TOO_COMMON = 40  # a line that stands in more places votes for none
 _LEAST_SIMILAR = 0.75
 _FEWEST_LINES = 3
 _TELLING_LENGTH = 4
 _CANDIDATES = 6
+_LINES_BETWEEN = 4
+_LONGEST_MARK = 120
+_DOTS = ("...", "…")
 
 
 def merge_elided(
@@ -37,22 +55,77 @@ def merge_elided(
     old_parts, new_parts = _parts(old), _parts(new)
     if len(old_parts) == 1 or len(old_parts) != len(new_parts):
         return None
+    pairs = list(zip(old_parts, new_parts, strict=True))
+    starts = [None if old_part == new_part else find(old_part) for old_part, new_part in pairs]
     edits: list[LineEdit] = []
     at = 0
-    for old_part, new_part in zip(old_parts, new_parts, strict=True):
-        if not any(line.strip() for line in old_part):
-            if any(line.strip() for line in new_part):
+    for i, (old_part, new_part) in enumerate(pairs):
+        if not _is_telling(old_part):
+            if _is_telling(new_part):
                 return None
             continue
-        start = find(old_part)
+        start = starts[i]
+        if old_part == new_part:
+            following = next((later for later in starts[i + 1 :] if later is not None), len(table.lines))
+            start = _first_between(table, old_part, at, following)
         if start is None or start < at:
             return None
-        merged = merge(table.lines, start, old_part, new_part)
-        if merged is None:
-            return None
-        edits += merged
         at = start + len(old_part)
+        if old_part != new_part:
+            merged = merge(table.lines, start, old_part, new_part)
+            if merged is None:
+                return None
+            edits += merged
     return edits or None
+
+
+def _is_telling(lines: Sequence[str]) -> bool:
+    return any(line.strip() for line in lines)
+
+
+def _first_between(table: LineTable, block: Sequence[str], first: int, end: int) -> int | None:
+    """A part that stays need not stand in one place only: nothing is written there."""
+    starts = table.starts(FOLDED, block)
+    return next((start for start in starts if first <= start <= end - len(block)), None)
+
+
+def mark_left_out(table: LineTable, old: Sequence[str], new: Sequence[str]) -> str | None:
+    """The line of `new` that stands for lines left out, where `old` has no such mark and the file no such line.
+
+    Dots alone are a body in some languages: they are a mark only where lines are removed and no block is opened.
+    """
+    if not any(map(_is_mark, new)):
+        return None
+    known = Counter(map(str.strip, old))
+    marks: list[int] = []
+    for i, line in enumerate(new):
+        if _is_mark(line):
+            known[line.strip()] -= 1
+            if known[line.strip()] < 0 and not table.has_line(line.strip()):
+                marks.append(i)
+    marks = [i for i in marks if new[i].strip() not in _DOTS or _replaces_lines(old, new, i)]
+    in_old = sum(1 for line in old if _is_mark(line) and not table.has_line(line.strip()))
+    in_both = sum(1 for line in new if _is_mark(line)) - len(marks)
+    return new[marks[0]] if marks and len(marks) > max(0, in_old - in_both) else None
+
+
+def _is_mark(line: str) -> bool:
+    has_dots = "..." in line or "…" in line
+    if len(line) > _LONGEST_MARK or not (has_dots or _COMMENT.match(line)):
+        return False
+    if has_dots and _ELISION.match(line):
+        return True
+    found = _LEFT_OUT.match(line)
+    if found is None:
+        return False
+    return bool(found["dots"] or found["more"] or (_COMMENT.match(line) and _STAYS.search(line)))
+
+
+def _replaces_lines(old: Sequence[str], new: Sequence[str], number: int) -> bool:
+    above = next((line.rstrip() for line in reversed(new[:number]) if line.strip()), "")
+    return sum(1 for line in old if line.strip()) >= sum(1 for line in new if line.strip()) and not above.endswith(
+        (":", '"""', "'''", "{", "(", "[", ",")
+    )
 
 
 def _parts(lines: Sequence[str]) -> list[list[str]]:
@@ -72,14 +145,13 @@ def merge_misquoted(table: LineTable, old: Sequence[str], new: Sequence[str]) ->
     if count < _FEWEST_LINES:
         return None
     votes = _votes(table, wanted)
-    fixed = _lines_that_must_agree(old, new)
+    fixed = lines_that_must_agree(old, new)
     near = [start for start, _ in votes.most_common(_CANDIDATES)]
     certain = [start for start in near if _is_certain(table, wanted, start, count, fixed)]
     if len(certain) != 1:
         return None
     (start,) = certain
-    margin = max(1, count // 4)
-    if any(abs(other - start) >= len(old) and votes[other] >= votes[start] - margin for other in votes):
+    if _votes_elsewhere(table, wanted, start) >= votes[start] - max(1, count // 4):
         return None
     if _stands_around(table, new, start, len(old)):
         return None
@@ -97,12 +169,26 @@ def _votes(table: LineTable, wanted: Sequence[str]) -> Counter[int]:
     return Counter({start: count for start, count in votes.items() if 0 <= start <= last})
 
 
-def _lines_that_must_agree(old: Sequence[str], new: Sequence[str]) -> set[int]:
-    """Those that are changed or removed; around an insertion its two neighbours, the only proof of the place."""
-    fixed: set[int] = set()
-    for run in changed_runs(old, new):
-        fixed.update(range(run.a1, run.a2) if run.a1 < run.a2 else (run.a1 - 1, run.a1))
-    return fixed
+def _votes_elsewhere(table: LineTable, wanted: Sequence[str], start: int) -> int:
+    """How many of the lines stand together in another place at most, be it with some lines more between them."""
+    found = sorted(
+        (place, offset)
+        for offset, key in enumerate(wanted)
+        if key and len(table.places(FOLDED, key)) <= _TOO_COMMON
+        for place in table.places(FOLDED, key)
+        if not start <= place < start + len(wanted)
+    )
+    together: Counter[int] = Counter()
+    most = first = 0
+    for place, offset in found:
+        together[offset] += 1
+        while place - found[first][0] >= len(wanted) + _LINES_BETWEEN:
+            together[found[first][1]] -= 1
+            if not together[found[first][1]]:
+                del together[found[first][1]]
+            first += 1
+        most = max(most, len(together))
+    return most
 
 
 def _is_certain(table: LineTable, wanted: Sequence[str], start: int, count: int, fixed: set[int]) -> bool:
@@ -118,6 +204,7 @@ def _is_certain(table: LineTable, wanted: Sequence[str], start: int, count: int,
 
 
 def _is_similar(a: str, b: str) -> bool:
+    a, b = a.lower(), b.lower()
     return bool(a and b) and SequenceMatcher(None, a, b, autojunk=False).ratio() >= _LEAST_SIMILAR
 
 

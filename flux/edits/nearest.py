@@ -58,7 +58,7 @@ def _show_place(lines: Sequence[str], wanted: Sequence[str], place: int, room: i
     first_different = is_same.index(False) if False in is_same else 0
     skipped = max(0, min(first_different - 3, len(found) - room))
     shown = [
-        f"{' ' if same else '>'} {place + i + 1:>5} | {_clipped(line)}"
+        f"{' ' if same else '>'} {place + i + 1:>5} | {clipped(line)}"
         for i, (line, same) in enumerate(zip(found, is_same, strict=True))
         if skipped <= i < skipped + room
     ]
@@ -74,7 +74,8 @@ def _is_as_wanted(line: str, wanted: str, is_edge: bool) -> bool:
     return wanted in line if is_edge else wanted == line
 
 
-def _clipped(line: str) -> str:
+def clipped(line: str) -> str:
+    """The line, or its beginning with its length where it is long."""
     return line if len(line) <= _MAX_LINE_LENGTH else f"{line[:_MAX_LINE_LENGTH]}… ({len(line)} characters)"
 
 

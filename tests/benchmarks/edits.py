@@ -1,0 +1,143 @@
+"""`python -m tests.benchmarks.edits [prepare | sample]`: the edit engine on edits made from the history of packages.
+
+`prepare` downloads the wheels by their names with pip into `.tools/edit-corpus`. Without it the committed sample is
+asked. `--show N` prints the first N cases that did not come out right; `--kind` asks those of one kind alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from flux.edits import edit_text
+from tests.support.edit_corpus.hunks import SAMPLE, hunks_of_wheels, read_hunks, releases, write_hunks
+from tests.support.edit_corpus.scoring import Outcome, ask, cases_of, exact, table
+
+WHEELS = Path(__file__).parents[2] / ".tools" / "edit-corpus"
+RELEASES = {
+    "Django": ("5.0.6", "5.1.4"),
+    "attrs": ("23.2.0", "24.2.0"),
+    "click": ("8.1.7", "8.1.8"),
+    "fastapi": ("0.110.0", "0.115.6"),
+    "flask": ("3.0.3", "3.1.0"),
+    "httpx": ("0.27.0", "0.28.1"),
+    "jinja2": ("3.1.4", "3.1.6"),
+    "packaging": ("24.0", "24.2"),
+    "pygments": ("2.17.2", "2.18.0"),
+    "pytest": ("8.2.0", "8.3.4"),
+    "requests": ("2.31.0", "2.32.3"),
+    "rich": ("13.9.2", "13.9.4"),
+    "sphinx": ("7.3.7", "8.1.3"),
+    "starlette": ("0.37.2", "0.41.3"),
+    "typer": ("0.12.3", "0.15.1"),
+    "urllib3": ("2.2.1", "2.3.0"),
+    "werkzeug": ("3.0.3", "3.1.3"),
+}
+_IN_SAMPLE = {
+    "attrs",
+    "click",
+    "flask",
+    "httpx",
+    "jinja2",
+    "pygments",
+    "rich",
+    "sphinx",
+    "starlette",
+    "urllib3",
+    "werkzeug",
+}
+_SAMPLE_BYTES = 250_000
+_LARGEST_IN_SAMPLE = 9_000
+
+
+def main() -> int:
+    """Print the table; 0 whatever it says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.edits", description=__doc__)
+    parser.add_argument("action", nargs="?", choices=["prepare", "sample"], help="fetch wheels, or remake the sample")
+    parser.add_argument("--seed", type=int, default=1, help="another seed is another corpus")
+    parser.add_argument("--edits", type=int, default=400, help="how many edits of the packages are perturbed")
+    parser.add_argument("--sample", action="store_true", help="ask the committed sample though there are wheels")
+    parser.add_argument("--kind", default="", help="only this kind of case")
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="print so many that did not come out right")
+    arguments = parser.parse_args()
+    match arguments.action:
+        case "prepare":
+            prepare()
+        case "sample":
+            make_sample(arguments.seed)
+        case _:
+            is_sample = arguments.sample or not any(WHEELS.glob("*.whl"))
+            hunks = read_hunks() if is_sample else hunks_of_wheels(WHEELS, arguments.seed, arguments.edits)
+            cases = [case for case in cases_of(hunks, arguments.seed) if arguments.kind in ("", case.kind)]
+            outcomes = ask(edit_text, cases)
+            print(table(outcomes, ask(exact, cases)))
+            for outcome in [o for o in outcomes if not o.is_right][: arguments.show]:
+                print(described(outcome))
+    return 0
+
+
+def prepare() -> None:
+    """The wheels of all releases that are not there yet."""
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    for package, versions in RELEASES.items():
+        for version in versions:
+            if not any(file.name.lower().startswith(f"{package}-{version}-".lower()) for file in WHEELS.glob("*.whl")):
+                command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+                command += ["--no-deps", "--only-binary", ":all:", "--dest", str(WHEELS), f"{package}=={version}"]
+                subprocess.run(command, check=True)
+
+
+def make_sample(seed: int) -> None:
+    """The committed sample: small files of packages whose licences allow it."""
+    size = 0
+    chosen: set[tuple[str, str]] = set()
+    hunks = []
+    for hunk in hunks_of_wheels(WHEELS, seed, 100_000, most_of_a_file=3):
+        file = hunk.package, hunk.path
+        length = sum(len(line.encode()) + 2 for line in hunk.lines)
+        if hunk.package not in _IN_SAMPLE or length > _LARGEST_IN_SAMPLE:
+            continue
+        if file not in chosen:
+            if size + length > _SAMPLE_BYTES:
+                continue
+            chosen.add(file)
+            size += length
+        hunks.append(hunk)
+    write_hunks(hunks, SAMPLE)
+    write_notices({package for package, _ in chosen}, SAMPLE.with_name("NOTICES.txt"))
+    print(f"{len(hunks)} edits of {len(chosen)} files, {SAMPLE.stat().st_size:,} bytes")
+
+
+def write_notices(packages: set[str], file: Path) -> None:
+    """Where the sample's files are from, and the licences that they are under, as their packages have them."""
+    parts = [
+        "The texts in sample.jsonl are files of these releases; the edits are what the next one changed in them.\n"
+    ]
+    for package, before, after in releases(WHEELS):
+        if package in packages:
+            with zipfile.ZipFile(before) as wheel:
+                name = next(name for name in wheel.namelist() if re.search(r"dist-info/.*(LICENSE|COPYING)", name))
+                licence = wheel.read(name).decode("utf-8").strip()
+            versions = " to ".join(wheel.name.split("-")[1] for wheel in (before, after))
+            parts.append(f"{'=' * 100}\n{package} {versions}\n\n{licence}\n")
+    file.write_text("\n".join(parts), encoding="utf-8", newline="\n")
+
+
+def described(outcome: Outcome) -> str:
+    """A case with what was asked and what came of it."""
+    case = outcome.case
+    parts = [f"{'=' * 20} {case.kind} ({case.label}) {case.source}", "--- old", case.old, "--- new", case.new]
+    if outcome.text is None:
+        return "\n".join([*parts, "--- refused", outcome.reason])
+    wanted = case.expected[0] if case.expected else case.text
+    diff = difflib.unified_diff(wanted.split("\n"), outcome.text.split("\n"), "wanted", "what came", lineterm="", n=2)
+    return "\n".join([*parts, *diff])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
