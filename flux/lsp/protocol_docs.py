@@ -66,7 +66,7 @@ With the setting `approval = "review"` a turn changes nothing: its changes wait 
 
 - `workspace.workspaceEdit.changeAnnotationSupport`: one `workspace/applyEdit` with an annotation for each hunk of the
   open files, `needsConfirmation` true. Which of them were taken is seen by the text; the others of a file count as
-  rejected once any was taken, and all wait on where none was.
+  rejected once any was taken and the text is certain; else all wait on.
 - `workspace.textDocumentContent`: a document `flux:/review/TURN.diff`, refreshed with every decision.
 - else: a diff file by `window/showDocument`, or its path in a message.
 
