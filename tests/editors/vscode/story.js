@@ -27,7 +27,10 @@ drive(async (window) => {
   await window.until("a code action edits the buffer", seen, has(process.env.FLUX_TEST_EXPECTED));
   await window.check("the note is kept", await seen(), has("# a note 😋 that is not saved\nimport codecs"));
   await window.check("the file on disk is as it was", onDisk(), (text) => text === saved);
+  // An edit is there before its turn ends: problems that come up with it are waited for.
+  const spinning = () => window.page.locator(".statusbar-item[id$='flux'] .codicon-loading").count();
   await window.until("the status bar has the model", () => window.statusText(), has("scripted"));
+  await window.until("its turn ends", spinning, (count) => count === 0);
   await window.focus(FILE);
   await window.press("Control+z");
   await window.until("one undo takes the edit back", seen, (text) => text === before);
@@ -53,6 +56,7 @@ drive(async (window) => {
   await window.run("Flux: Edit Selection…");
   await window.answer("Name it better.");
   await window.until("the selection is edited", seen, has("def compiled(string: str"));
+  await window.until("its turn ends", spinning, (count) => count === 0);
 
   // 4. A long answer, cancelled.
   await window.run("Flux: Ask…");
