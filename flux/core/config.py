@@ -99,8 +99,8 @@ class Settings:
         "",
         choice("ask", "auto", "review"),
         "FLUX_APPROVAL",
-        "Whether edits wait for your yes: ask before the first of a turn, auto for none, review to decide on each piece "
-        "at its end. Unset: a terminal asks; an editor shows them unsaved.",
+        "Whether edits wait for your yes: ask before the first of a turn, auto for none, review to decide on each "
+        "piece at its end. Unset: a terminal asks; an editor shows them unsaved.",
     )
     max_steps: int = _setting(40, whole(1), "FLUX_MAX_STEPS", "How many requests one turn may make.")
     system_prompt: str = _setting("", TEXT, "FLUX_SYSTEM_PROMPT", "Instructions of your own, added to Flux's.")
