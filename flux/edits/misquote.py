@@ -109,12 +109,15 @@ def mark_left_out(table: LineTable, old: Sequence[str], new: Sequence[str]) -> s
     return new[marks[0]] if marks and len(marks) > max(0, in_old - in_both) else None
 
 
+def _is_elision(line: str) -> bool:
+    return len(line) <= _LONGEST_MARK and ("..." in line or "…" in line) and bool(_ELISION.match(line))
+
+
 def _is_mark(line: str) -> bool:
-    has_dots = "..." in line or "…" in line
-    if len(line) > _LONGEST_MARK or not (has_dots or _COMMENT.match(line)):
-        return False
-    if has_dots and _ELISION.match(line):
+    if _is_elision(line):
         return True
+    if len(line) > _LONGEST_MARK or not ("..." in line or "…" in line or _COMMENT.match(line)):
+        return False
     found = _LEFT_OUT.match(line)
     if found is None:
         return False
@@ -131,7 +134,7 @@ def _replaces_lines(old: Sequence[str], new: Sequence[str], number: int) -> bool
 def _parts(lines: Sequence[str]) -> list[list[str]]:
     parts: list[list[str]] = [[]]
     for line in lines:
-        if _ELISION.match(line):
+        if _is_elision(line):
             parts.append([])
         else:
             parts[-1].append(line)
