@@ -15,8 +15,9 @@ import zipfile
 from pathlib import Path
 
 from flux.edits import edit_text
+from tests.benchmarks.figures import Bound, Effort, Figure
 from tests.support.edit_corpus.hunks import SAMPLE, hunks_of_wheels, read_hunks, releases, write_hunks
-from tests.support.edit_corpus.scoring import Outcome, ask, cases_of, exact, table
+from tests.support.edit_corpus.scoring import Outcome, ask, cases_of, exact, score, table
 
 WHEELS = Path(__file__).parents[2] / ".tools" / "edit-corpus"
 RELEASES = {
@@ -79,6 +80,22 @@ def main() -> int:
             for outcome in [o for o in outcomes if not o.is_right][: arguments.show]:
                 print(described(outcome))
     return 0
+
+
+def placing(effort: Effort, folder: Path) -> list[Figure]:
+    """The engine on the committed sample, beside the exact one."""
+    del folder
+    hunks = read_hunks()
+    cases = cases_of(hunks[: effort.of(len(hunks))])
+    own, floor = score(ask(edit_text, cases)), score(ask(exact, cases))
+    return [
+        Figure("wrong edits", "%", own.wrong, floor.wrong, "exact", Bound("measured", "<=", 0.3)),
+        Figure("edits made that may be", "%", own.applied, floor.applied, "exact", Bound("measured", ">=", 97)),
+        Figure("edits refused that must be", "%", own.refused, floor.refused, "exact", Bound("measured", ">=", 99)),
+        Figure("refusals that show the place", "%", own.shows_place, bound=Bound("measured", ">=", 90)),
+        Figure("one edit, median", "ms", own.median_ms, floor.median_ms, "exact", Bound("measured", "<=", 0.3)),
+        Figure("one edit, 99 of 100", "ms", own.p99_ms, floor.p99_ms, "exact", Bound("measured", "<=", 10)),
+    ]
 
 
 def prepare() -> None:

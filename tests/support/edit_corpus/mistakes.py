@@ -142,7 +142,7 @@ def _part_of_a_line(hunk: Hunk, rnd: random.Random) -> Iterator[Case]:
     """By the letter, whatever the lines around it."""
     text = "\n".join(hunk.lines)
     line = max(hunk.old(), key=len)
-    words = [match for match in re.finditer(r"\w+(?:\W+\w+)?", line) if text.count(match.group()) == 1]
+    words = [match for match in re.finditer(r"\w+(?:\W+\w+)?", line) if occurrences(text, match.group()) == 1]
     if words:
         old = rnd.choice(words).group()
         new = f"{old}_{rnd.randrange(10)}"
