@@ -149,6 +149,9 @@ def _as_whole_lines(table: LineTable, place: int, old: str, new: str) -> list[Li
         return None
     old_lines, new_lines = _blocks(old, new)
     start = text.count("\n", 0, place)
+    end = start + len(old_lines)
+    if old.endswith("\n") and new and not new.endswith("\n") and not "".join(table.lines[end : end + 1]).strip():
+        old_lines = [*old_lines, ""]  # its last line end is that of the blank line that goes
     if start + len(old_lines) > len(table.lines):
         return None
     return merge(table.lines, start, old_lines, new_lines)

@@ -63,6 +63,10 @@ def test_kept_lines_stay_the_files_bytes() -> None:
     check("a = “x”  \r\nb = 1\r\n", 'a = "x"\nb = 1', 'a = "x"\nb = 2', "a = “x”  \r\nb = 2\r\n")
 
 
+def test_a_blank_line_that_only_old_text_ends_with_goes_also_when_the_first_line_lost_its_indentation() -> None:
+    check("if a:\n    b()\n    c()\n\nd()\n", "b()\n    c()\n", "b()\n    e()", "if a:\n    b()\n    e()\nd()\n")
+
+
 def test_a_line_that_lost_its_indentation_is_removed_whole() -> None:
     check("if a:\n    b()\n    c()\n", "b()\n", "", "if a:\n    c()\n")
 
