@@ -166,8 +166,11 @@ class Editor(ABC):
 
     def _edit(self, uri: str, edits: Sequence[object]) -> None:
         self._open_closed(uri)
-        assert all(isinstance(edit, types.TextEdit) for edit in edits)
-        self.change(uri, [edit for edit in edits if isinstance(edit, types.TextEdit)])
+        assert all(isinstance(edit, types.TextEdit | types.AnnotatedTextEdit) for edit in edits)
+        # The user looks at what is to be confirmed and closes it without a yes, to decide by Flux's own commands.
+        plain = [edit for edit in edits if isinstance(edit, types.TextEdit)]
+        if plain or not edits:
+            self.change(uri, plain)
 
     def _open_closed(self, uri: str) -> None:
         if uri not in self.buffers:
