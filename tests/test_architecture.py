@@ -42,6 +42,31 @@ def test_version_loads_nothing_heavy() -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_server_starts_without_what_its_first_answer_does_not_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "flux", "serve"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "flux.lsp.server" in loaded
+    late = {
+        "anthropic",
+        "openai",
+        "git",
+        "prompt_toolkit",
+        "tiktoken",
+        "sqlite3",
+        "difflib",
+        "flux.edits",
+        "flux.agent",
+    }
+    assert loaded.isdisjoint(late)
+
+
 @pytest.mark.parametrize(
     ("right", "names", "holders"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -16,8 +16,10 @@ from pygls.exceptions import JsonRpcException
 from flux.core.errors import WriteRefused
 from flux.lsp.clients import Client
 from flux.lsp.methods import EDITOR_DIAGNOSTICS
-from flux.lsp.problems import EditorProblems
 from flux.lsp.protocol import FluxProtocol
+
+if TYPE_CHECKING:
+    from flux.lsp.problems import EditorProblems
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class LspEditor:
         await self._ask(types.WORKSPACE_TEXT_DOCUMENT_CONTENT_REFRESH, params, ANSWER_S)
 
     async def problems(self, uri: str, version: int, wait_s: float) -> EditorProblems | None:
+        from flux.lsp.problems import EditorProblems
+
         params = {"uri": uri, "version": version, "waitMs": round(wait_s * 1000)}
         answer = await self._ask(EDITOR_DIAGNOSTICS, params, wait_s + ANSWER_S)
         given = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
