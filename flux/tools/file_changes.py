@@ -61,7 +61,8 @@ async def _edited(snapshot: FileSnapshot, requests: Sequence[FileRequest], works
         match request:
             case ReplaceIn(replacements=replacements):
                 edits += _placed(snapshot.text, replacements)
-                is_lenient = is_lenient or any(item.old_text not in snapshot.text for item in replacements)
+                text = _with_line_feeds(snapshot.text)
+                is_lenient = is_lenient or any(_with_line_feeds(item.old_text) not in text for item in replacements)
             case InsertAfter(line=line, text=text):
                 edits.append(_insertion(snapshot, line, text))
             case Move(new_path=new_path):
@@ -111,6 +112,11 @@ def _rewritten(snapshot: FileSnapshot, text: str) -> EditFile:
     if text == snapshot.text:
         raise NothingChanged(f"{snapshot.path} has exactly this text already.")
     return EditFile(snapshot, text_edits_between(snapshot.text, text))
+
+
+def _with_line_feeds(text: str) -> str:
+    """Line ends are never what makes a quotation lenient: the engine sees them all as line feeds."""
+    return _with_line_end(text, "\n")
 
 
 def _with_line_end(text: str, line_end: str) -> str:

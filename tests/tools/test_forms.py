@@ -9,7 +9,12 @@ from flux.tools.base import Arguments, Proposal
 from flux.tools.registry import builtin_tools
 from flux.workspace.memory import MemoryWorkspace
 
-FILES = {"a.py": "def f():\n    return 1\n", "b.txt": "one\ntwo", "c.json": '{\n  "a": 1\n}\n'}
+FILES = {
+    "a.py": "def f():\n    return 1\n",
+    "crlf.py": "def g():\r\n    return 1\r\n",
+    "b.txt": "one\ntwo",
+    "c.json": '{\n  "a": 1\n}\n',
+}
 
 
 async def check(after: dict[str, str], **arguments: object) -> None:
@@ -64,3 +69,8 @@ async def test_a_lenient_edit_that_breaks_the_file_is_refused_and_an_exact_one_i
     broken = {"old_text": "def  f():\nreturn 1", "new_text": "def  f():\nreturn (1"}
     await check_refused(EditError, r"no longer\s+parses", path="a.py", edits=[broken])
     await check({"a.py": "def f():\n    return (1\n"}, path="a.py", old_text="return 1", new_text="return (1")
+
+
+async def test_an_edit_quoted_exactly_but_for_line_ends_is_exact() -> None:
+    old, new = "def g():\n    return 1", "def g():\n    return (1"
+    await check({"crlf.py": "def g():\r\n    return (1\r\n"}, path="crlf.py", old_text=old, new_text=new)
