@@ -3,7 +3,7 @@
 # Quick where all is there already.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
-for name in neovim aimock vscode; do
+for name in neovim helix emacs aimock vscode; do
   script=$HERE/install_$name.sh
   if [ -e "$script" ]; then
     echo "== $name"
