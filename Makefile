@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := editors/vscode/node_modules/.package-lock.json
 
-.PHONY: demo test lint check bench editors vsix clean
+.PHONY: demo test lint check bench soak editors vsix clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flux needs Python 3.11 or newer; try make PYTHON=python3.12")'
@@ -28,6 +28,9 @@ check: lint test  ## What must be green before a commit
 
 bench: $(READY)  ## The table of figures, and build/bench.json
 	$(BIN)/python -m tests.benchmarks
+
+soak: $(READY)  ## Every long measurement at its full size, and docs/reliability.md; a line for each
+	$(BIN)/python -m tests.soak.report
 
 editors: $(READY)  ## The tests in real editors and against other people's servers; installs those into .tools
 	bash tests/editors/install.sh
