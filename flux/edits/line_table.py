@@ -33,7 +33,8 @@ def folded(line: str) -> str:
     """The line as a reader sees it: one form of Unicode, plain typography, single blanks, no blanks at its ends."""
     if not line.isascii():
         line = plain(unicodedata.normalize("NFC", line))
-    return _BLANKS.sub(" ", line.strip())
+    line = line.strip()
+    return _BLANKS.sub(" ", line) if "  " in line or "\t" in line else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ class Level:
 
     name: str
     key: Callable[[str], str]
+    is_part: bool = True
+    """A key is a part of its line by the letter."""
 
 
 LEVELS = (
     Level("blanks at line ends", str.rstrip),
     Level("indentation", str.strip),
-    Level("typography", folded),
+    Level("typography", folded, is_part=False),
 )
 FOLDED = LEVELS[-1]
 
@@ -74,10 +77,12 @@ class LineTable:
 
     def starts(self, level: Level, block: Sequence[str]) -> list[int]:
         """The lines at which the whole block stands. A block of blank lines stands nowhere."""
-        keys, wanted = self.keys(level), [level.key(line) for line in block]
+        wanted = [level.key(line) for line in block]
         telling = [offset for offset, key in enumerate(wanted) if key]
-        if not telling:
+        # One pass over the letters is far cheaper than an index, and most blocks stand nowhere at most levels.
+        if not telling or (level.is_part and max(wanted, key=len) not in self.text):
             return []
+        keys = self.keys(level)
         rarest = min(telling, key=lambda offset: len(self.places(level, wanted[offset])))
         starts = (place - rarest for place in self.places(level, wanted[rarest]))
         return [start for start in starts if start >= 0 and keys[start : start + len(wanted)] == wanted]

@@ -5,6 +5,7 @@ Knows neither arguments nor approval: `edit_file` and `write_file` read the one,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -15,7 +16,7 @@ from flux.edits.diff import text_edits_between
 from flux.edits.formats import FileRequest, InsertAfter, Move, Remove, ReplaceIn, Replacement, WriteWhole
 from flux.edits.match import place_edit
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, FileChange, RenameFile
-from flux.edits.text_edit import TextEdit, sorted_edits
+from flux.edits.text_edit import TextEdit, apply_edits, sorted_edits
 from flux.tools.syntax import check_still_parses
 from flux.workspace.workspace import Workspace
 
@@ -60,9 +61,11 @@ async def _edited(snapshot: FileSnapshot, requests: Sequence[FileRequest], works
     for request in requests:
         match request:
             case ReplaceIn(replacements=replacements):
-                edits += _placed(snapshot.text, replacements)
-                text = _with_line_feeds(snapshot.text)
-                is_lenient = is_lenient or any(_with_line_feeds(item.old_text) not in text for item in replacements)
+                placed = _placed(snapshot.text, replacements)
+                edits += itertools.chain.from_iterable(placed)
+                is_lenient = is_lenient or not all(
+                    map(_is_by_the_letter, itertools.repeat(snapshot.text), replacements, placed)
+                )
             case InsertAfter(line=line, text=text):
                 edits.append(_insertion(snapshot, line, text))
             case Move(new_path=new_path):
@@ -73,25 +76,36 @@ async def _edited(snapshot: FileSnapshot, requests: Sequence[FileRequest], works
                 )
             case _:
                 assert_never(request)
-    placed = sorted_edits(edits)
+    in_order = sorted_edits(edits)
     if moved_to:
-        return RenameFile(snapshot, workspace.path(moved_to), placed)
-    change = EditFile(snapshot, placed)
+        return RenameFile(snapshot, workspace.path(moved_to), in_order)
+    change = EditFile(snapshot, in_order)
     if is_lenient:
         check_still_parses(str(snapshot.path), snapshot.text, change.new_text())
     return change
 
 
-def _placed(text: str, replacements: Sequence[Replacement]) -> list[TextEdit]:
-    edits: list[TextEdit] = []
+def _placed(text: str, replacements: Sequence[Replacement]) -> list[tuple[TextEdit, ...]]:
+    """The edits that each of the replacements comes to."""
+    edits: list[tuple[TextEdit, ...]] = []
     for number, replacement in enumerate(replacements, 1):
         try:
-            edits += place_edit(text, replacement.old_text, replacement.new_text, replacement.is_for_all)
+            edits.append(place_edit(text, replacement.old_text, replacement.new_text, replacement.is_for_all))
         except EditError as error:
             if len(replacements) > 1:
                 error.message = f"Edit {number} of {len(replacements)} was refused, so none was made: {error.message}"
             raise
     return edits
+
+
+def _is_by_the_letter(text: str, replacement: Replacement, edits: Sequence[TextEdit]) -> bool:
+    """Whether the edits put the new text where the old one stood, and nothing was found or indented another way.
+
+    Line ends are never what makes a quotation lenient: the engine sees them all as line feeds.
+    """
+    before, old, new = map(_with_line_feeds, (text, replacement.old_text, replacement.new_text))
+    count = -1 if replacement.is_for_all else 1
+    return old in before and _with_line_feeds(apply_edits(text, edits)) == before.replace(old, new, count)
 
 
 def _insertion(snapshot: FileSnapshot, line: int, text: str) -> TextEdit:
@@ -115,7 +129,6 @@ def _rewritten(snapshot: FileSnapshot, text: str) -> EditFile:
 
 
 def _with_line_feeds(text: str) -> str:
-    """Line ends are never what makes a quotation lenient: the engine sees them all as line feeds."""
     return _with_line_end(text, "\n")
 
 

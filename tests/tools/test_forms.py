@@ -71,6 +71,10 @@ async def test_a_lenient_edit_that_breaks_the_file_is_refused_and_an_exact_one_i
     await check({"a.py": "def f():\n    return (1\n"}, path="a.py", old_text="return 1", new_text="return (1")
 
 
+async def test_lines_that_were_given_the_indentation_of_their_place_are_lenient() -> None:
+    await check_refused(EditError, r"no longer\s+parses", path="a.py", old_text="return 1", new_text="x = (1\nreturn x")
+
+
 async def test_an_edit_quoted_exactly_but_for_line_ends_is_exact() -> None:
     old, new = "def g():\n    return 1", "def g():\n    return (1"
     await check({"crlf.py": "def g():\r\n    return (1\r\n"}, path="crlf.py", old_text=old, new_text=new)
