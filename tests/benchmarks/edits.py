@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.edits [prepare | sample]`: the edit engine on edits made from the history of packages.
 
-`prepare` downloads the wheels by their names with pip into `.tools/edit-corpus`. Without it the committed sample is
-asked. `--show N` prints the first N cases that did not come out right; `--kind` asks those of one kind alone.
+`prepare` downloads releases by their names into `.tools/edit-corpus`: wheels with pip, and with npm, where it is there,
+packages in TypeScript, JavaScript and style sheets. Without it the committed sample is asked. `--of npm` asks about
+those alone. `--show N` prints the first N cases that did not come out right; `--kind` asks those of one kind alone.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pathlib import Path
 
 from flux.edits import edit_text
 from tests.benchmarks.figures import Bound, Effort, Figure
-from tests.support.edit_corpus.hunks import SAMPLE, hunks_of_wheels, read_hunks, releases, write_hunks
+from tests.support.edit_corpus.hunks import SAMPLE, hunks_of_releases, read_hunks, releases, write_hunks
 from tests.support.edit_corpus.scoring import Outcome, ask, cases_of, exact, score, table
 
-WHEELS = Path(__file__).parents[2] / ".tools" / "edit-corpus"
+CORPUS = Path(__file__).parents[2] / ".tools" / "edit-corpus"
 RELEASES = {
     "Django": ("5.0.6", "5.1.4"),
     "attrs": ("23.2.0", "24.2.0"),
@@ -38,6 +39,17 @@ RELEASES = {
     "typer": ("0.12.3", "0.15.1"),
     "urllib3": ("2.2.1", "2.3.0"),
     "werkzeug": ("3.0.3", "3.1.3"),
+}
+NPM_RELEASES = {
+    "axios": ("1.6.0", "1.7.9"),
+    "bootstrap": ("5.2.3", "5.3.3"),
+    "eslint": ("8.50.0", "8.57.0"),
+    "express": ("4.18.0", "4.21.0"),
+    "jquery": ("3.6.0", "3.7.1"),
+    "mocha": ("10.2.0", "10.8.2"),
+    "rxjs": ("7.5.7", "7.8.1"),
+    "three": ("0.160.0", "0.161.0"),
+    "vuetify": ("3.4.0", "3.5.0"),
 }
 _IN_SAMPLE = {
     "attrs",
@@ -63,6 +75,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another seed is another corpus")
     parser.add_argument("--edits", type=int, default=400, help="how many edits of the packages are perturbed")
     parser.add_argument("--sample", action="store_true", help="ask the committed sample though there are wheels")
+    parser.add_argument("--of", choices=["pypi", "npm"], default="", help="only the releases of one registry")
     parser.add_argument("--kind", default="", help="only this kind of case")
     parser.add_argument("--show", type=int, default=0, metavar="N", help="print so many that did not come out right")
     arguments = parser.parse_args()
@@ -72,8 +85,9 @@ def main() -> int:
         case "sample":
             make_sample(arguments.seed)
         case _:
-            is_sample = arguments.sample or not any(WHEELS.glob("*.whl"))
-            hunks = read_hunks() if is_sample else hunks_of_wheels(WHEELS, arguments.seed, arguments.edits)
+            folder = CORPUS / arguments.of
+            is_sample = arguments.sample or not any(releases(folder))
+            hunks = read_hunks() if is_sample else hunks_of_releases(folder, arguments.seed, arguments.edits)
             cases = [case for case in cases_of(hunks, arguments.seed) if arguments.kind in ("", case.kind)]
             outcomes = ask(edit_text, cases)
             print(table(outcomes, ask(exact, cases)))
@@ -100,12 +114,12 @@ def placing(effort: Effort, folder: Path) -> list[Figure]:
 
 def prepare() -> None:
     """The wheels of all releases that are not there yet."""
-    WHEELS.mkdir(parents=True, exist_ok=True)
+    CORPUS.mkdir(parents=True, exist_ok=True)
     for package, versions in RELEASES.items():
         for version in versions:
-            if not any(file.name.lower().startswith(f"{package}-{version}-".lower()) for file in WHEELS.glob("*.whl")):
+            if not any(file.name.lower().startswith(f"{package}-{version}-".lower()) for file in CORPUS.glob("*.whl")):
                 command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-                command += ["--no-deps", "--only-binary", ":all:", "--dest", str(WHEELS), f"{package}=={version}"]
+                command += ["--no-deps", "--only-binary", ":all:", "--dest", str(CORPUS), f"{package}=={version}"]
                 subprocess.run(command, check=True)
 
 
@@ -114,7 +128,7 @@ def make_sample(seed: int) -> None:
     size = 0
     chosen: set[tuple[str, str]] = set()
     hunks = []
-    for hunk in hunks_of_wheels(WHEELS, seed, 100_000, most_of_a_file=3):
+    for hunk in hunks_of_releases(CORPUS, seed, 100_000, most_of_a_file=3):
         file = hunk.package, hunk.path
         length = sum(len(line.encode()) + 2 for line in hunk.lines)
         if hunk.package not in _IN_SAMPLE or length > _LARGEST_IN_SAMPLE:
@@ -135,7 +149,7 @@ def write_notices(packages: set[str], file: Path) -> None:
     parts = [
         "The texts in sample.jsonl are files of these releases; the edits are what the next one changed in them.\n"
     ]
-    for package, before, after in releases(WHEELS):
+    for package, before, after in releases(CORPUS):
         if package in packages:
             with zipfile.ZipFile(before) as wheel:
                 name = next(name for name in wheel.namelist() if re.search(r"dist-info/.*(LICENSE|COPYING)", name))

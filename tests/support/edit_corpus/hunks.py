@@ -6,16 +6,18 @@ import itertools
 import json
 import random
 import re
+import tarfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Literal
 
 SAMPLE = Path(__file__).with_name("sample.jsonl")
-_TEXT_FILES = (".py", ".pyi", ".html", ".js", ".css", ".md", ".rst", ".toml", ".json", ".yml")
+_TEXT_FILES = (".py", ".pyi", ".html", ".js", ".ts", ".css", ".scss", ".md", ".rst", ".toml", ".json", ".yml")
+_MADE_BY_TOOLS = ("/dist/", "/build/", ".min.")
 _LARGEST_FILE = 200_000
 _MOST_LINES = 25
 _MOST_PAIRS = 4_000_000  # of lines; SequenceMatcher is slow beyond
@@ -146,34 +148,50 @@ def occurrences(text: str, old: str) -> int:
 
 
 def releases(folder: Path) -> Iterator[tuple[str, Path, Path]]:
-    """(package, wheel, wheel of the next release) of the wheels in a folder."""
-    wheels: defaultdict[str, list[tuple[Sequence[int], Path]]] = defaultdict(list)
-    for file in sorted(folder.glob("*.whl")):
-        name, version = file.name.split("-")[:2]
-        wheels[name.lower()].append(([int(part) for part in re.findall(r"\d+", version)], file))
-    for package, versions in wheels.items():
+    """(package, release, the next one) of the wheels and npm archives in a folder."""
+    archives: defaultdict[str, list[tuple[Sequence[int], Path]]] = defaultdict(list)
+    for file in sorted([*folder.glob("*.whl"), *folder.glob("*.tgz")]):
+        name, version = re.split(r"-(?=\d)", file.name.removesuffix(".tgz"), maxsplit=1)
+        numbers = version if file.suffix == ".tgz" else version.split("-")[0]
+        archives[name.lower()].append(([int(part) for part in re.findall(r"\d+", numbers)], file))
+    for package, versions in archives.items():
         versions.sort()
         for (_, before), (_, after) in itertools.pairwise(versions):
             yield package, before, after
 
 
 def changed_files(before: Path, after: Path) -> Iterator[tuple[str, str, str]]:
-    """(path, text, text in the next release) of the text files that differ between two wheels."""
-    with zipfile.ZipFile(before) as old, zipfile.ZipFile(after) as new:
-        names = set(new.namelist())
-        for path in old.namelist():
-            if path not in names or not path.endswith(_TEXT_FILES) or old.getinfo(path).file_size > _LARGEST_FILE:
-                continue
-            try:
-                texts = old.read(path).decode("utf-8"), new.read(path).decode("utf-8")
-            except UnicodeDecodeError:
-                continue
-            if texts[0] != texts[1] and "\r" not in "".join(texts) and not texts[0].startswith("\ufeff"):
-                yield path, *texts
+    """(path, text, text in the next release) of the text files that differ between two archives."""
+    old, new = _files(before), _files(after)
+    for path, content in old.items():
+        try:
+            texts = content.decode("utf-8"), new.get(path, content).decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        if texts[0] != texts[1] and "\r" not in "".join(texts) and not texts[0].startswith("\ufeff"):
+            yield path, *texts
 
 
-def hunks_of_wheels(folder: Path, seed: int, limit: int, most_of_a_file: int = 4) -> list[Hunk]:
-    """So many edits of all wheels in a folder, in an order that the seed decides."""
+def _files(archive: Path) -> Mapping[str, bytes]:
+    """The files that people write in text, by their path in the archive."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return {
+                item.filename: wheel.read(item)
+                for item in wheel.infolist()
+                if _is_written(item.filename, item.file_size)
+            }
+    with tarfile.open(archive) as tar:
+        members = {member.name: tar.extractfile(member) for member in tar if _is_written(member.name, member.size)}
+        return {name: content.read() for name, content in members.items() if content is not None}
+
+
+def _is_written(path: str, size: int) -> bool:
+    return path.endswith(_TEXT_FILES) and size <= _LARGEST_FILE and not any(part in path for part in _MADE_BY_TOOLS)
+
+
+def hunks_of_releases(folder: Path, seed: int, limit: int, most_of_a_file: int = 4) -> list[Hunk]:
+    """So many edits of all releases in a folder, in an order that the seed decides."""
     rnd = random.Random(seed)
     files = [
         (package, *changed) for package, before, after in releases(folder) for changed in changed_files(before, after)
