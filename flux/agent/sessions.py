@@ -16,7 +16,7 @@ from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError
 from flux.core.messages import Message
 from flux.llm.base_provider import BaseLLMProvider
-from flux.llm.catalogue import MODELS, Model, limits, price, takes_temperature
+from flux.llm.catalogue import Model, limits, models_of, price, takes_temperature
 from flux.llm.provider_factory import choose_model, choose_provider, create_provider
 from flux.llm.tokens import find_counter
 from flux.workspace.workspace import Workspace
@@ -110,7 +110,7 @@ class Sessions:
 def list_models(settings: Settings) -> Sequence[Model]:
     """The models that Flux knows of for the provider of these settings. Raises ConfigError where there is none."""
     provider = choose_provider(settings).name
-    return [model for model in MODELS if model.provider == provider]
+    return models_of(provider)
 
 
 def _pick(wanted: str, names: Sequence[str]) -> str:

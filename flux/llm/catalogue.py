@@ -1,119 +1,106 @@
-"""What is known of models: windows, the longest answer, prices, whether they take a temperature.
+"""What is known of models: windows, the longest answer, prices, what they can do.
 
-As of 2026-11-21, from the data of LiteLLM 1.109.1 (MIT) and genai-prices 0.2.3 (MIT), which agree where both have a
-model; neither is a vendor's own page. US dollars for a million tokens. A model that is not here gets a cautious window,
-and its price is unknown, which is not the same as nothing.
+The table is `models.json`, a dated slice of public model data that `tests.support.model_slice` cuts; prices are US
+dollars for a million tokens. A model that is not in it gets a cautious window, and its price is unknown, which is not the
+same as nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import datetime
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, cast
 
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
 from flux.core.usage import Price
 
-AS_OF = "2026-11-21"
-
 Speed = Literal["fast", "medium", "slow"]
+ThinkingKind = Literal["", "always", "adaptive", "budget", "effort"]
+"""How a model is asked to think: `always` and `adaptive` decide by themselves how long (the first cannot be told not
+to), `budget` needs a number of tokens, `effort` a word. Empty: it does not think."""
 
 FREE = Price(0, 0, 0, 0)
+_FAST_USD, _SLOW_USD = 2.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A row. Sizes in tokens; `sampling_allowed`: takes a temperature; `price` None: unknown."""
+    """A row. Sizes in tokens; `price` None: unknown; `retires` an ISO date, empty where none is known.
+
+    `sampling_allowed`: takes a temperature. `takes_forced_tools`: takes a `tool_choice` that leaves it no choice.
+    `takes_prefill`: goes on from the beginning of an answer. `cache_min_tokens`: a shorter prompt is not cached.
+    """
 
     name: str
     provider: str
-    display_name: str
-    speed: Speed
     input_tokens: int
     total_tokens: int
     max_output_tokens: int
     price: Price | None
+    takes_tools: bool = True
+    takes_images: bool = False
+    executes_code: bool = False
+    thinking: ThinkingKind = ""
+    efforts: tuple[str, ...] = ()
     sampling_allowed: bool = True
+    takes_forced_tools: bool = True
+    takes_prefill: bool = False
+    cache_min_tokens: int = 0
+    retires: str = ""
+    title: str = ""
+
+    @property
+    def display_name(self) -> str:
+        return self.title or _title(self.name)
+
+    @property
+    def speed(self) -> Speed:
+        """No public data tells how fast a model is; what its answers cost goes with it."""
+        if self.price is None:
+            return "medium"
+        return "fast" if self.price.output <= _FAST_USD else "slow" if self.price.output >= _SLOW_USD else "medium"
+
+    def is_retired(self, today: datetime.date) -> bool:
+        return bool(self.retires) and self.retires <= today.isoformat()
 
 
-def _claude(name: str, speed: Speed, price: Price, *, max_output: int = 128_000) -> Model:
-    # The 5 family always thinks and refuses temperature, top_p and top_k (anthropic SDK 2.11.0 has removed them).
-    display_name = " ".join(word if word.isdigit() else word.capitalize() for word in name.split("-")[:2])
-    version = ".".join(name.split("-")[2:])
-    return Model(
-        name,
-        "anthropic",
-        f"{display_name} {version}",
-        speed,
-        1_000_000,
-        1_000_000,
-        max_output,
-        price,
-        sampling_allowed=False,
-    )
-
-
-def _gpt(name: str, speed: Speed, *price: float) -> Model:
-    # All of them: double input and 1.5 times output above 272,000 tokens of prompt. Where the sources have no price for
-    # the cache, it is counted as plain input, which is never too little.
-    cache_read, cache_write = price[2:] or (price[0], price[0])
-    version, word = name.removeprefix("gpt-").split("-")
-    return Model(
-        name,
-        "openai",
-        f"GPT-{version} {word.capitalize()}",
-        speed,
-        922_000,
-        1_050_000,
-        128_000,
-        Price(price[0], price[1], cache_read, cache_write, 272_000, 2.0, 1.5),
-    )
-
-
-MODELS: tuple[Model, ...] = (
-    _claude("claude-sonnet-5-5", "medium", Price(2, 10, 0.10, 2.50)),
-    _claude("claude-opus-5-5", "slow", Price(4, 20, 0.20, 5)),
-    _claude("claude-haiku-5-5", "fast", Price(0.10, 0.50, 0.01, 0.125, 100_000, 5.0, 5.0)),
-    # genai-prices only, which has no longest answer: half of its siblings'.
-    _claude("claude-fable-5-2", "slow", Price(8, 40, 0.20, 10), max_output=64_000),
-    _claude("claude-mythos-5-2", "slow", Price(8, 40, 0.20, 10), max_output=64_000),
-    _claude("claude-fable-5-1", "slow", Price(10, 50, 0.25, 12.50)),
-    Model(
-        "claude-haiku-4-5",
-        "anthropic",
-        "Claude Haiku 4.5",
-        "fast",
-        200_000,
-        200_000,
-        64_000,
-        Price(1, 5, 0.10, 1.25),
-    ),
-    _gpt("gpt-6.1-sol", "medium", 2, 10, 0.10, 2.5),
-    _gpt("gpt-6.1-terra", "medium", 1, 5, 0.05, 1.25),
-    _gpt("gpt-6-astra", "slow", 10, 50, 1.0, 12.5),
-    _gpt("gpt-6-luna", "fast", 0.10, 0.50, 0.01, 0.125),
-    _gpt("gpt-5.6-sol", "medium", 4, 20),
-    _gpt("gpt-5.6-terra", "medium", 2, 12),
-    _gpt("gpt-5.6-luna", "fast", 0.2, 1.2),
-    Model("demo", "demo", "Flux's offline demo (fixed rules)", "fast", 200_000, 200_000, 64_000, FREE),
-    Model("scripted", "scripted", "A script (fake)", "fast", 200_000, 200_000, 64_000, FREE),
+_OWN = (
+    Model("demo", "demo", 200_000, 200_000, 64_000, FREE, title="Flux's offline demo (fixed rules)"),
+    Model("scripted", "scripted", 200_000, 200_000, 64_000, FREE, title="A script (fake)"),
 )
 
-_BY_NAME = {model.name: model for model in MODELS}
-
 UNKNOWN_WINDOW = 128_000
+
+
+@cache
+def shipped() -> tuple[str, str, tuple[Model, ...]]:
+    """(the date of the slice, its sources, its models, the newest of each provider first)."""
+    text = resources.files("flux.llm").joinpath("models.json").read_text(encoding="utf-8")
+    slice_ = cast("Mapping[str, Any]", json.loads(text))
+    rows = [read_model(row) for row in cast("Sequence[Mapping[str, Any]]", slice_["models"])]
+    rows.sort(key=lambda model: (model.provider, _version(model.name)), reverse=True)
+    return str(slice_["as_of"]), str(slice_["sources"]), (*rows, *_OWN)
+
+
+def models_of(provider: str) -> Sequence[Model]:
+    """The rows of a provider, the newest first."""
+    return [model for model in shipped()[2] if model.provider == provider]
 
 
 def find_model(name: str) -> Model | None:
     """The row of a model, None where it is unknown.
 
-    A vendor in front (`anthropic/…`) and a date behind (`…-20261015`, `…-latest`) are not part of the name.
+    A vendor in front (`anthropic/…`) and a date behind (`…-20261015`, `…-2026-10-15`, `…-latest`) are not part of the
+    name.
     """
-    short = name.strip().lower().rsplit("/", 1)[-1]
-    if short in _BY_NAME:
-        return _BY_NAME[short]
-    base, _, tail = short.rpartition("-")
-    return _BY_NAME.get(base) if tail == "latest" or (tail.isdigit() and len(tail) == 8) else None
+    wanted = re.sub(r"-(?:latest|\d{8}|\d{4}-\d{2}-\d{2})$", "", name.strip().lower())
+    return _by_name().get(wanted) or _by_name().get(wanted.rsplit("/", 1)[-1])
 
 
 def limits(model: str, settings: Settings) -> ModelLimits:
@@ -122,7 +109,7 @@ def limits(model: str, settings: Settings) -> ModelLimits:
     An unknown model is taken to have 128,000 tokens and to answer as long as the setting `max_tokens` says.
     """
     row = find_model(model)
-    max_output = row.max_output_tokens if row else settings.max_tokens
+    max_output = (row.max_output_tokens if row else 0) or settings.max_tokens
     if settings.context_window:
         window = settings.context_window
         return ModelLimits(window, window, min(max_output, window))
@@ -141,3 +128,62 @@ def takes_temperature(model: str) -> bool:
     """Whether a temperature may be sent; believed of a model that is unknown."""
     row = find_model(model)
     return row.sampling_allowed if row else True
+
+
+@cache
+def _by_name() -> Mapping[str, Model]:
+    """Each row by its name, and by its name without the vendor where that is not another's name."""
+    rows = shipped()[2]
+    return {
+        **{model.name.rsplit("/", 1)[-1].lower(): model for model in rows},
+        **{row.name.lower(): row for row in rows},
+    }
+
+
+def read_model(row: Mapping[str, Any]) -> Model:
+    """A row as the table writes it: what is left out is no, nothing or unknown."""
+    named = cast("Mapping[str, float] | None", row.get("price"))
+    return Model(
+        row["name"],
+        row["provider"],
+        row["input"],
+        row["total"],
+        row.get("output", 0),
+        None if named is None else _price(named),
+        takes_tools=row["tools"],
+        takes_images=row.get("images", False),
+        executes_code=row.get("code", False),
+        thinking=row.get("thinking", ""),
+        efforts=tuple(row.get("efforts", ())),
+        sampling_allowed=row["sampling"],
+        takes_forced_tools=row["forced_tools"],
+        takes_prefill=row.get("prefill", False),
+        cache_min_tokens=row.get("cache_min", 0),
+        retires=row.get("retires", ""),
+    )
+
+
+def _price(named: Mapping[str, float]) -> Price:
+    plain = Price(named["input"], named["output"], named["cache_read"], named["cache_write"])
+    if "long_prompt_tokens" not in named:
+        return plain
+    return replace(
+        plain,
+        long_prompt_tokens=int(named["long_prompt_tokens"]),
+        long_input_factor=named["long_input_factor"],
+        long_output_factor=named["long_output_factor"],
+    )
+
+
+def _version(name: str) -> tuple[Sequence[float], str]:
+    """What puts newer models behind older ones: the numbers of a name, then the name."""
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", name)], name
+
+
+def _title(name: str) -> str:
+    """`claude-opus-5-5` as `Claude Opus 5.5`, `gpt-6.1-sol` as `GPT-6.1 Sol`."""
+    short = re.sub(r"(?<=\d)-(?=\d+(?:-|$))", ".", name.rsplit("/", 1)[-1])
+    words = [word if word[:1].isdigit() else word.capitalize() for word in short.split("-")]
+    if words[0] == "Gpt" and len(words) > 1:
+        words[:2] = [f"GPT-{words[1]}"]
+    return " ".join(words)

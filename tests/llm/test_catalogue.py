@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import replace
+
 import pytest
 
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
-from flux.core.usage import Usage
-from flux.llm.catalogue import MODELS, find_model, limits, price, takes_temperature
+from flux.core.usage import Price, Usage
+from flux.llm.catalogue import find_model, limits, price, shipped, takes_temperature
 from flux.llm.endpoints import ENDPOINTS
+from tests.support.model_slice import disagreement
 
 
 def cost(model: str, usage: Usage) -> float:
@@ -62,10 +66,57 @@ def test_claude_5_takes_no_temperature() -> None:
 
 
 def test_every_default_model_is_in_the_table_and_no_name_twice() -> None:
-    names = [model.name for model in MODELS]
+    as_of, sources, models = shipped()
+    names = [model.name for model in models]
     assert len(names) == len(set(names))
+    assert "LiteLLM" in sources
     for endpoint in ENDPOINTS:
         if endpoint.default_model:
             row = find_model(endpoint.default_model)
             assert row is not None
             assert row.provider == endpoint.name
+            assert not row.is_retired(datetime.date.fromisoformat(as_of))
+
+
+def test_the_second_public_source_agrees_with_every_price_that_both_have() -> None:
+    as_of, _, models = shipped()
+    assert [said for model in models if (said := disagreement(model, as_of))] == []
+    wrong = replace(models[0], name="gpt-6.1-sol", provider="openai", price=Price(2, 10, 0.2, 2.5))
+    assert "genai-prices says" in disagreement(wrong, as_of)
+
+
+def test_sizes_of_a_model_fit_together() -> None:
+    for model in shipped()[2]:
+        assert 0 < model.input_tokens <= model.total_tokens, model.name
+        assert 0 <= model.max_output_tokens <= model.total_tokens, model.name
+        assert bool(model.efforts) <= bool(model.thinking), model.name
+
+
+@pytest.mark.parametrize(
+    ("name", "display_name"),
+    [
+        ("claude-haiku-4-5", "Claude Haiku 4.5"),
+        ("gpt-6.1-sol", "GPT-6.1 Sol"),
+        ("gpt-4o-mini", "GPT-4o Mini"),
+        ("o3", "O3"),
+        ("qwen/qwen3.8-27b", "Qwen3.8 27b"),
+    ],
+)
+def test_names_to_be_read(name: str, display_name: str) -> None:
+    row = find_model(name)
+    assert row is not None
+    assert row.display_name == display_name
+
+
+def test_what_models_can_do() -> None:
+    def abilities(name: str) -> tuple[object, ...]:
+        row = find_model(name)
+        assert row is not None
+        return row.takes_tools, row.takes_images, row.thinking, row.sampling_allowed, row.takes_forced_tools
+
+    assert abilities("claude-opus-5-5") == (True, True, "always", False, False)
+    assert abilities("claude-haiku-5-5") == (True, True, "adaptive", False, True)
+    assert abilities("claude-haiku-4-5") == (True, True, "budget", True, True)
+    assert abilities("gpt-6.1-sol") == (True, True, "effort", False, True)
+    assert abilities("gpt-4o") == (True, True, "", True, True)
+    assert abilities("groq/openai/gpt-oss-120b") == (True, False, "effort", True, True)
