@@ -6,13 +6,12 @@ Everything is in the session store, so a review may be finished after a restart,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from flux.agent.session_store import Proposal, SessionStore
 from flux.agent.uninterrupted import to_its_end
-from flux.core.errors import FileMissing, FluxError
+from flux.core.errors import FileMissing, FluxError, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.hunks import Hunk, amended, hunks_left, plan_of
 from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
@@ -70,9 +69,12 @@ class Review:
             and (path is None or path in paths_of(pending.hunk.change))
         )
 
-    async def accept(self, chosen: Sequence[Pending]) -> Accepted:
-        """Make the hunks on the text as it is now, those of a turn together; what collides is refused, and waits on."""
-        return await to_its_end(self._accept(chosen))
+    async def accept(self, chosen: Sequence[Pending], *, all_or_none: bool = False) -> Accepted:
+        """Make the hunks on the text as it is now, those of a turn together; what collides is refused, and waits on.
+
+        `all_or_none`: where one hunk of a turn is refused, so are the others of that turn.
+        """
+        return await to_its_end(self._accept(chosen, all_or_none))
 
     def reject(self, chosen: Sequence[Pending], reason: str = "") -> tuple[Pending, ...]:
         """Forget the hunks; nothing is written. The model is told, with the user's reason. Returns what was pending."""
@@ -83,6 +85,23 @@ class Review:
             self._store.add_note(pending.session_id, f"{note}\n{_shown(pending.hunk)}{because}")
         self._forget(rejected, are_made=False)
         return rejected
+
+    def check_ground(self, one: Pending) -> None:
+        """Raises StaleSnapshot, naming it, where the hunk builds on another that is not made."""
+        if not one.hunk.builds_on:
+            return
+        waiting = {other.id: other for proposal in self._proposals([one.session_id]) for other in proposal.hunks}
+        here, others = _place(one.hunk), [waiting[id_] for id_ in one.hunk.builds_on if id_ in waiting]
+        if len(others) < len(one.hunk.builds_on):
+            raise StaleSnapshot(
+                f"The change at {here} builds on another proposed change, which was rejected.",
+                hint="Reject it too, and ask again.",
+            )
+        names = ", ".join(f"{_place(other)} ({other.id})" for other in others)
+        raise StaleSnapshot(
+            f"The change at {here} builds on another proposed change that is not decided yet: {names}.",
+            hint="Decide on that first, or accept both together.",
+        )
 
     def amend(self, one: Pending, lines: Sequence[str]) -> Pending:
         """The hunk with the user's own lines in place of those that it brings; it waits on.
@@ -111,14 +130,15 @@ class Review:
         names = ", ".join(dict.fromkeys(_place(pending.hunk) for pending in still))
         self._store.add_note(session_id, f"The user accepted your proposed changes at {names}.")
 
-    async def _accept(self, chosen: Sequence[Pending]) -> Accepted:
+    async def _accept(self, chosen: Sequence[Pending], all_or_none: bool) -> Accepted:
         async with self._deciding:
             accepted: list[Pending] = []
             refused: list[Refusal] = []
             changes: list[AppliedChange] = []
-            still = self._still_pending(chosen)
-            for _, of_turn in groupby(still, lambda pending: (pending.session_id, pending.turn_id)):
-                came = await self._accept_of_turn(tuple(of_turn))
+            for turn in dict.fromkeys(map(_turn, self._still_pending(chosen))):
+                # Read anew for each turn: its hunks may build on those of the one before.
+                of_turn = tuple(one for one in self._still_pending(chosen) if _turn(one) == turn)
+                came = await self._accept_of_turn(of_turn, all_or_none)
                 accepted += came.accepted
                 refused += came.refused
                 changes += came.changes
@@ -128,12 +148,13 @@ class Review:
                 self._store.add_note(refusal.pending.session_id, note)
             return Accepted(tuple(accepted), tuple(refused), tuple(changes))
 
-    async def _accept_of_turn(self, chosen: tuple[Pending, ...]) -> Accepted:
+    async def _accept_of_turn(self, chosen: tuple[Pending, ...], all_or_none: bool) -> Accepted:
         fitting: list[Pending] = []
         refused: list[Refusal] = []
         now: dict[WorkspacePath, FileSnapshot | None] = {}
         for pending in chosen:
             try:
+                self.check_ground(pending)
                 path = pending.hunk.path
                 if path not in now:
                     now[path] = await self._read_or_none(path)
@@ -142,6 +163,9 @@ class Review:
                 refused.append(Refusal(pending, str(e)))
             else:
                 fitting.append(pending)
+        if refused and all_or_none:
+            reason = f"None of the {len(chosen)} changes of this turn was made: {refused[0].reason}"
+            return Accepted((), tuple(Refusal(pending, reason) for pending in chosen))
         if not fitting:
             return Accepted((), tuple(refused))
         try:
@@ -152,21 +176,28 @@ class Review:
         self.record(fitting, applied)
         return Accepted(tuple(fitting), tuple(refused), applied.changes)
 
+    def _proposals(self, session_ids: Iterable[str]) -> Sequence[Proposal]:
+        """All of this workspace and of these sessions, oldest first."""
+        found = {proposal.key: proposal for proposal in self._store.proposals(folder=self._workspace.roots[0])}
+        for session_id in session_ids:
+            found.update({proposal.key: proposal for proposal in self._store.proposals(session_id=session_id)})
+        return [found[key] for key in sorted(found)]
+
     def _still_pending(self, chosen: Sequence[Pending]) -> tuple[Pending, ...]:
         """The chosen as they are now: others of their file may have been made, or they were decided on meanwhile."""
         ids = {pending.hunk.id for pending in chosen}
-        sessions = dict.fromkeys(pending.session_id for pending in chosen)
-        present = [pending for session_id in sessions for pending in self.pending(session_id=session_id)]
-        return tuple(pending for pending in present if pending.hunk.id in ids)
+        proposals = self._proposals({pending.session_id for pending in chosen})
+        return tuple(one for proposal in proposals for one in _pending_of(proposal) if one.hunk.id in ids)
 
     def _forget(self, decided: Sequence[Pending], *, are_made: bool) -> None:
         ids = {pending.hunk.id for pending in decided}
-        for session_id in dict.fromkeys(pending.session_id for pending in decided):
-            for proposal in self._store.proposals(session_id=session_id):
-                its = [hunk for hunk in proposal.hunks if hunk.id in ids]
-                left = hunks_left(proposal.hunks, its) if are_made else _without(proposal.hunks, its)
-                if its:
-                    self._store.decide(proposal, left)
+        for proposal in self._proposals({pending.session_id for pending in decided}):
+            its = [hunk for hunk in proposal.hunks if hunk.id in ids]
+            left = hunks_left(proposal.hunks, its) if are_made else _without(proposal.hunks, its)
+            if are_made:
+                left = tuple(_freed(hunk, ids) for hunk in left)
+            if left != proposal.hunks:
+                self._store.decide(proposal, left)
 
     async def _read_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
         try:
@@ -177,6 +208,14 @@ class Review:
 
 def _pending_of(proposal: Proposal) -> Iterator[Pending]:
     return (Pending(proposal.session_id, proposal.turn_id, hunk) for hunk in proposal.hunks)
+
+
+def _turn(pending: Pending) -> tuple[str, str]:
+    return pending.session_id, pending.turn_id
+
+
+def _freed(hunk: Hunk, made: set[str]) -> Hunk:
+    return replace(hunk, builds_on=tuple(id_ for id_ in hunk.builds_on if id_ not in made))
 
 
 def _without(hunks: Sequence[Hunk], rejected: Sequence[Hunk]) -> tuple[Hunk, ...]:

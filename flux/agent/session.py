@@ -18,13 +18,13 @@ from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, T
 from flux.agent.review import Review
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, Turn, TurnSettings
+from flux.agent.undecided import Undecided
 from flux.context.builder import user_message
 from flux.context.item import Focus
 from flux.core.errors import Busy, FileMissing, FluxError, NothingChanged, WorkspaceError
 from flux.core.messages import Message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
-from flux.edits.hunks import split_plan
 from flux.edits.plan import AppliedPlan, paths_of
 from flux.llm.base_provider import BaseLLMProvider
 from flux.tools.registry import builtin_tools
@@ -82,6 +82,7 @@ class Session:
             focus = Focus(self._focus_path)
         # `join` lets a question wait until all before it has been shown. None: there will be no more.
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        undecided = Undecided(self.workspace) if is_reviewed else None
         turn = Turn(
             uuid.uuid4().hex[:12],
             self.id,
@@ -89,7 +90,7 @@ class Session:
             self.model,
             self._system,
             self._tools,
-            OverlayWorkspace(self.workspace) if is_reviewed else self.workspace,
+            OverlayWorkspace(undecided.workspace) if undecided else self.workspace,
             self._conversation,
             _AfterEvents(approver, events),
             self._settings,
@@ -104,7 +105,7 @@ class Session:
 
         events.put_nowait(TurnStarted(turn.id, self.id, self.provider.name, self.model.name))
         # Owned by this generator: an async generator cannot hold a task group open over its yields.
-        task = self._running = asyncio.create_task(self._run(turn, text, focus))
+        task = self._running = asyncio.create_task(self._run(turn, text, focus, undecided))
         task.add_done_callback(close)
         try:
             while (event := await events.get()) is not None:
@@ -119,10 +120,10 @@ class Session:
         """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs."""
         return self._running is not None and self._running.cancel()
 
-    async def _run(self, turn: Turn, text: str, focus: Focus | None) -> Exception | None:
+    async def _run(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> Exception | None:
         """What ended the turn early, None where it was completed."""
         try:
-            await self._begin(turn, text, focus)
+            await self._begin(turn, text, focus, undecided)
             await turn.run()
         except asyncio.CancelledError:
             if self._conversation.turn_id == turn.id:
@@ -135,35 +136,37 @@ class Session:
             return error
         finally:
             self._is_always_approved = turn.is_always_approved
-            self._propose(turn)
+            self._propose(turn, undecided)
             if reason := self._store.take_failure():
                 turn.emit(Noticed(reason))
         return None
 
-    def _propose(self, turn: Turn) -> None:
+    def _propose(self, turn: Turn, undecided: Undecided | None) -> None:
         """Keep for the user's review what the turn would change, also where it did not come to its end."""
-        if not isinstance(turn.workspace, OverlayWorkspace):
+        if undecided is None or not isinstance(turn.workspace, OverlayWorkspace):
             return
         plan = turn.workspace.proposal("Flux: proposal")
-        hunks = split_plan(plan, turn.id)
+        hunks = undecided.split(plan, turn.id, self.review.pending())
         if hunks:
             self._store.add_proposal(self.id, turn.id, hunks)
             paths = tuple(str(path) for change in plan.changes for path in paths_of(change))
             shown = tuple(ProposedHunk(hunk.id, str(hunk.path), hunk.line, hunk.diff) for hunk in hunks)
             turn.emit(EditsProposed(turn.id, paths, shown))
 
-    async def _begin(self, turn: Turn, text: str, focus: Focus | None) -> None:
+    async def _begin(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         notes = self._store.notes(self.id)
+        if undecided is not None:
+            await undecided.lay(self.review.pending())
         build = partial(
             user_message,
             text,
-            self.workspace,
+            turn.workspace,
             is_first=not self._conversation.messages,
-            notes=(*notes, *self._undecided()),
+            notes=(*notes, *(undecided.notes() if undecided else self._undecided())),
             limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
         )
         try:
-            message = await build(focus)
+            message = await build(await undecided.focus(focus) if undecided and focus else focus)
         except WorkspaceError as e:
             # The user's words must not be lost because the file beside them cannot be shown.
             turn.emit(Noticed(f"Sent without the current file: {e.message}"))

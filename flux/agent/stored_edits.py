@@ -29,10 +29,13 @@ def hunks_to_json(hunks: Sequence[Hunk]) -> dict[str, Any]:
     """Hunks of one file, at least one, as a JSON object; the text that they are for stands there once."""
     change = hunks[0].change
     if isinstance(change, EditFile):
-        edits = [(hunk.id, hunk.change.edits) for hunk in hunks if isinstance(hunk.change, EditFile)]
-        listed = [{"id": id_, "edits": [asdict(edit) for edit in its]} for id_, its in edits]
+        edits = [(hunk, hunk.change.edits) for hunk in hunks if isinstance(hunk.change, EditFile)]
+        listed = [
+            {"id": hunk.id, "builds_on": hunk.builds_on, "edits": [asdict(edit) for edit in its]} for hunk, its in edits
+        ]
         return {"kind": "edit", "snapshot": asdict(change.snapshot), "hunks": listed}
-    return {"kind": _KINDS[type(change)], "id": hunks[0].id, "change": asdict(change)}
+    first = hunks[0]
+    return {"kind": _KINDS[type(change)], "id": first.id, "builds_on": first.builds_on, "change": asdict(change)}
 
 
 def hunks_from_json(value: dict[str, Any]) -> tuple[Hunk, ...]:
@@ -40,8 +43,12 @@ def hunks_from_json(value: dict[str, Any]) -> tuple[Hunk, ...]:
     if value["kind"] == "edit":
         snapshot = _snapshot(value["snapshot"])
         listed = cast("list[dict[str, Any]]", value["hunks"])
-        return tuple(Hunk(item["id"], EditFile(snapshot, _edits(item["edits"]))) for item in listed)
-    return (Hunk(value["id"], _whole_change(value["kind"], value["change"])),)
+        return tuple(Hunk(item["id"], EditFile(snapshot, _edits(item["edits"])), _builds_on(item)) for item in listed)
+    return (Hunk(value["id"], _whole_change(value["kind"], value["change"]), _builds_on(value)),)
+
+
+def _builds_on(value: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(value.get("builds_on", ()))  # older Fluxes did not store it
 
 
 def _whole_change(kind: str, fields: dict[str, Any]) -> FileChange:

@@ -23,10 +23,14 @@ _CONTEXT_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """One piece. `id` names it for the user; the offsets of `change` refer to its own snapshot."""
+    """One piece. `id` names it for the user; the offsets of `change` refer to its own snapshot.
+
+    `builds_on` names hunks of other proposals that are in the snapshot's text and that it touches.
+    """
 
     id: str
     change: FileChange
+    builds_on: tuple[str, ...] = ()
 
     @property
     def path(self) -> WorkspacePath:
@@ -116,9 +120,10 @@ def amended(hunk: Hunk, lines: Sequence[str]) -> Hunk:
             text = _as_ended(lines, snapshot.line_end, _made(snapshot.text, edits) or before)
             if text == before:
                 raise NothingChanged(f"{hunk.path} would stay as it is.")
-            return Hunk(hunk.id, EditFile(snapshot, (TextEdit(start, end, text),)))
+            return replace(hunk, change=EditFile(snapshot, (TextEdit(start, end, text),)))
         case CreateFile():
-            return Hunk(hunk.id, replace(change, text=_as_ended(lines, main_line_end(change.text), change.text)))
+            text = _as_ended(lines, main_line_end(change.text), change.text)
+            return replace(hunk, change=replace(change, text=text))
         case _:
             raise NothingChanged("There is no text to edit in this change.")
 
@@ -177,7 +182,7 @@ def _shifted(hunk: Hunk, made: Sequence[TextEdit]) -> Hunk:
     growth = sum(len(e.new_text) - (e.end - e.start) for e in made if e.end <= change.edits[0].start)
     snapshot = replace(change.snapshot, text=apply_edits(change.snapshot.text, made))
     edits = tuple(TextEdit(e.start + growth, e.end + growth, e.new_text) for e in change.edits)
-    return Hunk(hunk.id, EditFile(snapshot, edits))
+    return replace(hunk, change=EditFile(snapshot, edits))
 
 
 def _extent(edits: Sequence[TextEdit]) -> tuple[int, int]:

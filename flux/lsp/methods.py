@@ -67,9 +67,11 @@ class TurnUndo:
 
 @dataclass(frozen=True, slots=True)
 class ReviewList:
-    """What waits for the user's review: `{hunks: [{hunk, turn, session, path, uri, line, before, after, diff}]}`.
+    """What waits for the user's review: `{hunks: [hunk, …]}`.
 
-    `line` is where the hunk begins in the text that it was made for, from 1; `before` and `after` are lines.
+    Each is `{hunk, turn, session, path, uri, line, before, after, diff, buildsOn}`. `line` is where it begins in the
+    text that it was made for, from 1; `before` and `after` are lines. `buildsOn` are the hunks of earlier turns that
+    must be accepted before it, or with it.
     """
 
     turn: str = _field("the turn's id; else all that waits in the first folder, of earlier days too", "")
@@ -80,12 +82,14 @@ class ReviewAccept:
     """Make hunks on the text as it is now, those of a turn together: `{accepted, refused, paths, unsaved, pending}`.
 
     A hunk under which the user typed is among `refused: [{hunk, path, reason}]` and waits on, as all do where the
-    editor does not take the change. `pending` is how many wait after it.
+    editor does not take the change. Where a turn is named alone, one that is refused leaves all of it waiting.
+    `pending` is how many wait after it.
     """
 
     turn: str = _field("only those of this turn", "")
     file: str = _field("only those of this file: a path or a URI", "")
     hunk: str = _field("only this one", "")
+    text: str | None = _field("with `hunk`: the user's own text for it, in place of the lines `after`", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ def read_arguments(name: str, kind: type[_T], arguments: Sequence[object]) -> _T
 
 
 def _read_value(what: str, hint: object, value: object) -> object:
-    if hint is str:
+    if hint in {str, str | None}:
         if not isinstance(value, str):
             raise InvalidArguments(f"{what} must be a string.")
         return value

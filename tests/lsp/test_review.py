@@ -70,6 +70,7 @@ async def test_a_turn_proposes_and_touches_nothing(tmp_path: Path) -> None:
             "before": ["2"],
             "after": ["two"],
             "diff": "--- a/a.py\n+++ b/a.py\n@@ -1,5 +1,5 @@\n 1\n-2\n+two\n 3\n 4\n 5\n",
+            "buildsOn": [],
         }
         assert await made.client.command("flux.review.list", {"turn": "another"}) == {"hunks": []}
 
@@ -127,6 +128,76 @@ async def test_typing_meanwhile_stays_and_a_hunk_under_it_is_refused_by_name(tmp
         assert "The text at line 2 has changed" in came["refused"][0]["reason"]
         typed = LINES.replace("2", "2 is mine").replace("10", "10 and more")
         assert made.buffers() == {"a.py": typed.replace("8", "eight"), "b.py": "B\n"}
+
+
+async def test_a_turn_that_is_accepted_as_a_whole_is_made_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        turn = (await propose(made))["turn"]
+        made.client.type(made.uri("a.py"), 1, 1, " is mine")
+        came = await made.client.command("flux.review.accept", {"turn": turn})
+        assert (came["accepted"], numbers([one["hunk"] for one in came["refused"]])) == ([], ["1", "2", "3"])
+        reason = "None of the 3 changes of this turn was made: a.py: The text at line 2 has changed"
+        assert all(one["reason"].startswith(reason) for one in came["refused"])
+        assert made.buffers() == {"a.py": LINES.replace("2", "2 is mine"), "b.py": "b\n"}
+        assert reason in made.client.sent("window/showMessage")[-1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("zwei", "zwei\n"), ("zwei\n", "zwei\n"), ("two\r\nand three", "two\nand three\n"), ("", ""), ("\n", "\n")],
+)
+async def test_a_hunk_is_accepted_with_the_users_own_text(tmp_path: Path, text: str, expected: str) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        hunk = f"{(await propose(made))['turn']}.1"
+        came = await made.client.command("flux.review.accept", {"hunk": hunk, "text": text})
+        assert (came["accepted"], came["pending"]) == ([hunk], 2)
+        assert made.buffers()["a.py"] == LINES.replace("2\n", expected)
+        await made.client.command("flux.review.accept", {})
+        await made.client.command("flux.chat.send", {"text": "And now?"})
+        assert "The user put other lines in place of those that you proposed at a.py line 2." in made.said()
+
+
+async def test_the_users_own_text_waits_where_it_does_not_fit_any_more(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        hunk = f"{(await propose(made))['turn']}.1"
+        made.client.type(made.uri("a.py"), 1, 1, " is mine")
+        came = await made.client.command("flux.review.accept", {"hunk": hunk, "text": "zwei"})
+        assert (came["accepted"], came["pending"]) == ([], 3)
+        listed = (await made.client.command("flux.review.list", {}))["hunks"]
+        assert (listed[0]["hunk"], listed[0]["after"]) == (hunk, ["zwei"])
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"text": "zwei"}, "`text` is for one hunk"),
+        ({"hunk": "HUNK", "text": "2"}, "a.py would stay as it is"),
+        ({"hunk": "HUNK", "text": 2}, "must be a string"),
+    ],
+)
+async def test_own_text_that_fits_nothing_is_refused(tmp_path: Path, given: dict[str, object], what: str) -> None:
+    async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
+        hunk = f"{(await propose(made))['turn']}.1"
+        with pytest.raises(ResponseError, match=what):
+            await made.client.command(
+                "flux.review.accept", {key: hunk if value == "HUNK" else value for key, value in given.items()}
+            )
+        assert (made.buffers(), await waiting(made)) == (FILES, ["1", "2", "3"])
+
+
+async def test_a_later_turn_proposes_on_top_and_says_on_what(tmp_path: Path) -> None:
+    again = {"tool_calls": [edit("a.py", "two", "zwei")]}
+    steps = (THREE, {"text": "Done."}, again, {"text": "Done."})
+    async with bench(tmp_path, *steps, buffers=FILES, options=REVIEW) as made:
+        first, second = (await propose(made))["turn"], (await propose(made))["turn"]
+        listed = (await made.client.command("flux.review.list", {"turn": second}))["hunks"]
+        assert [(hunk["before"], hunk["after"], hunk["buildsOn"]) for hunk in listed] == [
+            (["two"], ["zwei"], [f"{first}.1"])
+        ]
+        came = await made.client.command("flux.review.accept", {"turn": second})
+        assert f"is not decided yet: a.py line 2 ({first}.1)" in came["refused"][0]["reason"]
+        await made.client.command("flux.review.accept", {})
+        assert made.buffers()["a.py"] == LINES.replace("2", "zwei").replace("8", "eight")
 
 
 async def test_an_editor_that_declines_leaves_all_waiting(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
-"""A proposal of several hunks, of which the user rejects one: nothing is written before, and only the rest after."""
+"""Proposals in the five editors: a hunk rejected, a whole turn or nothing of it, one on top of another."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.stories.test_stories import FILES, TEXT, change, changed, every_editor
-from tests.stories.world import steps, world
-from tests.support.fake_editors.rules import Editor
+from tests.stories.test_stories import FILES, TEXT, change, changed, check_taken_back_by_hand, every_editor
+from tests.stories.world import edit, steps, world
+from tests.support.fake_editors.rules import Editor, Eglot
 
 
 @every_editor
@@ -26,3 +26,57 @@ async def test_one_of_three_hunks_is_rejected(tmp_path: Path, rules: type[Editor
         await made.client.command("flux.review.accept", {})
         made.check({"a.py": changed(TEXT, "eight"), "b.py": changed(TEXT, "four")})
         assert (await made.client.command("flux.review.list"))["hunks"] == []
+
+
+IN_THREE = (change("one"), change("four", "b.py"), change("eight", "c.py"))
+
+
+@every_editor
+async def test_of_three_files_one_is_stale_so_none_of_the_turn_is_made(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, FILES, opened=("a.py", "b.py", "c.py")) as made:
+        await made.client.request("flux/setSettings", {"approval": "review"})
+        await made.run(*steps(*IN_THREE))
+        made.type("c.py", "line eight")
+        turn = (await made.client.command("flux.review.list"))["hunks"][0]["turn"]
+        came = await made.client.command("flux.review.accept", {"turn": turn})
+        made.check()
+        assert (came["accepted"], [one["path"] for one in came["refused"]]) == ([], ["a.py", "b.py", "c.py"])
+        assert all("None of the 3 changes of this turn was made: c.py: " in one["reason"] for one in came["refused"])
+        assert len((await made.client.command("flux.review.list"))["hunks"]) == 3
+
+
+@every_editor
+async def test_of_three_files_one_is_typed_into_as_the_turn_is_accepted_so_none_is_made(
+    tmp_path: Path, rules: type[Editor]
+) -> None:
+    async with world(tmp_path, rules, FILES, opened=("a.py", "b.py", "c.py")) as made:
+        await made.client.request("flux/setSettings", {"approval": "review"})
+        await made.run(*steps(*IN_THREE))
+        turn = (await made.client.command("flux.review.list"))["hunks"][0]["turn"]
+        made.editor.before_edit.append(lambda: made.type("c.py", "line eight"))
+        came = await made.client.command("flux.review.accept", {"turn": turn})
+        assert (came["accepted"], [one["path"] for one in came["refused"]]) == ([], ["a.py", "b.py", "c.py"])
+        assert all("c.py" in one["reason"] for one in came["refused"])
+        if rules is Eglot:
+            check_taken_back_by_hand(made, "c.py", came["refused"][0]["reason"], {})
+        made.check()
+        assert len((await made.client.command("flux.review.list"))["hunks"]) == 3
+
+
+@every_editor
+async def test_a_proposal_on_top_of_another_is_made_after_it(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, FILES) as made:
+        await made.client.request("flux/setSettings", {"approval": "review"})
+        await made.run(*steps(change("one"), change("eight")))
+        wanted = changed(TEXT, "one", "eight")
+        line = next(line for line in wanted.splitlines() if line not in TEXT)
+        turn = await made.run(*steps(edit("a.py", line, f"{line}, and more")))
+        assert turn.refusals() == []
+        made.check()
+        made.type_line("a.py", "line four")
+        *_, upper = (await made.client.command("flux.review.list"))["hunks"]
+        came = await made.client.command("flux.review.accept", {"hunk": upper["hunk"]})
+        assert "is not decided yet" in came["refused"][0]["reason"]
+        made.check()
+        await made.client.command("flux.review.accept", {})
+        made.check({"a.py": wanted.replace(line, f"{line}, and more")})

@@ -17,6 +17,7 @@ from lsprotocol import types
 from flux.agent.review import Accepted, Pending, Review
 from flux.core.errors import FluxError, InvalidArguments, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.text import line_content, split_lines
 from flux.edits.hunks import Hunk, hunks_made
 from flux.edits.plan import AppliedChange, AppliedPlan, EditFile, rebase_change
 from flux.lsp.convert import EditorText
@@ -116,7 +117,12 @@ class EditorReview:
         return {"hunks": [_to_json(pending) for pending in self._review.pending(turn_id=turn_id)]}
 
     async def accept(self, given: ReviewAccept) -> Json:
-        came = await self._review.accept(self._chosen(given.turn, given.file, given.hunk))
+        chosen = self._chosen(given.turn, given.file, given.hunk)
+        if given.text is not None:
+            chosen = [self._amended(chosen, given)]
+        # A turn that is named as a whole is one proposal.
+        is_whole_turn = bool(given.turn and not given.file and not given.hunk)
+        came = await self._review.accept(chosen, all_or_none=is_whole_turn)
         await self._decided(came.accepted)
         if came.refused and not self._server.editor.client.takes_turn_events:
             reasons = "; ".join(dict.fromkeys(one.reason.partition("\n")[0] for one in came.refused))
@@ -143,6 +149,13 @@ class EditorReview:
         if not chosen:
             raise InvalidArguments("Nothing of that waits for review.", hint="flux.review.list shows what does.")
         return chosen
+
+    def _amended(self, chosen: Sequence[Pending], given: ReviewAccept) -> Pending:
+        """The one hunk with the user's text. Raises InvalidArguments where none is named, NothingChanged."""
+        if not given.hunk or given.text is None:
+            raise InvalidArguments("`text` is for one hunk: name it as `hunk`.")
+        lines = [line_content(line) for line in split_lines(given.text)]
+        return self._review.amend(chosen[0], lines if lines[-1] else lines[:-1])
 
     async def _decided(self, accepted: Sequence[Pending]) -> None:
         """What was made can be taken back, and what shows the rest is out of date."""
@@ -189,6 +202,7 @@ class EditorReview:
                 continue
             file = files.setdefault(one.hunk.path, _Offered(document, snapshot_of(one.hunk.path, document)))
             try:
+                self._review.check_ground(one)
                 file.hunks.append(Hunk(one.hunk.id, rebase_change(one.hunk.change, file.before)))
             except FluxError as e:
                 logger.info("Hunk %s is not offered: %s", one.hunk.id, e.message)
@@ -260,4 +274,5 @@ def _to_json(pending: Pending) -> Json:
         "before": list(hunk.before),
         "after": list(hunk.after),
         "diff": hunk.diff,
+        "buildsOn": list(hunk.builds_on),
     }
