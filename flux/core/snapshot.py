@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,7 @@ class FileSnapshot:
 
     `text` has the file's own line ends and no byte order mark. `version` is the editor's number of an open buffer,
     None on disk. `encoding` is a Python codec name; `has_bom` says whether the file began with a byte order mark.
+    `mode` is the file's permission bits, None where they are not known; two snapshots do not differ by it.
     """
 
     path: WorkspacePath
@@ -46,6 +47,7 @@ class FileSnapshot:
     origin: Origin = "disk"
     encoding: str = "utf-8"
     has_bom: bool = False
+    mode: int | None = field(default=None, compare=False)
 
     @property
     def line_end(self) -> str:

@@ -32,12 +32,13 @@ class EditFile:
 
 @dataclass(frozen=True, slots=True)
 class CreateFile:
-    """Make a file that does not exist. `encoding` and `has_bom` are for one that comes back as it was."""
+    """Make a file that does not exist. `encoding`, `has_bom` and `mode` are for one that comes back as it was."""
 
     path: WorkspacePath
     text: str
     encoding: str = "utf-8"
     has_bom: bool = False
+    mode: int | None = None
 
     def new_text(self) -> str:
         return self.text
@@ -198,25 +199,33 @@ def rebase(edits: Sequence[TextEdit], old_text: str, new_text: str) -> tuple[Tex
     Raises StaleSnapshot where text under an edit or directly at its ends changed, also where it only may have: after
     one of two equal neighbouring lines was removed nobody can tell which.
     """
+    placed = placements(edits, old_text, new_text)
+    for edit, moved in zip(sorted_edits(edits), placed, strict=True):
+        if moved is None:
+            line = old_text.count("\n", 0, edit.start) + 1
+            raise StaleSnapshot(
+                f"The text at line {line} has changed since the edit was made.",
+                hint="Read the file again and make the edit on its present text.",
+            )
+    return tuple(moved for moved in placed if moved is not None)
+
+
+def placements(edits: Sequence[TextEdit], old_text: str, new_text: str) -> tuple[TextEdit | None, ...]:
+    """For each edit, by place: where it is in `new_text`; None where `rebase` would refuse it."""
     ordered = sorted_edits(edits)
     if old_text == new_text:
         return ordered
     changes = _changes_apart(old_text, new_text)
-    moved: list[TextEdit] = []
+    placed: list[TextEdit | None] = []
     shift = 0
     at = 0
     for edit in ordered:
         while at < len(changes) and changes[at].end < edit.start:
             shift += changes[at].growth
             at += 1
-        if at < len(changes) and changes[at].start <= edit.end:
-            line = old_text.count("\n", 0, edit.start) + 1
-            raise StaleSnapshot(
-                f"The text at line {line} has changed since the edit was made.",
-                hint="Read the file again and make the edit on its present text.",
-            )
-        moved.append(TextEdit(edit.start + shift, edit.end + shift, edit.new_text))
-    return tuple(moved)
+        is_touched = at < len(changes) and changes[at].start <= edit.end
+        placed.append(None if is_touched else TextEdit(edit.start + shift, edit.end + shift, edit.new_text))
+    return tuple(placed)
 
 
 @dataclass(frozen=True, slots=True)
