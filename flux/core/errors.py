@@ -8,7 +8,7 @@
     │ │                            ContextWindowExceeded · QuotaExhausted · ContentRefused
     │ └ CircuitOpen · AllProvidersFailed · BudgetExceeded    (come with what raises them)
     ├ EditError                    NoMatch · AmbiguousMatch · OverlappingEdits · StaleSnapshot · NothingChanged
-    ├ WorkspaceError               OutsideWorkspace · FileMissing · NotText · SecretFile · WriteRefused
+    ├ WorkspaceError               OutsideWorkspace · FileMissing (IsFolder) · NotText · SecretFile · WriteRefused
     ├ ToolError                    InvalidArguments · Denied · ToolTimedOut
     └ SessionError                 SessionMissing · UnsupportedFormat · Busy
 
@@ -169,6 +169,10 @@ class OutsideWorkspace(WorkspaceError):
 
 class FileMissing(WorkspaceError):
     """There is no such file."""
+
+
+class IsFolder(FileMissing):
+    """There is a folder of that name."""
 
 
 class NotText(WorkspaceError):

@@ -269,7 +269,7 @@ class Delivery:
         """Alike but for the style of line ends, which editors unify, and a last one, where the editor adds it."""
         if text == expected:
             return True
-        text, expected = _unified(text), _unified(expected)
+        text, expected = unified(text), unified(expected)
         if self.editor.client.ends_with_line_end and not expected.endswith("\n"):
             expected += "\n"
         return text == expected
@@ -397,15 +397,16 @@ def _applied(target: _Target) -> AppliedChange:
 
 def _contains(change: EditFile | RenameFile, text: str) -> bool:
     """Whether `text` is the changed text and something typed besides: then the change can be taken out of it."""
-    before, after = _unified(change.snapshot.text), _unified(change.new_text())
+    before, after = unified(change.snapshot.text), unified(change.new_text())
     try:
-        rebase(text_edits_between(after, before), after, _unified(text))
+        rebase(text_edits_between(after, before), after, unified(text))
     except StaleSnapshot:
         return False
     return True
 
 
-def _unified(text: str) -> str:
+def unified(text: str) -> str:
+    """The text with line feeds as its only line ends."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
@@ -29,10 +30,11 @@ from flux.edits.plan import (
     taken,
 )
 from flux.lsp.clients import Client
-from flux.lsp.delivery import Bounds, Delivery, Editor, TextMoved, snapshot_of
+from flux.lsp.delivery import Bounds, Delivery, Editor, TextMoved, snapshot_of, unified
 from flux.lsp.documents import Document, Documents
 from flux.lsp.problems import Problems
 from flux.lsp.uris import uri_of_path
+from flux.workspace.disk import is_mode_of_new_files
 from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
 from flux.workspace.paths import check_is_no_link
@@ -136,7 +138,11 @@ class LspWorkspace:
 
     async def _apply(self, plan: EditPlan) -> AppliedPlan:
         """One attempt: all files or none. Raises TextMoved where the user's typing came between."""
-        on_disk = {c.path: await self._on_disk(c.path) for c in plan.changes if self._document(c.path) is None}
+        on_disk = {
+            change.path: await self._on_disk(change.path)
+            for change in plan.changes
+            if self._document(change.path) is None or isinstance(change, DeleteFile)
+        }
         changes = self._on_present_text(plan, on_disk)
         if any(map(self._needs_disk, changes)):
             await self._confirm_writing([change for change in changes if self._needs_disk(change)])
@@ -171,6 +177,8 @@ class LspWorkspace:
             document = self._document(change.path)
             now = snapshot_of(change.path, document) if document else on_disk.get(change.path)
             present = rebase_change(change, now)
+            if isinstance(present, DeleteFile):
+                present = DeleteFile(_in_form_of(present.snapshot, on_disk[change.path]))
             if isinstance(present, DeleteFile | RenameFile):
                 check_is_no_link(present.path)
             if isinstance(present, RenameFile):
@@ -236,13 +244,22 @@ def _is_beyond(client: Client, change: FileChange) -> bool:
         case EditFile():
             return _may_be_misread(change.snapshot)
         case CreateFile():
-            is_plain = change.encoding == "utf-8" and not change.has_bom
+            is_plain = change.encoding == "utf-8" and not change.has_bom and is_mode_of_new_files(change.mode)
             return not (is_plain and (client.creates_by_editing or client.creates_files))
         case DeleteFile():
             return not client.deletes_files
         case RenameFile():
             return not client.renames_files or bool(change.edits and _may_be_misread(change.snapshot))
     assert_never(change)
+
+
+def _in_form_of(shown: FileSnapshot, saved: FileSnapshot | None) -> FileSnapshot:
+    """What an editor shows, with what it does not tell: how the file is encoded, its mode, its own line ends."""
+    if saved is None:
+        return shown
+    is_as_saved = unified(shown.text) in {unified(saved.text), f"{unified(saved.text)}\n"}
+    text = saved.text if is_as_saved else shown.text
+    return replace(shown, text=text, encoding=saved.encoding, has_bom=saved.has_bom, mode=saved.mode)
 
 
 def _may_be_misread(now: FileSnapshot) -> bool:

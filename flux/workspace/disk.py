@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.errors import (
     FileMissing,
     FluxError,
+    IsFolder,
     NotText,
     OverlappingEdits,
     StaleSnapshot,
@@ -103,7 +105,7 @@ class DiskWorkspace:
         return Path(real)
 
     def _read(self, path: WorkspacePath) -> FileSnapshot:
-        return _snapshot(path, decode(_read_bytes(self._real_path(path), path), str(path)))
+        return _as_on_disk(self._real_path(path), path)[0]
 
     def _apply(self, plan: EditPlan) -> AppliedPlan:
         with _WRITING:
@@ -118,8 +120,7 @@ class DiskWorkspace:
         """What one change comes to on the file as it is now. Writes nothing."""
         path = change.path
         target = self._real_path(path)
-        old_bytes = _read_bytes(target, path) if os.path.lexists(target) else None
-        before = None if old_bytes is None else _snapshot(path, decode(old_bytes, str(path)))
+        before, old_bytes = _as_on_disk(target, path) if os.path.lexists(target) else (None, None)
         present = rebase_change(change, before)
         if before is not None:
             _check_writable(target, path)
@@ -130,14 +131,15 @@ class DiskWorkspace:
         new_path = paths_of(present)[-1]
         form = present if isinstance(present, CreateFile) else present.snapshot
         new_bytes, text = encode_anew(DecodedText(present.new_text(), form.encoding, form.has_bom), str(path))
-        applied = AppliedChange(path, before, _snapshot(new_path, text), True)
+        applied = AppliedChange(path, before, _snapshot(new_path, text, form.mode), True)
         if isinstance(present, RenameFile):
             new_target = self._real_path(new_path)
             if os.path.lexists(new_path.absolute()):
                 raise taken(new_path)
             there = _Step(new_path, new_target, None, new_bytes, like=target)
             return _StagedChange(applied, (there, _Step(path, target, old_bytes, None)))
-        return _StagedChange(applied, (_Step(path, target, old_bytes, new_bytes),))
+        mode = present.mode if isinstance(present, CreateFile) else None
+        return _StagedChange(applied, (_Step(path, target, old_bytes, new_bytes, mode=mode),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,28 +152,47 @@ class _StagedChange:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One file to be written or removed. The bytes are None where there is no file. Mode and owner are `like`'s."""
+    """One file to be written or removed. The bytes are None where there is no file.
+
+    Mode and owner are those of `like`, or of the file that is replaced; `mode` is for a file that comes back.
+    """
 
     path: WorkspacePath
     target: Path  # with symbolic links followed, so that a link stays a link
     old_bytes: bytes | None
     new_bytes: bytes | None
     like: Path | None = None
+    mode: int | None = None
 
 
-def _snapshot(path: WorkspacePath, decoded: DecodedText) -> FileSnapshot:
-    return FileSnapshot(path, decoded.text, None, "disk", decoded.encoding, decoded.has_bom)
+def is_mode_of_new_files(mode: int | None) -> bool:
+    """Whether a file that this process makes has these permission bits by itself; so too where they are not known."""
+    if mode is None or sys.platform == "win32":
+        return True
+    mask = os.umask(0o077)  # there is no other way to read it
+    os.umask(mask)
+    return mode == 0o666 & ~mask
 
 
-def _read_bytes(target: Path, path: WorkspacePath) -> bytes:
+def _as_on_disk(target: Path, path: WorkspacePath) -> tuple[FileSnapshot, bytes]:
+    data, mode = _read_bytes(target, path)
+    return _snapshot(path, decode(data, str(path)), mode), data
+
+
+def _snapshot(path: WorkspacePath, decoded: DecodedText, mode: int | None) -> FileSnapshot:
+    return FileSnapshot(path, decoded.text, None, "disk", decoded.encoding, decoded.has_bom, mode)
+
+
+def _read_bytes(target: Path, path: WorkspacePath) -> tuple[bytes, int]:
+    """What is in the file, and its permission bits."""
     try:
         status = target.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise FileMissing(f"{path} is a folder, not a file.", path=str(path), hint="List its files instead.")
+            raise IsFolder(f"{path} is a folder, not a file.", path=str(path), hint="List its files instead.")
         if not stat.S_ISREG(status.st_mode):
             raise NotText(f"{path} is a device or a pipe, not a text file.", path=str(path))
         check_size(status.st_size, str(path))
-        return target.read_bytes()
+        return target.read_bytes(), status.st_mode & 0o777
     except (FileNotFoundError, NotADirectoryError) as e:
         raise FileMissing(f"There is no file {path}.", path=str(path)) from e
     except OSError as e:
@@ -202,9 +223,8 @@ def _make_all(steps: Sequence[_Step]) -> None:
             made_folders += _missing_folders(step.target.parent)
             step.target.parent.mkdir(parents=True, exist_ok=True)
             like = step.like or step.target
-            prepared.append(
-                (step, None if step.new_bytes is None else _write_temporary(step.target, step.new_bytes, like))
-            )
+            data = step.new_bytes
+            prepared.append((step, None if data is None else _write_temporary(step.target, data, like, step.mode)))
         for step, temporary in prepared:
             current = step
             if _bytes_now(step.target) != step.old_bytes:
@@ -285,11 +305,13 @@ def _missing_folders(folder: Path) -> list[Path]:
     return [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]
 
 
-def _write_temporary(target: Path, data: bytes, like: Path) -> Path:
+def _write_temporary(target: Path, data: bytes, like: Path, mode: int | None = None) -> Path:
     """A file beside the target with these bytes, flushed to the disk, with mode and owner of `like` if it exists."""
     temporary = _free_name(target)
     try:
         with temporary.open("xb") as file:
+            if mode is not None:
+                temporary.chmod(mode)  # before there is anything in it that others could read
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

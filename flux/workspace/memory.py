@@ -139,7 +139,7 @@ class MemoryWorkspace:
         if isinstance(present, DeleteFile):
             return AppliedChange(path, before, None, is_saved=True)
         if isinstance(present, CreateFile):
-            old = FileSnapshot(path, "", encoding=present.encoding, has_bom=present.has_bom)
+            old = FileSnapshot(path, "", encoding=present.encoding, has_bom=present.has_bom, mode=present.mode)
         else:
             old = present.snapshot
         after = _with_text(old, present.new_text())

@@ -109,7 +109,8 @@ class OverlayWorkspace:
                 if proposed.base is not None and proposed.base.path not in moved:
                     changes.append(DeleteFile(proposed.base))
             elif proposed.base is None or (proposed.base.path != path and moved.get(proposed.base.path) != path):
-                changes.append(CreateFile(path, proposed.now.text, proposed.now.encoding, proposed.now.has_bom))
+                now = proposed.now
+                changes.append(CreateFile(path, now.text, now.encoding, now.has_bom, now.mode))
             elif edits := text_edits_between(proposed.base.text, proposed.now.text):
                 moves = proposed.base.path != path
                 changes.append(RenameFile(proposed.base, path, edits) if moves else EditFile(proposed.base, edits))
@@ -145,7 +146,7 @@ class OverlayWorkspace:
                 self._leave(change.path, base)
                 self._proposed[new_path] = _Proposed(base, after)
             case CreateFile(path=path, text=text):
-                after = FileSnapshot(path, text, encoding=present.encoding, has_bom=present.has_bom)
+                after = FileSnapshot(path, text, encoding=present.encoding, has_bom=present.has_bom, mode=present.mode)
                 # A file that comes back in the place of a removed one is a change of that one.
                 self._proposed[path] = _Proposed(base if base and base.path == path else None, after)
             case EditFile():

@@ -261,6 +261,7 @@ async def test_a_new_file_is_made_by_the_editor_and_removed_again(
     allowed = {text, f"{text}\n"} if editor is Neovim else {text}
     assert made.editor.texts()["new.py"] in allowed
     assert made.on_disk().get("new.py", "") == ""
+    made.editor.flush()
     snapshot = await made.workspace.read(made.workspace.path("new.py"))
     await made.apply(DeleteFile(snapshot))
     assert made.editor.texts() == {}

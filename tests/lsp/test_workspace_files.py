@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from flux.edits.plan import AppliedPlan, DeleteFile, RenameFile
 from flux.workspace.checkpoints import undo_plan
 from tests.lsp.test_workspace import Bench, Liar, bench
 from tests.support.fake_editors.rules import Editor, Helix, Neovim, Plain, VsCode
+
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="modes as POSIX has them")
 
 
 async def rename_of(made: Bench, name: str, new_name: str) -> RenameFile:
@@ -121,11 +124,20 @@ async def test_a_closed_file_in_an_older_encoding_is_written_on_the_disk_after_a
     assert (made.editor.texts(), applied.changes[0].is_saved) == ({}, True)
 
 
-async def test_a_removed_file_in_an_older_encoding_comes_back_as_it_was(tmp_path: Path) -> None:
-    made = bench(tmp_path, VsCode)
-    data = "# café\nb = 2\n".encode("latin-1")
-    (tmp_path / "a.py").write_bytes(data)
-    applied = await made.apply(DeleteFile(await made.workspace.read(made.workspace.path("a.py"))))
-    assert not (tmp_path / "a.py").exists()
+@needs_posix
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbf#!/bin/sh\r\necho\n", "déjà vu\n".encode("latin-1"), b"plain"])
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_a_removed_program_comes_back_with_its_bytes_and_its_mode(
+    tmp_path: Path, data: bytes, is_open: bool
+) -> None:
+    made = bench(tmp_path, VsCode, disk={"a.sh": ""})
+    file = made.folder / "a.sh"
+    file.write_bytes(data)
+    file.chmod(0o750)
+    path = made.workspace.path("a.sh")
+    if is_open:
+        made.editor.open(made.uri("a.sh"), (await made.workspace.read(path)).text)
+    applied = await made.apply(DeleteFile(await made.workspace.read(path)))
+    assert not file.exists()
     await undo(made, applied)
-    assert (tmp_path / "a.py").read_bytes() == data
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (data, 0o750)

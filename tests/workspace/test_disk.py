@@ -16,6 +16,7 @@ from flux.core.errors import FileMissing, NotText, OutsideWorkspace, Overlapping
 from flux.edits import edit_text
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, RenameFile
+from flux.workspace.checkpoints import undo_plan
 from flux.workspace.disk import DiskWorkspace
 from tests.support.workspaces import edit_of, plan
 
@@ -181,6 +182,7 @@ WRITE_FOR_EVER = """
 import asyncio, sys
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import EditFile, EditPlan
+from flux.workspace.checkpoints import undo_plan
 from flux.workspace.disk import DiskWorkspace
 async def main():
     workspace = DiskWorkspace([sys.argv[1]])
@@ -264,3 +266,25 @@ async def test_an_edit_by_the_engine_changes_one_line_of_a_crlf_file(tmp_path: P
     after = edit_text(snapshot.text, "class Table(JupyterMixin):\n", "class Board(JupyterMixin):\n")
     await workspace.apply(plan(EditFile(snapshot, text_edits_between(snapshot.text, after))))
     assert (tmp_path / "table.py").read_bytes() == source.replace(b"class Table(", b"class Board(")
+
+
+@needs_posix
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbf#!/bin/sh\r\necho\n", "déjà vu\n".encode("latin-1"), b"no end"])
+async def test_a_removed_file_comes_back_with_its_bytes_and_its_mode(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "a.sh"
+    file.write_bytes(data)
+    file.chmod(0o750)
+    workspace = DiskWorkspace([tmp_path])
+    path = workspace.path("a.sh")
+    applied = await workspace.apply(plan(DeleteFile(await workspace.read(path))))
+    assert not file.exists()
+    await workspace.apply(undo_plan(applied.changes, {path: None}))
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (data, 0o750)
+    assert left_over(tmp_path) == []
+
+
+@needs_posix
+async def test_a_private_file_that_comes_back_is_never_readable_by_others(tmp_path: Path) -> None:
+    workspace = DiskWorkspace([tmp_path])
+    await workspace.apply(plan(CreateFile(workspace.path("a"), "x", mode=0o600)))
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
