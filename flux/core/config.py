@@ -53,6 +53,14 @@ def _setting(default: _T, kind: Kind, variable: str, doc: str) -> _T:
     return field
 
 
+def _key_of(provider: str, variable: str) -> Secret | None:
+    return _setting(None, KEY, variable, f"The key for the provider {provider}, and for no other.")
+
+
+def _address_of(provider: str, variable: str) -> str:
+    return _setting("", URL, variable, f"The address used by the provider {provider} where base_url is unset.")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, each the value of the strongest layer that has it.
@@ -67,18 +75,19 @@ class Settings:
     model: str = _setting("", TEXT, "FLUX_MODEL", "The model's name at the provider. Unset: the provider's default.")
     base_url: str = _setting("", URL, "FLUX_BASE_URL", "The address of the chosen provider's service.")
     api_key: Secret | None = _setting(None, KEY, "FLUX_API_KEY", "The key for the chosen provider, whichever it is.")
-    anthropic_api_key: Secret | None = _setting(
-        None, KEY, "ANTHROPIC_API_KEY", "The key for the provider anthropic, and for no other."
-    )
-    openai_api_key: Secret | None = _setting(
-        None, KEY, "OPENAI_API_KEY", "The key for the provider openai, and for no other."
-    )
-    anthropic_base_url: str = _setting(
-        "", URL, "ANTHROPIC_BASE_URL", "The address used by the provider anthropic where base_url is unset."
-    )
-    openai_base_url: str = _setting(
-        "", URL, "OPENAI_BASE_URL", "The address used by the provider openai where base_url is unset."
-    )
+    anthropic_api_key: Secret | None = _key_of("anthropic", "ANTHROPIC_API_KEY")
+    openai_api_key: Secret | None = _key_of("openai", "OPENAI_API_KEY")
+    azure_openai_api_key: Secret | None = _key_of("azure", "AZURE_OPENAI_API_KEY")
+    groq_api_key: Secret | None = _key_of("groq", "GROQ_API_KEY")
+    openrouter_api_key: Secret | None = _key_of("openrouter", "OPENROUTER_API_KEY")
+    deepseek_api_key: Secret | None = _key_of("deepseek", "DEEPSEEK_API_KEY")
+    litellm_api_key: Secret | None = _key_of("litellm", "LITELLM_API_KEY")
+    anthropic_base_url: str = _address_of("anthropic", "ANTHROPIC_BASE_URL")
+    openai_base_url: str = _address_of("openai", "OPENAI_BASE_URL")
+    azure_openai_endpoint: str = _address_of("azure", "AZURE_OPENAI_ENDPOINT")
+    litellm_base_url: str = _address_of("litellm", "LITELLM_BASE_URL")
+    lm_studio_base_url: str = _address_of("lm_studio", "LM_STUDIO_BASE_URL")
+    mlx_base_url: str = _address_of("mlx", "MLX_BASE_URL")
     max_tokens: int = _setting(8192, whole(1), "FLUX_MAX_TOKENS", "The longest answer, in tokens.")
     temperature: float | None = _setting(
         None, between(0, 2), "FLUX_TEMPERATURE", "How freely the model picks its words. Unset: left to the provider."
@@ -87,7 +96,10 @@ class Settings:
         True, TRUTH, "FLUX_STREAMING", "Show the answer as it comes; false asks for it in one piece."
     )
     timeout_s: float = _setting(
-        120.0, between(0.1, 86400), "FLUX_TIMEOUT_S", "Seconds to wait for a provider to say anything more."
+        120.0,
+        between(0.1, 86400),
+        "FLUX_TIMEOUT_S",
+        "Seconds to wait for a provider to say anything more. Unset: longer for lm_studio (600) and mlx (1800).",
     )
     context_pruning: bool = _setting(
         True, TRUTH, "FLUX_CONTEXT_PRUNING", "Drop the oldest parts of a conversation before it outgrows the model."

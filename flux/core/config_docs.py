@@ -23,9 +23,28 @@ layer.
 |---|---|---|---|---|
 {rows}
 
-Providers that come with Flux: `anthropic`, `openai` (Responses API), `compatible` (Chat Completions at a base
-URL), `demo` (fixed rules, offline, no model), `scripted` (a fake for tests). A package of your own may add
-others.
+## Providers
+
+The name may be written in any case. A service without an address of its own needs its address, and one marked
+with a star works without a key.
+
+| Provider | What it is | Address | Key |
+|---|---|---|---|
+| `anthropic` | Anthropic (Messages) | its own, or `ANTHROPIC_BASE_URL` | `ANTHROPIC_API_KEY` |
+| `openai` | OpenAI (Responses) | its own, or `OPENAI_BASE_URL` | `OPENAI_API_KEY` |
+| `azure` | Azure OpenAI (Responses); the model is a deployment's name | `AZURE_OPENAI_ENDPOINT`, with or without `/openai/v1` | `AZURE_OPENAI_API_KEY` |
+| `groq` | Groq | its own | `GROQ_API_KEY` |
+| `openrouter` | OpenRouter | its own | `OPENROUTER_API_KEY` |
+| `deepseek` | DeepSeek; gets its thoughts back | its own | `DEEPSEEK_API_KEY` |
+| `litellm`* | a LiteLLM gateway, and through it nearly all others | `http://localhost:4000/v1`, or `LITELLM_BASE_URL` | `LITELLM_API_KEY` |
+| `lm_studio`* | LM Studio | `http://localhost:1234/v1`, or `LM_STUDIO_BASE_URL` | |
+| `mlx`* | `mlx_lm.server` | `http://localhost:8080/v1`, or `MLX_BASE_URL` | |
+| `compatible`* | any other server with Chat Completions (vLLM, llama.cpp …) | `FLUX_BASE_URL` | |
+| `demo`* | fixed rules, offline, no model | | |
+| `scripted`* | a fake for tests | | |
+
+`FLUX_BASE_URL` and `FLUX_API_KEY` do for each of them. A package of your own may add others
+([add-a-provider.md](how-to/add-a-provider.md)).
 
 ## Layers
 

@@ -15,11 +15,9 @@ class AnthropicProvider(BaseLLMProvider):
     """Raises ConfigError where there is no key, or none that may go to the base URL."""
 
     def __init__(self, settings: Settings, endpoint: Endpoint = ANTHROPIC) -> None:
-        base_url, key = settings.credentials(endpoint)
-        # A gateway's address is often given as for OpenAI's SDK; here the path has the version.
-        where = Where(endpoint, base_url.removesuffix("/v1"), key)
         self.name = endpoint.name
-        self._transport = Transport(where, settings, {"anthropic-version": VERSION}, open_anthropic)
+        where = Where.of(settings, endpoint)
+        self._transport = Transport(where, {"anthropic-version": VERSION}, open_anthropic)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)

@@ -17,10 +17,10 @@ class CompatibleProvider(BaseLLMProvider):
     """Raises ConfigError where there is no base URL, or a key that must not go there."""
 
     def __init__(self, settings: Settings, endpoint: Endpoint = COMPATIBLE) -> None:
-        base_url, key = settings.credentials(endpoint)
         self.name = endpoint.name
-        self._encode = partial(encode_request, quirks=Quirks(endpoint.max_tokens_name, endpoint.takes_stream_options))
-        self._transport = Transport(Where(endpoint, base_url, key), settings, {}, open_openai)
+        quirks = Quirks(endpoint.max_tokens_name, endpoint.takes_stream_options, endpoint.wants_thoughts_back)
+        self._encode = partial(encode_request, quirks=quirks)
+        self._transport = Transport(Where.of(settings, endpoint), {}, open_openai)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, self._encode, ChatDecoder, request)

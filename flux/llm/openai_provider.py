@@ -1,4 +1,4 @@
-"""OpenAI's models by the Responses API: the openai SDK as transport, our own codec."""
+"""OpenAI's models by the Responses API, also at Azure: the openai SDK as transport, our own codec."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ class OpenAIProvider(BaseLLMProvider):
     """Raises ConfigError where there is no key, or none that may go to the base URL."""
 
     def __init__(self, settings: Settings, endpoint: Endpoint = OPENAI) -> None:
-        base_url, key = settings.credentials(endpoint)
         self.name = endpoint.name
-        self._transport = Transport(Where(endpoint, base_url, key), settings, {}, open_openai)
+        self._transport = Transport(Where.of(settings, endpoint), {}, open_openai)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, ResponsesDecoder, request)

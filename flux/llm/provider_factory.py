@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from flux.core.config import Settings
 from flux.core.errors import ConfigError
 from flux.llm.base_provider import BaseLLMProvider
-from flux.llm.endpoints import ENDPOINTS, Endpoint
+from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "flux.providers"
 
 WAYS_TO_SET_UP = (
-    "Set ANTHROPIC_API_KEY or OPENAI_API_KEY; or FLUX_PROVIDER=compatible with FLUX_BASE_URL for a server of your own; "
+    "Set ANTHROPIC_API_KEY or OPENAI_API_KEY, or the key of another service (docs/configuration.md lists them); or "
+    "FLUX_PROVIDER=lm_studio, or FLUX_PROVIDER=compatible with FLUX_BASE_URL, for a server of your own; "
     "or FLUX_PROVIDER=demo to try Flux offline, without a model. Your editor's settings and config.toml take the same."
 )
 
@@ -41,15 +42,14 @@ _LOCAL = {
     "demo": Builtin("flux.llm.demo_provider:create", "demo"),
     "scripted": Builtin("flux.llm.scripted_provider:create", "scripted"),
 }
-_PATHS: Mapping[str, str] = {
+_PATHS: Mapping[Wire, str] = {
     "anthropic": "flux.llm.anthropic_provider:AnthropicProvider",
-    "openai": "flux.llm.openai_provider:OpenAIProvider",
-    "compatible": "flux.llm.compatible_provider:CompatibleProvider",
+    "responses": "flux.llm.openai_provider:OpenAIProvider",
+    "chat": "flux.llm.compatible_provider:CompatibleProvider",
 }
-"""The class of each endpoint's provider, by the endpoint's name."""
 
 BUILTINS: Mapping[str, Builtin] = {
-    **{e.name: Builtin(_PATHS[e.name], e.default_model, e) for e in ENDPOINTS},
+    **{e.name: Builtin(_PATHS[e.wire], e.default_model, e) for e in ENDPOINTS},
     **_LOCAL,
 }
 

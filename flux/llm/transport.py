@@ -44,11 +44,20 @@ _RAW = {"X-Stainless-Raw-Response": "stream"}
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where requests go, and with which key."""
+    """Where requests go, with which key, and how long to wait for anything more of an answer."""
 
     endpoint: Endpoint
     base_url: str
     key: Secret | None
+    timeout_s: float
+
+    @classmethod
+    def of(cls, settings: Settings, endpoint: Endpoint) -> Where:
+        """Where the settings lead for this service. Raises ConfigError as `Settings.credentials`."""
+        base_url, key = settings.credentials(endpoint)
+        is_set = settings.source("timeout_s").kind != "default"
+        timeout_s = settings.timeout_s if is_set else endpoint.timeout_s or settings.timeout_s
+        return cls(endpoint, endpoint.full_base_url(base_url), key, timeout_s)
 
     @property
     def host(self) -> str:
@@ -137,16 +146,16 @@ class HttpOptions:
 class Transport:
     """One service, one key, one pool of connections. The SDK is imported in a thread at the first request."""
 
-    def __init__(self, where: Where, settings: Settings, headers: Mapping[str, str], open_sdk: OpenSdk) -> None:
+    def __init__(self, where: Where, headers: Mapping[str, str], open_sdk: OpenSdk) -> None:
         local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
         all_headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"flux/{flux.__version__}"}
         all_headers |= headers
         if where.key:
-            all_headers["authorization"] = f"Bearer {where.key.reveal()}"
+            scheme = "Bearer " if where.endpoint.key_header == "authorization" else ""
+            all_headers[where.endpoint.key_header] = f"{scheme}{where.key.reveal()}"
         self._where = where
-        self._timeout_s = settings.timeout_s
         self._secrets = (where.key,) if where.key else ()
-        self._options = HttpOptions(settings.timeout_s, all_headers, tuple(sorted(local_hosts)), self._secrets)
+        self._options = HttpOptions(where.timeout_s, all_headers, tuple(sorted(local_hosts)), self._secrets)
         self._open_sdk = open_sdk
         self._opening = asyncio.Lock()
         self._sdk: Sdk | None = None
@@ -208,7 +217,7 @@ class Transport:
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
         """The error with all that is known of where it happened, and without the key."""
         where = self._where
-        error = explain(fault, is_local=where.is_local, timeout_s=self._timeout_s, has_begun=has_begun)
+        error = explain(fault, is_local=where.is_local, timeout_s=where.timeout_s, has_begun=has_begun)
         error.message = redact(f"{where.title}: {error.message}", self._secrets)
         error.args = (error.message,)
         error.endpoint = where.endpoint.name

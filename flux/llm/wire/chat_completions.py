@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flux.core.messages import Image, Message, Text, ToolResult
+from flux.core.messages import Image, Message, Reasoning, Text, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ToolCallDelta
 from flux.llm.wire.decoder import Decoder, arguments_text
@@ -32,10 +32,14 @@ _REASONS: dict[str, FinishReason] = {
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What a server wants otherwise. `max_tokens_name`: newer OpenAI models take only `max_completion_tokens`."""
+    """What a server wants otherwise. `max_tokens_name`: newer OpenAI models take only `max_completion_tokens`.
+
+    `wants_thoughts_back`: each message with calls has its `reasoning_content`, also an empty one (DeepSeek).
+    """
 
     max_tokens_name: str = "max_tokens"
     takes_stream_options: bool = True
+    wants_thoughts_back: bool = False
 
 
 def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
@@ -55,11 +59,11 @@ def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
             head["tool_choice"] = _tool_choice(request.tool_choice)
     if request.is_streamed and quirks.takes_stream_options:
         head["stream_options"] = {"include_usage": True}
-    messages = b",".join(_messages(request))
+    messages = b",".join(_messages(request, quirks))
     return b'%s,"messages":[%s],"stream":%s}' % (to_bytes(head)[:-1], messages, to_bytes(request.is_streamed))
 
 
-def encode_message(message: Message) -> bytes:
+def encode_message(message: Message, quirks: Quirks) -> bytes:
     """The message as it stands in a request; empty where nothing of it can be sent.
 
     Of a user's message only the content, a JSON string or, where there are images, the parts with commas between them:
@@ -69,7 +73,7 @@ def encode_message(message: Message) -> bytes:
         case "user":
             return _user_content(message)
         case "assistant":
-            return _assistant(message)
+            return _assistant(message, quirks)
         case "tool":
             results = (part for part in message.parts if isinstance(part, ToolResult))
             return b",".join(
@@ -78,16 +82,17 @@ def encode_message(message: Message) -> bytes:
             )
 
 
-def _messages(request: ModelRequest) -> Iterator[bytes]:
+def _messages(request: ModelRequest, quirks: Quirks) -> Iterator[bytes]:
     """The messages, with the user's neighbours made one: many chat templates fail where roles do not alternate."""
     if request.system.strip():
         yield to_bytes({"role": "system", "content": request.system})
     said: list[bytes] = []
+    form = f"{WIRE} with thoughts" if quirks.wants_thoughts_back else WIRE
     for message in sound_messages(request.messages):
-        key = (WIRE, message)
+        key = (form, message)
         encoded = request.encoded.get(key)
         if encoded is None:
-            encoded = request.encoded[key] = encode_message(message)
+            encoded = request.encoded[key] = encode_message(message, quirks)
         if not encoded:
             continue
         if message.role == "user":
@@ -125,7 +130,7 @@ def _user(said: list[bytes]) -> bytes:
     return b'{"role":"user","content":%s}' % content
 
 
-def _assistant(message: Message) -> bytes:
+def _assistant(message: Message, quirks: Quirks) -> bytes:
     parts = parts_to_replay(message, WIRE)
     if not parts:
         return b""
@@ -143,6 +148,9 @@ def _assistant(message: Message) -> bytes:
     ]
     if calls:
         found["tool_calls"] = calls
+        if quirks.wants_thoughts_back:
+            thoughts = (part for part in message.parts if isinstance(part, Reasoning) and not part.opaque)
+            found["reasoning_content"] = "".join(part.text for part in thoughts)
     return to_bytes(found)
 
 
