@@ -32,11 +32,11 @@ with a star works without a key.
 |---|---|---|---|
 | `anthropic` | Anthropic (Messages) | its own, or `ANTHROPIC_BASE_URL` | `ANTHROPIC_API_KEY` |
 | `openai` | OpenAI (Responses) | its own, or `OPENAI_BASE_URL` | `OPENAI_API_KEY` |
-| `azure` | Azure OpenAI (Responses); the model is a deployment's name | `AZURE_OPENAI_ENDPOINT`, with or without `/openai/v1` | `AZURE_OPENAI_API_KEY` |
+| `azure` | Azure OpenAI (Responses); a deployment's name as model | `AZURE_OPENAI_ENDPOINT` | `AZURE_OPENAI_API_KEY` |
 | `groq` | Groq | its own | `GROQ_API_KEY` |
 | `openrouter` | OpenRouter | its own | `OPENROUTER_API_KEY` |
 | `deepseek` | DeepSeek; gets its thoughts back | its own | `DEEPSEEK_API_KEY` |
-| `litellm`* | a LiteLLM gateway, and through it nearly all others | `http://localhost:4000/v1`, or `LITELLM_BASE_URL` | `LITELLM_API_KEY` |
+| `litellm`* | a LiteLLM gateway | `http://localhost:4000/v1`, or `LITELLM_BASE_URL` | `LITELLM_API_KEY` |
 | `lm_studio`* | LM Studio | `http://localhost:1234/v1`, or `LM_STUDIO_BASE_URL` | |
 | `mlx`* | `mlx_lm.server` | `http://localhost:8080/v1`, or `MLX_BASE_URL` | |
 | `compatible`* | any other server with Chat Completions (vLLM, llama.cpp …) | `FLUX_BASE_URL` | |

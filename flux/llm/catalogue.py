@@ -1,8 +1,8 @@
 """What is known of models: windows, the longest answer, prices, what they can do.
 
 The table is `models.json`, a dated slice of public model data that `tests.support.model_slice` cuts; prices are US
-dollars for a million tokens. A model that is not in it gets a cautious window, and its price is unknown, which is not the
-same as nothing.
+dollars for a million tokens. A model that is not in it gets a cautious window, and its price is unknown, which is not
+the same as nothing.
 """
 
 from __future__ import annotations

@@ -71,7 +71,10 @@ def test_every_default_model_is_in_the_table_and_no_name_twice() -> None:
     assert len(names) == len(set(names))
     assert "LiteLLM" in sources
     for endpoint in ENDPOINTS:
-        if endpoint.default_model and endpoint.name in {model.provider for model in MODELS}:
+        if endpoint.default_model and endpoint.name in {
+            "anthropic",
+            "openai",
+        }:  # elsewhere the names are a service's own
             row = find_model(endpoint.default_model)
             assert row is not None
             assert row.provider == endpoint.name
