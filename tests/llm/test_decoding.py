@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,18 +22,9 @@ from flux.core.errors import (
 from flux.core.messages import Reasoning, Text, ToolCall
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, Folder, Response, TextDelta, fold
-from flux.llm.wire.anthropic_messages import AnthropicDecoder
-from flux.llm.wire.chat_completions import ChatDecoder
-from flux.llm.wire.decoder import Decoder
-from flux.llm.wire.openai_responses import ResponsesDecoder
+from tests.support.recorded import DECODERS
+from tests.support.recorded import FOLDER as RECORDINGS
 
-RECORDINGS = Path(__file__).parent / "recordings"
-
-DECODERS: dict[str, type[Decoder]] = {
-    "anthropic": AnthropicDecoder,
-    "openai": ResponsesDecoder,
-    "chat": ChatDecoder,
-}
 _SIGNED = json.dumps({"type": "thinking", "signature": "EqQBCgIYAg=="})
 _ENCRYPTED = json.dumps(
     {

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.soak import codec
 from tests.soak.results import FOLDER, Result, recorded
+from tests.support.recorded import WIRES
 
 PAGE = FOLDER.with_suffix(".md")
 
@@ -20,9 +22,16 @@ What was tried to make Flux lose something, and what came of it. This page is ge
 full size; every run of the tests measures a small sample with a fresh seed, which it prints."""
 
 
+_CODEC_FAULTS = """\
+## Faults of the wires: what may come of each
+
+At the codecs, on each of the recorded answers in `tests/llm/recordings`:"""
+
+
 def page(results: Sequence[Result]) -> str:
     """The document."""
-    return "\n\n".join([_HEAD, *map(_section, results)]) + "\n"
+    faults = table(("fault", "at", *WIRES.values()), codec.rows())
+    return "\n\n".join([_HEAD, *map(_section, results), _CODEC_FAULTS, faults, codec.LEGEND]) + "\n"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

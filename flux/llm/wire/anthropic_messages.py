@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from flux.core.errors import StreamBroken
 from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta
@@ -32,6 +33,7 @@ PATH = "/v1/messages"
 VERSION = "2026-10-21"
 """What the header `anthropic-version` says: the version this codec is written for."""
 
+_NO_BEGINNING = "the beginning of a part of the answer did not come."
 _CACHED = {"type": "ephemeral"}
 _EARLIER = to_bytes({"type": "text", "text": "(The beginning of this conversation was left out.)"})
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -137,6 +139,8 @@ class AnthropicDecoder(Decoder):
 
     def __init__(self, request_id: str = "", taken_ids: Iterable[str] = ()) -> None:
         super().__init__(request_id, taken_ids)
+        self._blocks: set[int] = set()
+        """Of which blocks something came."""
         self._calls: dict[int, int] = {}
         self._whole_inputs: dict[int, object] = {}
         self._signatures: dict[int, str] = {}
@@ -162,11 +166,14 @@ class AnthropicDecoder(Decoder):
                 self._reason = _REASONS.get(text(child(event, "delta"), "stop_reason"), self._reason)
                 yield from self._count(child(event, "usage"))
             case "message_stop":
+                for unstopped in list(self._whole_inputs):
+                    yield from self._block_stop(unstopped)
                 yield from self._finish(self._reason)
             case _:
                 pass  # ping, and what will be invented
 
     def _block_start(self, at: int, block: Object) -> Iterator[Delta]:
+        self._blocks.add(at)
         match text(block, "type"):
             case "text":
                 yield from self._text(text(block, "text"), at)
@@ -185,6 +192,9 @@ class AnthropicDecoder(Decoder):
                 pass
 
     def _block_delta(self, at: int, delta: Object) -> Iterator[Delta]:
+        if at not in self._blocks and text(delta, "type") == "input_json_delta":
+            raise StreamBroken(_NO_BEGINNING)
+        self._blocks.add(at)
         match text(delta, "type"):
             case "text_delta":
                 yield from self._text(text(delta, "text"), at)
@@ -200,6 +210,8 @@ class AnthropicDecoder(Decoder):
                 pass
 
     def _block_stop(self, at: int) -> Iterator[Delta]:
+        if at not in self._blocks:
+            raise StreamBroken(_NO_BEGINNING)  # it may have been a call
         if signature := self._signatures.pop(at, ""):
             yield ReasoningDelta(wire=WIRE, opaque=json.dumps({"type": "thinking", "signature": signature}))
         if at in self._whole_inputs:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from flux.core.errors import StreamBroken
 from flux.core.messages import Image, Message, Reasoning, Text, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ToolCallDelta
@@ -176,6 +177,7 @@ class ChatDecoder(Decoder):
     def __init__(self, request_id: str = "", taken_ids: Iterable[str] = ()) -> None:
         super().__init__(request_id, taken_ids)
         self._calls: dict[int, _Call] = {}
+        self._unnamed: set[int] = set()
         self._reason: FinishReason | None = None
 
     def _event(self, name: str, event: Object) -> Iterator[Delta]:
@@ -193,11 +195,13 @@ class ChatDecoder(Decoder):
             yield from self._done()
 
     def _done(self) -> Iterator[Delta]:
+        if self._unnamed:
+            raise StreamBroken("the beginning of a call did not come.")
         yield from self._finish(self._reason or "stop")
 
     def _close(self) -> Iterator[Delta]:
         if self._reason is not None:
-            yield from self._finish(self._reason)
+            yield from self._done()
 
     def _delta(self, delta: Object) -> Iterator[Delta]:
         if thoughts := text(delta, "reasoning_content") or text(delta, "reasoning"):
@@ -221,9 +225,12 @@ class ChatDecoder(Decoder):
         if known is None or (call_id and name and call_id != known.id):
             first = self._new_call(call_id, name)
             known = self._calls[at] = _Call(call_id, name, first.index)
+            if not name:
+                self._unnamed.add(known.index)
             yield first
         elif name and not known.name:
             known.name = name
+            self._unnamed.remove(known.index)
             yield ToolCallDelta(known.index, name=name)
         yield from self._arguments(known.index, arguments_text(function.get("arguments")))
 

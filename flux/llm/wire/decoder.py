@@ -67,18 +67,25 @@ class Decoder(ABC):
         if self._kind == "plain":
             self._body += data
             if len(self._body) > MAX_PLAIN_BYTES:
-                raise StreamBroken("the answer is longer than any answer may be.")
+                raise StreamBroken(f"the answer is longer than {MAX_PLAIN_BYTES >> 20} MB.")
             return
-        for name, payload in self._splitter.feed(data):
-            yield from self._read_event(name, payload)
+        if self.is_finished:
+            return
+        for event in self._splitter.feed(data):
+            yield from self._read_event(*event)
+            if self.is_finished:
+                return
 
     def end(self) -> Iterator[Delta]:
         """What only the end of the bytes completes. Raises as `feed`, and StreamBroken without the terminal event."""
+        if self.is_finished:
+            return
         if self._kind == "plain":
             yield from self.decode_plain(bytes(self._body))
         elif self._kind == "events":
-            for name, payload in self._splitter.end():
-                yield from self._read_event(name, payload)
+            for event in self._splitter.end():
+                if not self.is_finished:
+                    yield from self._read_event(*event)
         if not self.is_finished:
             yield from self._close()
         if not self.is_finished:
@@ -90,11 +97,13 @@ class Decoder(ABC):
             raise RequestRejected(
                 f"a web page came instead of an answer: {read_complaint(body).words}", hint=_NOT_AN_API
             )
+        source = body.decode("utf-8", "replace")
         try:
-            answer = parse_object(body.decode("utf-8", "replace"))
+            answer = parse_object(source)
         except ValueError as e:
             raise StreamBroken(f"the answer is not JSON: {e}.") from None
-        yield from self._unless_error(answer, self._whole_answer(answer))
+        deltas = self._unless_error(answer, self._whole_answer(answer))
+        yield from deltas if source.encode("utf-8", "replace") == body else _only_words(deltas)
 
     @abstractmethod
     def _event(self, name: str, event: Object) -> Iterable[Delta]:
@@ -112,9 +121,7 @@ class Decoder(ABC):
         """A wire whose last event may be left out says here that the answer is complete all the same."""
         return ()
 
-    def _read_event(self, name: str, payload: str) -> Iterator[Delta]:
-        if self.is_finished:
-            return
+    def _read_event(self, name: str, payload: str, is_sound: bool) -> Iterator[Delta]:
         if payload == "[DONE]":
             yield from self._done()
             return
@@ -126,7 +133,8 @@ class Decoder(ABC):
             raise StreamBroken(f"an event of the answer is not JSON: {e}.") from None
         if name == "error":
             raise make_error(complaint_of(event))
-        yield from self._unless_error(event, self._event(name, event))
+        deltas = self._unless_error(event, self._event(name, event))
+        yield from deltas if is_sound else _only_words(deltas)
 
     def _unless_error(self, event: Object, deltas: Iterable[Delta]) -> Iterator[Delta]:
         if event.get("error"):
@@ -167,7 +175,12 @@ class Decoder(ABC):
             yield UsageDelta(usage)
 
     def _finish(self, reason: FinishReason) -> Iterator[Delta]:
-        """The end. An answer that calls tools ends with `tool_calls`, whatever the server calls it."""
+        """The end. An answer that calls tools ends with `tool_calls`, whatever the server calls it.
+
+        Raises StreamBroken where it says that it calls tools and no call came.
+        """
+        if reason == "tool_calls" and not self._call_count:
+            raise StreamBroken("the answer says that it calls a tool, but the call did not come.")
         self.is_finished = True
         if any(kind == "text" for kind, _ in self._held):
             yield TextDelta("\ufffd")  # half a character that nothing completed
@@ -192,3 +205,17 @@ def arguments_text(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _only_words(deltas: Iterable[Delta]) -> list[Delta]:
+    """The deltas of what was not all UTF-8: one odd character in words is better than a lost answer.
+
+    A token of a small model may be half a character. Raises StreamBroken where there are no words, or more than words.
+    """
+    found = list(deltas)
+    has_words = any(isinstance(delta, TextDelta | ReasoningDelta) for delta in found)
+    if not has_words or any(
+        isinstance(d, ToolCallDelta) or (isinstance(d, ReasoningDelta) and d.opaque) for d in found
+    ):
+        raise StreamBroken("a part of the answer is damaged: it is not UTF-8.")
+    return found

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from flux.core.errors import StreamBroken
 from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta
@@ -22,6 +23,7 @@ from flux.llm.wire.json_values import (
     child,
     children,
     count,
+    mend_surrogates,
     parse_object,
     position,
     text,
@@ -117,6 +119,8 @@ class ResponsesDecoder(Decoder):
     def __init__(self, request_id: str = "", taken_ids: Iterable[str] = ()) -> None:
         super().__init__(request_id, taken_ids)
         self._calls: dict[str, int] = {}
+        self._pieces: dict[str, str] = {}
+        """The arguments of each call, as its deltas had them."""
         self._told: set[tuple[str, str]] = set()
         """What came already, by kind and item: its `done` event says nothing new."""
         self._has_refused = False
@@ -129,7 +133,7 @@ class ResponsesDecoder(Decoder):
                 self._told.add(("text", at))
                 yield from self._text(text(event, "delta"))
             case "response.function_call_arguments.delta" if at in self._calls:
-                self._told.add(("call", at))
+                self._pieces[at] = self._pieces.get(at, "") + text(event, "delta")
                 yield from self._arguments(self._calls[at], text(event, "delta"))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 self._told.add(("reasoning", at))
@@ -169,8 +173,11 @@ class ResponsesDecoder(Decoder):
         match text(item, "type"):
             case "function_call":
                 yield from self._call(at, item)
-                if ("call", at) not in self._told:
-                    yield from self._arguments(self._calls[at], arguments_text(item.get("arguments")))
+                arguments = arguments_text(item.get("arguments"))
+                if at not in self._pieces:
+                    yield from self._arguments(self._calls[at], arguments)
+                elif arguments and not _is_same(self._pieces[at], arguments):
+                    raise StreamBroken("a part of a call did not come, or not as it was sent.")
             case "message":
                 for part in children(item, "content"):
                     self._has_refused |= text(part, "type") == "refusal"
@@ -198,6 +205,8 @@ class ResponsesDecoder(Decoder):
         if not self._told:
             for at, item in enumerate(children(answer, "output")):
                 yield from self._item_done(str(at), item)
+        if sum(text(item, "type") == "function_call" for item in children(answer, "output")) > self._call_count:
+            raise StreamBroken("a call of the answer did not come.")
         yield from self._count(child(answer, "usage"))
         match text(answer, "status"):
             case "completed" | "":
@@ -228,3 +237,9 @@ def _item_key(event: Object, item: Object) -> str:
     """Which item an event is of: by its index, and of servers without one (llama.cpp) by its id."""
     at = position(event, "output_index")
     return str(at) if at >= 0 else text(event, "item_id") or text(item, "id") or text(item, "call_id")
+
+
+def _is_same(pieces: str, arguments: str) -> bool:
+    """Whether both are the same arguments; gateways write them anew, with other blanks."""
+    pieces, arguments = mend_surrogates(pieces), mend_surrogates(arguments)
+    return pieces == arguments or arguments_object(pieces) == arguments_object(arguments)
