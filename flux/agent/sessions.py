@@ -16,7 +16,7 @@ from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError
 from flux.core.messages import Message
 from flux.llm.base_provider import BaseLLMProvider
-from flux.llm.catalogue import Model, limits, models_of, price, takes_temperature
+from flux.llm.catalogue import Model, find_model, limits, models_of, price
 from flux.llm.provider_factory import choose_model, choose_provider, create_provider
 from flux.llm.tokens import find_counter
 from flux.workspace.workspace import Workspace
@@ -88,6 +88,7 @@ class Sessions:
                 settings.streaming,
                 settings.context_pruning,
                 settings.max_steps,
+                settings.thinking,
             ),
             own_system_prompt=settings.system_prompt,
             messages=messages,
@@ -100,7 +101,7 @@ class Sessions:
                 name,
                 limits(name, self.settings),
                 price(name),
-                takes_temperature=takes_temperature(name),
+                takes_images=row.takes_images if (row := find_model(name)) else True,
                 # Reading a tokenizer's ranks from the disk takes about a second.
                 counter=await asyncio.to_thread(find_counter, name, tokenizer_folders()),
             )

@@ -63,7 +63,7 @@ class ModelChoice:
     name: str
     limits: ModelLimits
     price: Price | None
-    takes_temperature: bool
+    takes_images: bool
     counter: TokenCounter
 
 
@@ -76,6 +76,7 @@ class TurnSettings:
     is_streamed: bool = True
     prunes: bool = True
     max_steps: int = 40
+    thinking: str = ""
 
 
 @dataclass(slots=True)
@@ -123,9 +124,10 @@ class Turn:
             system=self.system,
             tools=tuple(tool.spec for tool in self.tools.values()),
             max_output_tokens=self._output_tokens,
-            temperature=self.settings.temperature if self.model.takes_temperature else None,
+            temperature=self.settings.temperature,
             is_streamed=self.settings.is_streamed,
             session_id=self.session_id,
+            effort=self.settings.thinking,
             encoded=self.conversation.encoded,
         )
         folder = Folder()

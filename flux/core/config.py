@@ -92,6 +92,12 @@ class Settings:
     temperature: float | None = _setting(
         None, between(0, 2), "FLUX_TEMPERATURE", "How freely the model picks its words. Unset: left to the provider."
     )
+    thinking: str = _setting(
+        "",
+        choice("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        "FLUX_THINKING",
+        "How long the model thinks before it answers, as near as the model has it. Unset: left to the provider.",
+    )
     streaming: bool = _setting(
         True, TRUTH, "FLUX_STREAMING", "Show the answer as it comes; false asks for it in one piece."
     )

@@ -16,6 +16,10 @@ from flux.core.usage import Usage
 
 FinishReason = Literal["stop", "length", "tool_calls", "refused"]
 
+ThinkingKind = Literal["", "always", "adaptive", "budget", "effort"]
+"""How a model is asked to think: `always` and `adaptive` decide by themselves how long (the first cannot be told not
+to), `budget` needs a number of tokens, `effort` a word. Empty: it is not asked."""
+
 EncodedMessages = MutableMapping[tuple[str, Message], bytes]
 """A message's bytes by (wire format, message): encoded once, kept by the session, sent again as they were."""
 
@@ -25,7 +29,8 @@ class ModelRequest:
     """All that one request needs. `tool_choice` is `auto`, `none`, `required` or the name of a tool.
 
     `temperature` None leaves it to the provider. `is_streamed` false asks for one plain answer, which comes as the same
-    deltas. `session_id` groups requests for the provider's prompt cache.
+    deltas. `session_id` groups requests for the provider's prompt cache. `effort` is how long the model shall think
+    (`none` to `max`, empty: as it likes), and `thinking` how it is told so, which `flux.llm.fitting` knows.
     """
 
     model: str
@@ -37,6 +42,8 @@ class ModelRequest:
     tool_choice: str = "auto"
     is_streamed: bool = True
     session_id: str = ""
+    effort: str = ""
+    thinking: ThinkingKind = ""
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
 
 

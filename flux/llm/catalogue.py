@@ -19,12 +19,9 @@ from typing import Any, Literal, cast
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
 from flux.core.usage import Price
+from flux.llm.base_provider import ThinkingKind
 
 Speed = Literal["fast", "medium", "slow"]
-ThinkingKind = Literal["", "always", "adaptive", "budget", "effort"]
-"""How a model is asked to think: `always` and `adaptive` decide by themselves how long (the first cannot be told not
-to), `budget` needs a number of tokens, `effort` a word. Empty: it does not think."""
-
 FREE = Price(0, 0, 0, 0)
 _FAST_USD, _SLOW_USD = 2.0, 20.0
 
@@ -122,12 +119,6 @@ def price(model: str) -> Price | None:
     """The model's price, None where it is unknown."""
     row = find_model(model)
     return row.price if row else None
-
-
-def takes_temperature(model: str) -> bool:
-    """Whether a temperature may be sent; believed of a model that is unknown."""
-    row = find_model(model)
-    return row.sampling_allowed if row else True
 
 
 @cache

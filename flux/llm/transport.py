@@ -20,8 +20,8 @@ from flux.core.config import Settings
 from flux.core.errors import ConfigError, ProviderError, StreamBroken
 from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest
-from flux.llm.catalogue import takes_temperature
 from flux.llm.endpoints import Endpoint
+from flux.llm.fitting import fit
 from flux.llm.network_faults import explain, retry_after_s
 from flux.llm.wire.decoder import Decoder
 from flux.llm.wire.faults import Complaint, make_error, read_complaint
@@ -164,8 +164,7 @@ class Transport:
         self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
     ) -> AsyncGenerator[Delta]:
         """The deltas of the answer to a request. Raises ProviderErrors. Closing it closes the connection."""
-        if request.temperature is not None and not takes_temperature(request.model):
-            request = replace(request, temperature=None)
+        request = fit(request)
         sdk = await self._ready()
         response = await self._post(sdk, path, encode(request), request.model)
         fault: BaseException

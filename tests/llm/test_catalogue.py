@@ -10,7 +10,7 @@ import pytest
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
 from flux.core.usage import Price, Usage
-from flux.llm.catalogue import find_model, limits, price, shipped, takes_temperature
+from flux.llm.catalogue import find_model, limits, price, shipped
 from flux.llm.endpoints import ENDPOINTS
 from tests.support.model_slice import disagreement
 
@@ -24,7 +24,6 @@ def cost(model: str, usage: Usage) -> float:
 def test_an_unknown_model_has_a_cautious_window_and_no_price() -> None:
     assert limits("my-own", Settings()) == ModelLimits(128_000, 128_000, 8192)
     assert price("my-own") is None
-    assert takes_temperature("my-own")
 
 
 def test_a_vendor_in_front_and_a_date_behind_are_not_part_of_a_models_name() -> None:
@@ -58,11 +57,6 @@ def test_the_setting_context_window_wins() -> None:
 )
 def test_a_requests_price(model: str, usage: Usage, usd: float) -> None:
     assert cost(model, usage) == pytest.approx(usd)
-
-
-def test_claude_5_takes_no_temperature() -> None:
-    assert not takes_temperature("claude-opus-5-5")
-    assert takes_temperature("claude-haiku-4-5")
 
 
 def test_every_default_model_is_in_the_table_and_no_name_twice() -> None:

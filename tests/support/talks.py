@@ -62,7 +62,7 @@ def open_session(
         session_id,
         store=store,
         provider=provider if isinstance(provider, BaseLLMProvider) else ScriptedProvider(provider),
-        model=ModelChoice("scripted", limits, PRICE, takes_temperature=True, counter=EstimatedCounter()),
+        model=ModelChoice("scripted", limits, PRICE, takes_images=True, counter=EstimatedCounter()),
         workspace=workspace,
         settings=settings or TurnSettings(),
         messages=messages,

@@ -37,6 +37,9 @@ _NO_BEGINNING = "the beginning of a part of the answer did not come."
 _CACHED = {"type": "ephemeral"}
 _EARLIER = to_bytes({"type": "text", "text": "(The beginning of this conversation was left out.)"})
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_LEAST_BUDGET = 1024
+_BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384}
+"""Tokens to think with, for the models that need a number; it must be less than the longest answer."""
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -62,6 +65,7 @@ def encode_request(request: ModelRequest) -> bytes:
         head["tool_choice"] = _tool_choice(request.tool_choice)
     if request.temperature is not None:
         head["temperature"] = min(request.temperature, 1.0)
+    head |= _thinking(request)
     # At the top level it marks the last block that can be cached, so that no earlier message's bytes change.
     head["cache_control"] = _CACHED
     messages = b",".join(_turns(request))
@@ -122,6 +126,23 @@ def _block(part: Part) -> Object | None:
 def _id(call_id: str) -> str:
     """The id in the letters that Anthropic takes; calls of other providers may have dots and colons in theirs."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in call_id)
+
+
+def _thinking(request: ModelRequest) -> Object:
+    """Thoughts are asked for in words that can be shown."""
+    match request.thinking:
+        case "" | "effort":
+            return {}
+        case "budget":
+            budget = min(_BUDGETS.get(request.effort, 0), request.max_output_tokens - 1)
+            if budget < _LEAST_BUDGET:
+                return {}
+            return {"thinking": {"type": "enabled", "budget_tokens": budget, "display": "summarized"}}
+        case "adaptive" if request.effort == "none":
+            return {"thinking": {"type": "disabled"}}
+        case "always" | "adaptive":
+            thinking = {"type": "adaptive", "display": "summarized"}
+            return {"thinking": thinking, "output_config": {"effort": request.effort}}
 
 
 def _tool_choice(choice: str) -> Object:

@@ -48,6 +48,8 @@ def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
     head: Object = {"model": request.model, quirks.max_tokens_name: request.max_output_tokens}
     if request.temperature is not None:
         head["temperature"] = request.temperature
+    if request.thinking and request.effort:
+        head["reasoning_effort"] = request.effort
     if request.tools:
         head["tools"] = [
             {

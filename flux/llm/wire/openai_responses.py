@@ -60,6 +60,9 @@ def encode_request(request: ModelRequest) -> bytes:
             head["tool_choice"] = _tool_choice(request.tool_choice)
     if not request.model.rpartition("/")[2].startswith(_WITHOUT_REASONING):
         head["include"] = ["reasoning.encrypted_content"]
+    if request.thinking and request.effort:
+        # A summary is all that is shown of these thoughts, and comes only where it is asked for.
+        head["reasoning"] = {"effort": request.effort} | ({} if request.effort == "none" else {"summary": "auto"})
     if request.session_id:
         head["prompt_cache_key"] = request.session_id
     head["max_output_tokens"] = max(request.max_output_tokens, MIN_OUTPUT_TOKENS)
