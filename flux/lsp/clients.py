@@ -35,6 +35,8 @@ class Client:
     """An edit can say of its parts that each needs the user's confirmation."""
     confirms_blindly: bool = False
     """It asks for that confirmation without showing the change."""
+    refreshes_lenses: bool = False
+    """It asks for code lenses anew where it is told to."""
     reads_documents: bool = False
     """It asks the server for the text of documents that have a scheme of ours."""
     takes_turn_events: bool = False
@@ -81,6 +83,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool, report
         takes_code_actions=actions.code_action_literal_support is not None,
         marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,
         confirms_changes=edits.change_annotation_support is not None,
+        refreshes_lenses=bool(workspace.code_lens and workspace.code_lens.refresh_support),
         reads_documents=workspace.text_document_content is not None,
         takes_turn_events=takes_turn_events,
         reports_problems=reports_problems,

@@ -41,6 +41,11 @@ class EditorText:
             types.TextEdit(types.Range(self._place(edit.start), self._place(edit.end)), edit.new_text) for edit in cut
         ]
 
+    def lines(self, start: int, end: int) -> tuple[int, int]:
+        """The editor's first and last line of the text between two offsets; the end of a line belongs to that line."""
+        first, last = self._theirs.position(start).line, self._theirs.position(end)
+        return first, max(last.line - (last.column == 0), first)
+
     def end_of_line(self, line: int) -> types.Position:
         """Where the content of one of the editor's lines ends."""
         index, ends = self._theirs, self._counting.line_ends

@@ -67,6 +67,11 @@ class LspEditor:
         params = types.TextDocumentContentRefreshParams(uri)
         await self._ask(types.WORKSPACE_TEXT_DOCUMENT_CONTENT_REFRESH, params, ANSWER_S)
 
+    async def refresh_lenses(self) -> None:
+        """Tell that other code lenses are to be shown now, where the editor can be told."""
+        if self.client.refreshes_lenses:
+            await self._ask(types.WORKSPACE_CODE_LENS_REFRESH, None, ANSWER_S)
+
     async def problems(self, uri: str, version: int, wait_s: float) -> EditorProblems | None:
         from flux.lsp.problems import EditorProblems
 

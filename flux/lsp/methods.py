@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 TURN_EVENT = "flux/turnEvent"
 SET_SETTINGS = "flux/setSettings"
 EDITOR_DIAGNOSTICS = "flux/editor/diagnostics"
+REVIEW_ACCEPT = "flux.review.accept"
+REVIEW_REJECT = "flux.review.reject"
 DOCUMENT_SCHEME = "flux"
 """Of documents that the editor asks the server for."""
 
@@ -163,8 +165,8 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.turn.cancel": TurnCancel,
     "flux.turn.undo": TurnUndo,
     "flux.review.list": ReviewList,
-    "flux.review.accept": ReviewAccept,
-    "flux.review.reject": ReviewReject,
+    REVIEW_ACCEPT: ReviewAccept,
+    REVIEW_REJECT: ReviewReject,
     "flux.edit": Edit,
     "flux.action.run": ActionRun,
     "flux.model.list": ModelList,

@@ -59,6 +59,11 @@ gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at once, a
 `textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
 `flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step.
 
+Where a hunk waits at the line or the selection, it also offers to accept or reject that change, all of the file, or all
+of the turn: kinds `flux.review.accept` and `flux.review.reject`, with the commands of these names and one argument
+(`hunk`, `file` or `turn`). So it does in a document that shows a proposal, which is the place for new files.
+`textDocument/codeLens` has the same two for each hunk, refreshed where `workspace.codeLens.refreshSupport` is set.
+
 ## Review
 
 With the setting `approval = "review"` a turn changes nothing: its changes wait as hunks for `flux.review.accept` and
@@ -69,6 +74,8 @@ With the setting `approval = "review"` a turn changes nothing: its changes wait 
   rejected once any was taken and the text is certain; else all wait on.
 - `workspace.textDocumentContent`: a document `flux:/review/TURN.diff`, refreshed with every decision.
 - else: a diff file by `window/showDocument`, or its path in a message.
+
+To change a hunk, accept it and edit it: it stands unsaved in the buffer. Or send your own text with the acceptance.
 
 ## Initialization options
 

@@ -23,7 +23,7 @@ from flux import __version__
 from flux.core.errors import ConfigError, FluxError, InvalidArguments
 from flux.core.log import start_logging
 from flux.lsp.editor import LspEditor
-from flux.lsp.methods import SET_SETTINGS
+from flux.lsp.methods import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
 from flux.lsp.protocol import FluxProtocol
 from flux.lsp.sessions import EditorSessions
 from flux.lsp.settings import EditorSettings
@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CODE_ACTION_KINDS = (types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite, "flux.explain")
+CODE_ACTION_KINDS = (
+    types.CodeActionKind.QuickFix,
+    types.CodeActionKind.RefactorRewrite,
+    "flux.explain",
+    REVIEW_ACCEPT,
+    REVIEW_REJECT,
+)
 
 CLOSING_S = 2.0
 """Seconds for turns and connections to end in order once the editor is gone."""
@@ -69,6 +75,7 @@ class FluxServer(LanguageServer):
         self._background: set[asyncio.Task[None]] = set()
         options = types.CodeActionOptions(code_action_kinds=list(CODE_ACTION_KINDS))
         self.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(_offer_code_actions)
+        self.feature(types.TEXT_DOCUMENT_CODE_LENS)(_show_lenses)
         self.feature(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)(_show_document)
         self.feature(types.INITIALIZED)(_greet)
         self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_change_settings)
@@ -183,7 +190,12 @@ class FluxServer(LanguageServer):
 
 
 def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
-    return ls.code_actions.offer(ls.files, ls.protocol.client, params)
+    client = ls.protocol.client
+    return [*ls.review.menu.actions(client, params), *ls.code_actions.offer(ls.files, client, params)]
+
+
+def _show_lenses(ls: FluxServer, params: types.CodeLensParams) -> list[types.CodeLens]:
+    return ls.review.menu.lenses(params.text_document.uri)
 
 
 def _show_document(ls: FluxServer, params: types.TextDocumentContentParams) -> types.TextDocumentContentResult:

@@ -64,7 +64,7 @@ class CodeActions:
         only = params.context.only
         actions: list[types.CodeAction | types.Command] = []
         for offer, title, kind in _offers(document, text, params, problems):
-            if not _is_wanted(kind, only):
+            if not is_wanted(kind, only):
                 continue
             command = types.Command(title, RUN, arguments=[{"id": self._keep(offer)}])
             if not client.takes_code_actions:
@@ -93,6 +93,11 @@ class CodeActions:
         if len(self._offers) > KEPT_OFFERS:
             del self._offers[next(iter(self._offers))]
         return offer_id
+
+
+def is_wanted(kind: str, only: Sequence[str] | None) -> bool:
+    """Whether an editor that asks for these kinds only, or for any, is to be offered one of this kind."""
+    return only is None or any(not wanted or kind == wanted or kind.startswith(f"{wanted}.") for wanted in only)
 
 
 def find_comment(document: Document, lines: range) -> tuple[int, str] | None:
@@ -126,10 +131,6 @@ def _offers(
     for kind in kinds:
         if kind != "fix" or not problems:
             yield offer(kind), f"Flux: {ACTIONS[kind].title}", EXPLAIN if kind == "explain" else rewrite
-
-
-def _is_wanted(kind: str, only: Sequence[str] | None) -> bool:
-    return only is None or any(not wanted or kind == wanted or kind.startswith(f"{wanted}.") for wanted in only)
 
 
 def _may_work_on(workspace: LspWorkspace, document: Document) -> bool:

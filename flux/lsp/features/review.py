@@ -25,6 +25,7 @@ from flux.lsp.delivery import snapshot_of
 from flux.lsp.documents import Document
 from flux.lsp.editor import USER_ANSWER_S
 from flux.lsp.features.explanations import show_text
+from flux.lsp.features.review_menu import HUNK_LINE, ReviewMenu
 from flux.lsp.methods import DOCUMENT_SCHEME, ReviewAccept, ReviewReject
 from flux.lsp.uris import path_of_uri, uri_of_path
 
@@ -74,11 +75,14 @@ class EditorReview:
 
     def __init__(self, server: FluxServer) -> None:
         self._server = server
-        self._review = Review(server.sessions.store(), server.files)
+        store = server.sessions.store()
+        self._review = Review(store, server.files)
+        self.menu = ReviewMenu(store, self._review, server.files)
 
     async def offer(self, turn_id: str) -> None:
         """Show what a turn proposed, in the way that suits the editor, and take what the user decides right there."""
         editor = self._server.editor
+        await editor.refresh_lenses()
         if not (editor.client.confirms_changes and editor.client.takes_document_changes):
             await self._show(turn_id)
             return
@@ -105,7 +109,7 @@ class EditorReview:
         head = (
             f"{len(pending)} proposed changes wait: flux.review.accept or flux.review.reject, by turn, file or hunk.\n"
         )
-        return head + "".join(f"\nhunk {one.hunk.id}\n{one.hunk.diff}" for one in pending)
+        return head + "".join(f"\n{HUNK_LINE}{one.hunk.id}\n{one.hunk.diff}" for one in pending)
 
     def document(self, uri: str) -> str:
         """The text of a `flux:` document. Raises InvalidArguments for none of ours."""
@@ -165,6 +169,7 @@ class EditorReview:
                 sessions.remember_turn(turn_id, await sessions.find(session_id))
             except FluxError as e:
                 logger.warning("Turn %s cannot be taken back from here: %s", turn_id, e)
+        await self._server.editor.refresh_lenses()
         if self._server.editor.client.reads_documents:
             for turn_id in dict.fromkeys(pending.turn_id for pending in self._review.pending()):
                 await self._server.editor.refresh_document(f"{_PREFIX}{turn_id}{_SUFFIX}")
