@@ -33,7 +33,7 @@ from flux.core.limits import ModelLimits, TokenCounter
 from flux.core.messages import Message, ToolCall, ToolResult
 from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
-from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, ReasoningDelta, TextDelta
+from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, ReasoningDelta, TextDelta, Waiting
 from flux.tools.base import Arguments, Finding, Proposal, Tool
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
@@ -128,6 +128,7 @@ class Turn:
             is_streamed=self.settings.is_streamed,
             session_id=self.session_id,
             effort=self.settings.thinking,
+            window_tokens=self.model.limits.total_tokens,
             encoded=self.conversation.encoded,
         )
         folder = Folder()
@@ -139,6 +140,8 @@ class Turn:
                         self.emit(TextStreamed(delta.text))
                     elif isinstance(delta, ReasoningDelta) and delta.text:
                         self.emit(ReasoningStreamed(delta.text))
+                    elif isinstance(delta, Waiting):
+                        self.emit(Noticed(delta.text))
             if not folder.is_finished:
                 raise StreamBroken("The answer ended before it was complete.", model=self.model.name)
         except BaseException:

@@ -88,6 +88,16 @@ class Settings:
     litellm_base_url: str = _address_of("litellm", "LITELLM_BASE_URL")
     lm_studio_base_url: str = _address_of("lm_studio", "LM_STUDIO_BASE_URL")
     mlx_base_url: str = _address_of("mlx", "MLX_BASE_URL")
+    ollama_base_url: str = _address_of("ollama", "OLLAMA_BASE_URL")
+    ollama_keep_alive: str = _setting(
+        "",
+        TEXT,
+        "OLLAMA_KEEP_ALIVE",
+        "How long Ollama keeps a model in memory after an answer, e.g. 30m. Unset: as Ollama is set up.",
+    )
+    pull_models: bool = _setting(
+        False, TRUTH, "FLUX_PULL_MODELS", "Let Ollama download a model that is not there yet, without asking."
+    )
     max_tokens: int = _setting(8192, whole(1), "FLUX_MAX_TOKENS", "The longest answer, in tokens.")
     temperature: float | None = _setting(
         None, between(0, 2), "FLUX_TEMPERATURE", "How freely the model picks its words. Unset: left to the provider."
@@ -105,13 +115,16 @@ class Settings:
         120.0,
         between(0.1, 86400),
         "FLUX_TIMEOUT_S",
-        "Seconds to wait for a provider to say anything more. Unset: longer for lm_studio (600) and mlx (1800).",
+        "Seconds to wait for a provider to say anything more. Unset: longer for lm_studio and ollama (600) and mlx (1800).",
     )
     context_pruning: bool = _setting(
         True, TRUTH, "FLUX_CONTEXT_PRUNING", "Drop the oldest parts of a conversation before it outgrows the model."
     )
     context_window: int = _setting(
-        0, whole(0), "FLUX_CONTEXT_WINDOW", "The model's window in tokens. 0: as Flux's table of models has it."
+        0,
+        whole(0),
+        "FLUX_CONTEXT_WINDOW",
+        "The model's window in tokens. 0: as its server or Flux's table of models has it. Ollama makes it this large.",
     )
     approval: str = _setting(
         "",

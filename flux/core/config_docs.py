@@ -39,6 +39,7 @@ with a star works without a key.
 | `litellm`* | a LiteLLM gateway | `http://localhost:4000/v1`, or `LITELLM_BASE_URL` | `LITELLM_API_KEY` |
 | `lm_studio`* | LM Studio | `http://localhost:1234/v1`, or `LM_STUDIO_BASE_URL` | |
 | `mlx`* | `mlx_lm.server` | `http://localhost:8080/v1`, or `MLX_BASE_URL` | |
+| `ollama`* | Ollama, by its own API; it gets the window said | `http://localhost:11434`, or `OLLAMA_BASE_URL` | |
 | `compatible`* | any other server with Chat Completions (vLLM, llama.cpp …) | `FLUX_BASE_URL` | |
 | `demo`* | fixed rules, offline, no model | | |
 | `scripted`* | a fake for tests | | |

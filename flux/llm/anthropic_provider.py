@@ -43,4 +43,7 @@ def open_anthropic(where: Where, http: HttpOptions) -> Sdk:
     async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
         return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
 
-    return Sdk(post, client.close, anthropic.AnthropicError)
+    async def get(path: str, headers: Mapping[str, str]) -> httpx2.Response:
+        return await client.get(path, cast_to=httpx2.Response, options={"headers": headers})
+
+    return Sdk(post, get, client.close, anthropic.AnthropicError)

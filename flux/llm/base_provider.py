@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
@@ -31,6 +31,8 @@ class ModelRequest:
     `temperature` None leaves it to the provider. `is_streamed` false asks for one plain answer, which comes as the same
     deltas. `session_id` groups requests for the provider's prompt cache. `effort` is how long the model shall think
     (`none` to `max`, empty: as it likes), and `thinking` how it is told so, which `flux.llm.fitting` knows.
+    `window_tokens` is the window that the messages were fitted into, for servers that are told how large to make it; 0
+    leaves it to the provider.
     """
 
     model: str
@@ -44,7 +46,33 @@ class ModelRequest:
     session_id: str = ""
     effort: str = ""
     thinking: ThinkingKind = ""
+    window_tokens: int = 0
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model as its server tells of it; None where it does not say.
+
+    `window_tokens` is what a request by this provider gets, input and output together. `runs_here`: on the server's own
+    machine, so that nobody asks money for it.
+    """
+
+    name: str
+    window_tokens: int | None = None
+    takes_tools: bool | None = None
+    takes_images: bool | None = None
+    thinks: bool | None = None
+    is_loaded: bool | None = None
+    runs_here: bool = False
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the server does before it answers, in words for the user: a model is being downloaded."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +121,7 @@ class Finished:
     reason: FinishReason
 
 
-Delta = Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished
+Delta = Waiting | Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +188,8 @@ class Folder:
                 self._started = delta
             case Finished(reason):
                 self._finish_reason = reason
+            case Waiting():
+                pass
             case _:
                 assert_never(delta)
 
@@ -215,6 +245,9 @@ class BaseLLMProvider(ABC):
     name: str
     """The provider's name as the user chose it, e.g. `anthropic`."""
 
+    unknown_window_tokens: int | None = None
+    """The window to count on where the server could not be asked; None: as for any model that is not known."""
+
     @abstractmethod
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         """The answer as it comes; ends with Finished.
@@ -225,6 +258,14 @@ class BaseLLMProvider(ABC):
     async def complete(self, request: ModelRequest) -> Response:
         """The whole answer. Raises as `stream` does, and StreamBroken where the terminal event is missing."""
         return fold([delta async for delta in self.stream(request)])
+
+    async def models(self) -> Sequence[ServedModel]:
+        """The models that the server itself lists; none where it has no list. Raises ProviderErrors."""
+        return ()
+
+    async def look_up(self, model: str) -> ServedModel | None:
+        """What the server says of one model, None where it says nothing. Raises ProviderErrors."""
+        return None
 
     async def close(self) -> None:
         """Let go of connections. May be called twice."""

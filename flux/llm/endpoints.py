@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Wire = Literal["anthropic", "responses", "chat"]
+Wire = Literal["anthropic", "responses", "chat", "ollama"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Endpoint:
         """The address that the wire's paths are added to, of one as people write it."""
         if self.wire == "anthropic":  # its paths begin with the version; a gateway's address is often given with it
             return base_url.removesuffix("/v1")
+        if self.wire == "ollama":  # the address of its compatible door is what many have at hand
+            return base_url.removesuffix("/v1").removesuffix("/api")
         if not self.base_path or base_url.endswith(self.base_path):
             return base_url
         return base_url.removesuffix(self.base_path.rpartition("/")[0]) + self.base_path
@@ -133,6 +135,17 @@ MLX = Endpoint(
     needs_key=False,
     timeout_s=1800.0,
 )
+OLLAMA = Endpoint(
+    # docs.ollama.com/api (2026-11-21), its own API and not its compatible door. The first answer waits for the model to
+    # be loaded, of which nothing is told.
+    name="ollama",
+    display_name="Ollama",
+    wire="ollama",
+    default_base_url="http://localhost:11434",
+    base_url_setting="ollama_base_url",
+    needs_key=False,
+    timeout_s=600.0,
+)
 COMPATIBLE = Endpoint(
     name="compatible", display_name="a service with OpenAI's Chat Completions", wire="chat", needs_key=False
 )
@@ -147,6 +160,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     LITELLM,
     LM_STUDIO,
     MLX,
+    OLLAMA,
     COMPATIBLE,
 )
 """In the order in which a provider is chosen where several keys are found."""

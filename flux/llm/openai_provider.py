@@ -45,4 +45,7 @@ def open_openai(where: Where, http: HttpOptions) -> Sdk:
     async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
         return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
 
-    return Sdk(post, client.close, openai.OpenAIError)
+    async def get(path: str, headers: Mapping[str, str]) -> httpx2.Response:
+        return await client.get(path, cast_to=httpx2.Response, options={"headers": headers})
+
+    return Sdk(post, get, client.close, openai.OpenAIError)

@@ -46,6 +46,7 @@ _PATHS: Mapping[Wire, str] = {
     "anthropic": "flux.llm.anthropic_provider:AnthropicProvider",
     "responses": "flux.llm.openai_provider:OpenAIProvider",
     "chat": "flux.llm.compatible_provider:CompatibleProvider",
+    "ollama": "flux.llm.ollama_provider:OllamaProvider",
 }
 
 BUILTINS: Mapping[str, Builtin] = {

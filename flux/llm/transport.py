@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import flux
 from flux.core.config import Settings
-from flux.core.errors import ConfigError, ProviderError, StreamBroken
+from flux.core.errors import ConfigError, ProviderError, RequestRejected, StreamBroken, TimedOut
 from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest
 from flux.llm.endpoints import Endpoint
@@ -26,6 +26,8 @@ from flux.llm.network_faults import explain, retry_after_s
 from flux.llm.wire.decoder import Decoder
 from flux.llm.wire.faults import Complaint, make_error, read_complaint
 from flux.llm.wire.history import taken_ids
+from flux.llm.wire.json_values import Object, parse_object
+from flux.llm.wire.ndjson import LineSplitter, parse_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,6 +37,10 @@ DRAIN_TIMEOUT_S = 0.2
 """How long to wait for the end of the bytes behind the end of an answer, so that the connection can be used again."""
 COMPLAINT_TIMEOUT_S = 5.0
 MAX_COMPLAINT_BYTES = 1 << 16
+ASK_S = 5.0
+"""How long a server may take to say something of itself."""
+MAX_ASKED_BYTES = 16 << 20
+"""More than any list of models: OpenRouter's has 300 and half a megabyte."""
 MAX_ANSWER_BYTES = 256 << 20
 """More than the longest answer of any model, with 2 KB for each of its tokens."""
 
@@ -77,9 +83,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """A vendor's SDK, imported and ready: its generic `post`, and the root of its errors."""
+    """A vendor's SDK, imported and ready: its generic `post` and `get`, and the root of its errors."""
 
     post: Callable[[str, bytes, Mapping[str, str]], Awaitable[httpx2.Response]]
+    get: Callable[[str, Mapping[str, str]], Awaitable[httpx2.Response]]
     close: Callable[[], Awaitable[None]]
     error: type[Exception]
 
@@ -180,6 +187,46 @@ class Transport:
             await response.aclose()
         raise self._located(fault, request.model, _request_id(response), has_begun=True)
 
+    async def ask(self, path: str, body: bytes | None = None, *, model: str = "", timeout_s: float = ASK_S) -> Object:
+        """The JSON object at a path, by POST where there is a body. Raises ProviderErrors.
+
+        For what a server says of itself: a whole answer that must come soon.
+        """
+        sdk = await self._ready()
+        fault: BaseException
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await (sdk.get(path, _RAW) if body is None else sdk.post(path, body, _RAW))
+                async with aclosing(response):
+                    return parse_object((await _read(response)).decode("utf-8", "replace"))
+        except TimeoutError:
+            fault = TimedOut(f"nothing came for {timeout_s:g} seconds.")
+        except ValueError as e:
+            fault = RequestRejected(f"what came from {path} is not what was asked for: {e}.")
+        except (ProviderError, sdk.error, *_transport_errors()) as e:
+            fault = e
+        raise self._located(fault, model, "", has_begun=False)
+
+    async def lines(self, path: str, body: bytes, *, model: str = "") -> AsyncGenerator[Object]:
+        """The JSON objects of an answer that is one on each line. Raises ProviderErrors."""
+        sdk = await self._ready()
+        response = await self._post(sdk, path, body, model)
+        fault: BaseException
+        try:
+            splitter = LineSplitter()
+            async with aclosing(response.aiter_bytes()) as chunks:
+                async for chunk in chunks:
+                    for line in splitter.feed(chunk):
+                        yield parse_line(line)
+            for line in splitter.end():
+                yield parse_line(line)
+            return
+        except (ProviderError, *_transport_errors()) as e:
+            fault = e
+        finally:
+            await response.aclose()
+        raise self._located(fault, model, "", has_begun=True)
+
     async def close(self) -> None:
         """Let go of connections; a later request opens new ones."""
         sdk, self._sdk = self._sdk, None
@@ -239,6 +286,15 @@ async def _decode(chunks: AsyncIterator[bytes], decoder: Decoder) -> AsyncGenera
             return
     for delta in decoder.end():
         yield delta
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ASKED_BYTES:
+            raise ValueError("it is far too long")
+    return bytes(body)
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

@@ -171,7 +171,12 @@ async def fault_server() -> AsyncGenerator[FaultServer]:
 def wire_of(path: str) -> str:
     return next(
         wire
-        for wire, end in (("anthropic", "messages"), ("openai", "responses"), ("chat", "completions"))
+        for wire, end in (
+            ("anthropic", "messages"),
+            ("openai", "responses"),
+            ("chat", "completions"),
+            ("ollama", "api/chat"),
+        )
         if path.endswith(end)
     )
 
@@ -187,6 +192,10 @@ def _event(kind: str, **fields: object) -> str:
 
 def _chunk(delta: Mapping[str, object], **fields: object) -> str:
     return f"data: {json.dumps({'model': 'g', 'choices': [{'index': 0, 'delta': delta, **fields}]})}\n\n"
+
+
+def _line(message: Mapping[str, object], **fields: object) -> str:
+    return json.dumps({"model": "g", "message": {"role": "assistant", **message}, "done": False, **fields}) + "\n"
 
 
 def _error(message: str, kind: str, code: str = "") -> bytes:
@@ -272,6 +281,11 @@ STREAMS: dict[str, tuple[str, str]] = {
         + 'data: {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 7, '
         '"prompt_tokens_details": {"cached_tokens": 900, "cache_write_tokens": 90}}}\n\ndata: [DONE]\n\n',
     ),
+    "ollama": (
+        _line({"content": ""}) + _line({"content": "Hello "}),
+        _line({"content": "wörld"})
+        + _line({"content": ""}, done=True, done_reason="stop", prompt_eval_count=1000, eval_count=7),
+    ),
 }
 """The events up to the first words, and the rest."""
 
@@ -295,6 +309,12 @@ ODD: dict[str, dict[str, str]] = {
         **_ALIKE,
         "ping": "event: ping\ndata: {}\n\n",
         "error_event": f"data: {json.dumps({'error': {'message': 'Odd', 'type': 'server_error'}})}\n\n",
+    },
+    "ollama": {
+        "ping": "\n",
+        "unknown": _line({"content": ""}, shiny_new_field=1),
+        "bad_json": '{"model": "g", "mess\n',
+        "error_event": '{"error": "an error was encountered while running the model: Odd"}\n',
     },
 }
 """What comes between the first words and the rest, by fault."""
@@ -324,5 +344,13 @@ PLAIN: dict[str, object] = {
             "completion_tokens": 7,
             "prompt_tokens_details": {"cached_tokens": 900, "cache_write_tokens": 90},
         },
+    },
+    "ollama": {
+        "model": "g",
+        "message": {"role": "assistant", "content": "Hello wörld"},
+        "done": True,
+        "done_reason": "stop",
+        "prompt_eval_count": 1000,
+        "eval_count": 7,
     },
 }

@@ -32,6 +32,7 @@ _CONTEXT = re.compile(
     r"|reduce the length of the (?:messages|prompt|input)|exceeds? the (?:available|model'?s?) context",
     re.IGNORECASE,
 )
+_MEMORY = re.compile(r"requires more system memory|out of memory|insufficient (?:gpu |system )?memory", re.I)
 _QUOTA = re.compile(r"credit balance|exceeded your current quota|insufficient (?:credit|funds|quota|balance)", re.I)
 _MODEL = re.compile(
     r"model.{0,200}(?:not found|does not exist|not exist)|unknown model",
@@ -108,6 +109,11 @@ def make_error(complaint: Complaint, status: int | None = None, retry_after_s: f
         return QuotaExhausted(f"no credit or quota is left: {said}", hint="Look at the account's billing page.")
     if names & _CONTEXT_CODES or (may_be_long and _CONTEXT.search(words)):
         return ContextWindowExceeded(f"the request is longer than the model's window: {said}", hint=_TOO_LONG_HINT)
+    if _MEMORY.search(words):
+        return RequestRejected(
+            f"the server has too little memory: {said}",
+            hint="Choose a smaller model, or a smaller window by FLUX_CONTEXT_WINDOW.",
+        )
     if names & _CONTENT_CODES:
         return ContentRefused(f"the request was declined: {said}")
     if names & _RATE_CODES or status == 429:
