@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flux.agent.session_store import SessionStore
+from flux.agent.store.in_flight import AnswerLog
+from flux.agent.store.values import tools_to_json
 from flux.core.errors import InvalidArguments
 from flux.core.limits import TokenCounter
-from flux.core.messages import Message, Part, ToolCall, ToolResult
+from flux.core.messages import Message, Part, ToolCall, ToolResult, ToolSpec
 from flux.core.usage import Cost, Usage
-from flux.edits.plan import AppliedPlan
+from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import EncodedMessages, Response
-from flux.tools.base import Tool
 
 MESSAGE_OVERHEAD_TOKENS = 4
 """What the frame of a message costs, about, on every wire."""
@@ -31,11 +31,16 @@ class Conversation:
         self._tokens: dict[tuple[TokenCounter, Message], int] = {}
         self._fixed: tuple[TokenCounter, str, int] | None = None
         self.turn_id = ""
-        self.encoded: EncodedMessages = {}
+        self.encoded: EncodedMessages = _KeptBytes(store, session_id, messages)
 
     @property
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
+
+    def reload(self) -> None:
+        """Go on with what is stored: another process, or one that was killed, had the session before."""
+        self._messages = list(self._store.live_messages(self._session_id))
+        self.encoded = _KeptBytes(self._store, self._session_id, self._messages)
 
     def begin_turn(self, turn_id: str, message: Message) -> None:
         self.turn_id = turn_id
@@ -46,13 +51,25 @@ class Conversation:
         message = self._with_own_ids(response.message())
         if message.parts:
             self._add(message)
+        else:
+            self._store.forget_answer(self._session_id)
         return message
 
     def add_interrupted(self, response: Response) -> None:
         """Keep what came of a broken answer: its text. Calls that were cut short were not made and are left out."""
         parts = tuple(part for part in response.message().parts if not isinstance(part, ToolCall))
         if Message("assistant", parts).text():
-            self._add(Message("assistant", parts))
+            self._add(Message("assistant", parts), is_interrupted=True)
+        else:
+            self._store.forget_answer(self._session_id)
+
+    def begin_answer(self, provider: str, model: str) -> AnswerLog:
+        """Where the deltas of an answer go as they come."""
+        return self._store.in_flight.begin_answer(self._session_id, self.turn_id, provider, model)
+
+    def note_result(self, result: ToolResult) -> None:
+        """Store what a call answered, before the results of all calls of the answer are there."""
+        self._store.in_flight.add_result(self._session_id, self.turn_id, result)
 
     def add_results(self, results: tuple[ToolResult, ...]) -> None:
         self._add(Message("tool", results))
@@ -67,8 +84,16 @@ class Conversation:
     def add_usage(self, provider: str, model: str, usage: Usage, cost: Cost) -> None:
         self._store.add_usage(self._session_id, self.turn_id, provider, model, usage, cost)
 
-    def add_changes(self, turn_id: str, applied: AppliedPlan) -> None:
-        self._store.add_changes(self._session_id, turn_id, applied.changes)
+    async def intend(self, call_ids: Sequence[str], plan: EditPlan) -> str:
+        """Store what is about to be changed, before it is: the way back must not depend on what happens then."""
+        intent = self._store.in_flight.add_intent(self._session_id, self.turn_id, call_ids, plan)
+        await self._store.settle()
+        return intent
+
+    def confirm(self, intent: str, applied: AppliedPlan | None) -> None:
+        """It was made as `applied` says, or, where this is None, was not."""
+        made = applied.changes if applied else ()
+        self._store.in_flight.settle_intent(self._session_id, intent, self.turn_id, made)
 
     def replace_pruned(self, messages: Sequence[Message]) -> None:
         """Go on with a shorter conversation; the store is told where it now begins."""
@@ -85,11 +110,10 @@ class Conversation:
             self._tokens[key] = MESSAGE_OVERHEAD_TOKENS + sum(counter.count(text) for text in _texts(message))
         return self._tokens[key]
 
-    def fixed_tokens(self, counter: TokenCounter, system: str, tools: Mapping[str, Tool]) -> int:
+    def fixed_tokens(self, counter: TokenCounter, system: str, tools: Sequence[ToolSpec]) -> int:
         """Tokens of what stands before every conversation."""
         if self._fixed is None or self._fixed[:2] != (counter, system):
-            specs = [[tool.spec.name, tool.spec.description, dict(tool.spec.parameters)] for tool in tools.values()]
-            self._fixed = (counter, system, counter.count(system) + counter.count(json.dumps(specs)))
+            self._fixed = (counter, system, counter.count(system) + counter.count(tools_to_json(tools)))
         return self._fixed[2]
 
     def _with_own_ids(self, message: Message) -> Message:
@@ -109,9 +133,22 @@ class Conversation:
             parts.append(part)
         return Message(message.role, tuple(parts))
 
-    def _add(self, message: Message) -> None:
+    def _add(self, message: Message, *, is_interrupted: bool = False) -> None:
         self._messages.append(message)
-        self._store.add_message(self._session_id, self.turn_id, message)
+        self._store.add_message(self._session_id, self.turn_id, message, is_interrupted=is_interrupted)
+
+
+class _KeptBytes(dict[tuple[str, Message], bytes]):
+    """The bytes of messages as they were sent; each is stored when it is first encoded, which is before it is sent."""
+
+    def __init__(self, store: SessionStore, session_id: str, messages: Sequence[Message]) -> None:
+        super().__init__(store.sent(session_id, messages) if messages else {})
+        self._store = store
+        self._session_id = session_id
+
+    def __setitem__(self, key: tuple[str, Message], body: bytes) -> None:
+        super().__setitem__(key, body)
+        self._store.add_sent(self._session_id, *key, body)
 
 
 def _texts(message: Message) -> list[str]:

@@ -14,7 +14,7 @@ from flux.agent.uninterrupted import to_its_end
 from flux.core.errors import FileMissing, FluxError, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.hunks import Hunk, amended, hunks_left, plan_of
-from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
+from flux.edits.plan import AppliedChange, AppliedPlan, EditPlan, paths_of, rebase_change
 from flux.workspace.workspace import Workspace
 
 _SHOWN_LINES = 12
@@ -126,9 +126,12 @@ class Review:
         paths = {path for pending in still for path in paths_of(pending.hunk.change)}
         changes = [change for change in applied.changes if paths.intersection(change.paths)]
         self._store.add_changes(session_id, turn_id, changes)
-        self._forget(still, are_made=True)
-        names = ", ".join(dict.fromkeys(_place(pending.hunk) for pending in still))
-        self._store.add_note(session_id, f"The user accepted your proposed changes at {names}.")
+        self._close(still)
+
+    def _close(self, made: Sequence[Pending]) -> None:
+        self._forget(made, are_made=True)
+        names = ", ".join(dict.fromkeys(_place(pending.hunk) for pending in made))
+        self._store.add_note(made[0].session_id, f"The user accepted your proposed changes at {names}.")
 
     async def _accept(self, chosen: Sequence[Pending], all_or_none: bool) -> Accepted:
         async with self._deciding:
@@ -168,12 +171,15 @@ class Review:
             return Accepted((), tuple(Refusal(pending, reason) for pending in chosen))
         if not fitting:
             return Accepted((), tuple(refused))
+        plan = plan_of(_label(fitting), [pending.hunk for pending in fitting])
+        session_id, turn_id = fitting[0].session_id, fitting[0].turn_id
         try:
-            applied = await self._workspace.apply(plan_of(_label(fitting), [pending.hunk for pending in fitting]))
+            with self._store.holding(session_id):
+                applied = await self._make(session_id, turn_id, plan)
         except FluxError as e:
             refused += [Refusal(pending, str(e)) for pending in fitting]
             return Accepted((), tuple(refused))
-        self.record(fitting, applied)
+        self._close(fitting)
         return Accepted(tuple(fitting), tuple(refused), applied.changes)
 
     def _proposals(self, session_ids: Iterable[str]) -> Sequence[Proposal]:
@@ -182,6 +188,19 @@ class Review:
         for session_id in session_ids:
             found.update({proposal.key: proposal for proposal in self._store.proposals(session_id=session_id)})
         return [found[key] for key in sorted(found)]
+
+    async def _make(self, session_id: str, turn_id: str, plan: EditPlan) -> AppliedPlan:
+        """Apply the plan; the way back is stored before, and that it was made behind it."""
+        in_flight = self._store.in_flight
+        intent = in_flight.add_intent(session_id, turn_id, (), plan)
+        await self._store.settle()
+        try:
+            applied = await self._workspace.apply(plan)
+        except FluxError:
+            in_flight.settle_intent(session_id, intent, turn_id, ())
+            raise
+        in_flight.settle_intent(session_id, intent, turn_id, applied.changes)
+        return applied
 
     def _still_pending(self, chosen: Sequence[Pending]) -> tuple[Pending, ...]:
         """The chosen as they are now: others of their file may have been made, or they were decided on meanwhile."""

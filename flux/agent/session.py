@@ -15,13 +15,14 @@ from importlib import resources
 from flux.agent.approval import ApprovalRequest, Approver, Decision
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.recovery import recover
 from flux.agent.review import Review
-from flux.agent.session_store import SessionStore
+from flux.agent.session_store import Preface, SessionStore
 from flux.agent.turn import ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
 from flux.context.builder import user_message
 from flux.context.item import Focus
-from flux.core.errors import Busy, FileMissing, FluxError, NothingChanged, WorkspaceError
+from flux.core.errors import Busy, FileMissing, FluxError, NothingChanged, SessionHeld, WorkspaceError
 from flux.core.messages import Message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
@@ -56,8 +57,16 @@ class Session:
         self.workspace = workspace
         self._store = store
         self._settings = settings
-        self._system = system_prompt(own_system_prompt)
         self._tools = builtin_tools()
+        stored = store.preface(session_id)
+        self._has_preface = stored is not None
+        self._preface = stored or Preface(
+            system_prompt(own_system_prompt), tuple(tool.spec for tool in self._tools.values())
+        )
+        self._has_draft = False
+        self._notice = ""
+        self.held_by = ""
+        """Who else has the session open, in words for the user; empty where it can be gone on with here."""
         self._conversation = Conversation(store, session_id, messages)
         self._focus_path: WorkspacePath | None = None
         self.review = Review(store, workspace)
@@ -68,6 +77,27 @@ class Session:
     @property
     def is_busy(self) -> bool:
         return self._running is not None or self._is_undoing
+
+    async def take_up(self) -> None:
+        """Make this process the only one that goes on with the session, and make whole what a killed one left.
+
+        Raises SessionHeld where another process has it open; it can be read nevertheless.
+        """
+        try:
+            is_left = self._store.hold(self.id)
+        except SessionHeld as e:
+            self.held_by = e.message
+            raise
+        self.held_by = ""
+        if is_left:
+            self._notice = await recover(self._store, self.id, self.workspace)
+            self._store.mark_whole(self.id)
+            self._conversation.reload()
+
+    def take_notice(self) -> str:
+        """What the user should know of how the session was found: once, and empty where there is nothing."""
+        notice, self._notice = self._notice, ""
+        return notice
 
     async def send_message(
         self, text: str, *, approver: Approver, focus: Focus | None = None, is_reviewed: bool = False
@@ -88,13 +118,14 @@ class Session:
             self.id,
             self.provider,
             self.model,
-            self._system,
+            self._preface,
             self._tools,
             OverlayWorkspace(undecided.workspace) if undecided else self.workspace,
             self._conversation,
             _AfterEvents(approver, events),
             self._settings,
             events.put_nowait,
+            draft=lambda: self._draft(turn, undecided),
             is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
         )
@@ -123,6 +154,9 @@ class Session:
     async def _run(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> Exception | None:
         """What ended the turn early, None where it was completed."""
         try:
+            await self.take_up()
+            if notice := self.take_notice():
+                turn.emit(Noticed(notice))
             await self._begin(turn, text, focus, undecided)
             await turn.run()
         except asyncio.CancelledError:
@@ -137,8 +171,8 @@ class Session:
         finally:
             self._is_always_approved = turn.is_always_approved
             self._propose(turn, undecided)
-            if reason := self._store.take_failure():
-                turn.emit(Noticed(reason))
+            if notice := self._store.take_notice():
+                turn.emit(Noticed(notice))
         return None
 
     def _propose(self, turn: Turn, undecided: Undecided | None) -> None:
@@ -147,11 +181,20 @@ class Session:
             return
         plan = turn.workspace.proposal("Flux: proposal")
         hunks = undecided.split(plan, turn.id, self.review.pending())
-        if hunks:
+        if hunks or self._has_draft:
             self._store.add_proposal(self.id, turn.id, hunks)
+            self._has_draft = False
+        if hunks:
             paths = tuple(str(path) for change in plan.changes for path in paths_of(change))
             shown = tuple(ProposedHunk(hunk.id, str(hunk.path), hunk.line, hunk.diff) for hunk in hunks)
             turn.emit(EditsProposed(turn.id, paths, shown))
+
+    def _draft(self, turn: Turn, undecided: Undecided | None) -> None:
+        """Store what the turn would propose so far: it may be killed before its end."""
+        if undecided is not None and isinstance(turn.workspace, OverlayWorkspace):
+            hunks = undecided.split(turn.workspace.proposal("Flux: draft"), turn.id, self.review.pending())
+            self._store.add_proposal(self.id, turn.id, hunks, is_draft=True)
+            self._has_draft = True
 
     async def _begin(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         notes = self._store.notes(self.id)
@@ -171,6 +214,9 @@ class Session:
             # The user's words must not be lost because the file beside them cannot be shown.
             turn.emit(Noticed(f"Sent without the current file: {e.message}"))
             message = await build(None)
+        if not self._has_preface:
+            self._store.add_preface(self.id, self._preface)
+            self._has_preface = True
         self._conversation.begin_turn(turn.id, message)
         self._store.remove_notes(self.id, notes)
 
@@ -183,13 +229,13 @@ class Session:
         )
 
     def add_tool_result(self, tool_use_id: str, result: str) -> None:
-        """Answer a call of the last message by hand, where a caller runs tools of its own. Raises Busy."""
-        self._check_is_idle()
+        """Answer a call of the last message by hand, where a caller runs tools of its own. Raises Busy, SessionHeld."""
+        self._hold()
         self._conversation.add_tool_result(tool_use_id, result)
 
     def clear_history(self) -> None:
-        """Forget the conversation; it stays in the store and in `history`. Raises Busy."""
-        self._check_is_idle()
+        """Forget the conversation; it stays in the store and in `history`. Raises Busy, SessionHeld."""
+        self._hold()
         self._conversation.clear()
         self._store.remove_notes(self.id, self._store.notes(self.id))
 
@@ -214,11 +260,13 @@ class Session:
         """Take back the changes of a turn, of the last one that changed something by default.
 
         What the user edited elsewhere since stays. Raises NothingChanged where there is nothing to take back,
-        StaleSnapshot where the changed text itself was edited since, Busy, and the errors of `Workspace.apply`.
+        StaleSnapshot where the changed text itself was edited since, Busy, SessionHeld, and what `Workspace.apply`
+        raises.
         """
         self._check_is_idle()
         self._is_undoing = True
         try:
+            await self.take_up()
             return await self._undo(turn_id)
         finally:
             self._is_undoing = False
@@ -237,6 +285,11 @@ class Session:
             self.id, f"The user took back the changes of one of your turns: {names}. Read again before you edit."
         )
         return applied
+
+    def _hold(self) -> None:
+        self._check_is_idle()
+        if self._store.hold(self.id):
+            self._conversation.reload()
 
     def _check_is_idle(self) -> None:
         if self.is_busy:

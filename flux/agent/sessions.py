@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, TurnSettings
 from flux.core.config import Settings, tokenizer_folders
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, SessionHeld
 from flux.core.messages import Message
 from flux.llm.base_provider import BaseLLMProvider
 from flux.llm.catalogue import Model, find_model, limits, models_of, price
@@ -42,9 +43,15 @@ class Sessions:
         return await self._open(session_id, workspace, ())
 
     async def resume(self, session_id: str, workspace: Workspace) -> Session:
-        """The stored session of that id, or of the only one that begins so. Raises SessionMissing."""
+        """The stored session of that id, or of the only one that begins so. Raises SessionMissing.
+
+        Where another process has it open, `held_by` of the session says so, and no message can be sent.
+        """
         found = self.store.find(session_id)
-        return await self._open(found.id, workspace, self.store.live_messages(found.id))
+        session = await self._open(found.id, workspace, self.store.live_messages(found.id))
+        with suppress(SessionHeld):
+            await session.take_up()
+        return session
 
     async def continue_newest(self, workspace: Workspace) -> Session:
         """The session last used in the first folder of the workspace. Raises SessionMissing."""

@@ -25,6 +25,7 @@ from flux.agent.events import (
     TurnEvent,
     UsageReported,
 )
+from flux.agent.session_store import Preface
 from flux.agent.uninterrupted import to_its_end
 from flux.context.diagnostics import problems_after
 from flux.context.pruning import prune
@@ -87,13 +88,15 @@ class Turn:
     session_id: str
     provider: BaseLLMProvider
     model: ModelChoice
-    system: str
+    preface: Preface
     tools: Mapping[str, Tool]
     workspace: Workspace
     conversation: Conversation
     approver: Approver
     settings: TurnSettings
     emit: Emit
+    draft: Callable[[], None]
+    """Called whenever there is more that a reviewed turn would propose."""
     is_reviewed: bool = False
     """The workspace is a proposal: changes go into it unasked, and the user decides on them afterwards."""
     has_approval: bool = False
@@ -121,8 +124,8 @@ class Turn:
         request = ModelRequest(
             model=self.model.name,
             messages=await self._fitting_messages(),
-            system=self.system,
-            tools=tuple(tool.spec for tool in self.tools.values()),
+            system=self.preface.system,
+            tools=self.preface.tools,
             max_output_tokens=self._output_tokens,
             temperature=self.settings.temperature,
             is_streamed=self.settings.is_streamed,
@@ -132,9 +135,11 @@ class Turn:
             encoded=self.conversation.encoded,
         )
         folder = Folder()
+        answer = self.conversation.begin_answer(self.provider.name, self.model.name)
         try:
             async with aclosing(self.provider.stream(request)) as deltas:
                 async for delta in deltas:
+                    answer.add(delta)  # stored before it is shown
                     folder.add(delta)
                     if isinstance(delta, TextDelta):
                         self.emit(TextStreamed(delta.text))
@@ -149,6 +154,8 @@ class Turn:
             self.conversation.add_interrupted(folder.response())
             self._count(folder.response().usage)
             raise
+        finally:
+            answer.close()
         response = folder.response()
         message = self.conversation.add_answer(response)
         self._report_usage(response.usage)
@@ -172,7 +179,7 @@ class Turn:
         limits, counter = self.model.limits, self.model.counter
         window = min(limits.input_tokens, limits.total_tokens - self._output_tokens)
         usable = window if counter.is_exact else int(window * ESTIMATE_MARGIN)
-        return usable - self.conversation.fixed_tokens(counter, self.system, self.tools)
+        return usable - self.conversation.fixed_tokens(counter, self.preface.system, self.preface.tools)
 
     async def _fitting_messages(self) -> tuple[Message, ...]:
         if not self.settings.prunes:
@@ -288,6 +295,7 @@ class Turn:
 
     def _record(self, call: ToolCall, text: str, *, is_error: bool) -> ToolResult:
         result = self._results[call.id] = ToolResult(call.id, call.name, self._cut(text), is_error)
+        self.conversation.note_result(result)
         return result
 
     def _cut(self, text: str) -> str:
@@ -314,6 +322,7 @@ class Turn:
     async def _make(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> None:
         if self.is_reviewed:
             await self.workspace.apply(plan)
+            self.draft()
             for call, proposal in proposals:
                 self._record(call, f"{proposal.summary} {PROPOSED}", is_error=False)
             return
@@ -340,11 +349,16 @@ class Turn:
         self.is_always_approved = decision == "always"
 
     async def _apply(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> AppliedPlan:
-        applied = await self.workspace.apply(plan)
-        self.conversation.add_changes(self.id, applied)
-        self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
+        intent = await self.conversation.intend([call.id for call, _ in proposals], plan)
+        try:
+            applied = await self.workspace.apply(plan)
+        except FluxError:
+            self.conversation.confirm(intent, None)
+            raise
         for call, proposal in proposals:
             self._record(call, proposal.summary, is_error=False)
+        self.conversation.confirm(intent, applied)
+        self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
         return applied
 
 

@@ -10,7 +10,7 @@
     ├ EditError                    NoMatch · AmbiguousMatch · OverlappingEdits · StaleSnapshot · NothingChanged
     ├ WorkspaceError               OutsideWorkspace · FileMissing (IsFolder) · NotText · SecretFile · WriteRefused
     ├ ToolError                    InvalidArguments · Denied · ToolTimedOut
-    └ SessionError                 SessionMissing · UnsupportedFormat · Busy
+    └ SessionError                 SessionMissing · SessionHeld · UnsupportedFormat · Busy
 
 `str(error)` is the message with its hint. It never contains a key, a header or a prompt.
 """
@@ -209,6 +209,10 @@ class SessionError(FluxError):
 
 class SessionMissing(SessionError):
     """There is no session of that id."""
+
+
+class SessionHeld(SessionError):
+    """Another process has the session open; the message names it."""
 
 
 class UnsupportedFormat(SessionError):

@@ -189,16 +189,19 @@ class FluxServer(LanguageServer):
             self.editor.show(f"Flux: {e}", "warning")
 
 
-def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
+async def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
+    await ls.sessions.open_store()
     client = ls.protocol.client
     return [*ls.review.menu.actions(client, params), *ls.code_actions.offer(ls.files, client, params)]
 
 
-def _show_lenses(ls: FluxServer, params: types.CodeLensParams) -> list[types.CodeLens]:
+async def _show_lenses(ls: FluxServer, params: types.CodeLensParams) -> list[types.CodeLens]:
+    await ls.sessions.open_store()
     return ls.review.menu.lenses(params.text_document.uri)
 
 
-def _show_document(ls: FluxServer, params: types.TextDocumentContentParams) -> types.TextDocumentContentResult:
+async def _show_document(ls: FluxServer, params: types.TextDocumentContentParams) -> types.TextDocumentContentResult:
+    await ls.sessions.open_store()
     return types.TextDocumentContentResult(ls.review.document(params.uri))
 
 

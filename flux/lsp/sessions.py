@@ -44,6 +44,7 @@ class EditorSessions:
         self._present = ""
         self._session_of_turn: dict[str, Session] = {}
         self._opening = asyncio.Lock()
+        self._opening_store = asyncio.Lock()
 
     def begin(self, workspace: Workspace) -> None:
         """The workspace of all sessions of this connection."""
@@ -60,7 +61,7 @@ class EditorSessions:
             settings = await self._settings.load(self.workspace.roots[0], may_ask=True)
             if self._sessions is None or settings is not self._made_for:
                 module = await asyncio.to_thread(importlib.import_module, "flux.agent.sessions")
-                made: Sessions = module.Sessions(settings, self.store())
+                made: Sessions = module.Sessions(settings, await self.open_store())
                 if self._sessions is not None:
                     self._retired.append(self._sessions)
                 self._sessions, self._made_for = made, settings
@@ -75,20 +76,18 @@ class EditorSessions:
         assert self._workspace is not None, "set by `begin`, at initialize"
         return self._workspace
 
+    async def open_store(self) -> SessionStore:
+        """The user's sessions. What is wrong with their file is said once; they end with the server then."""
+        async with self._opening_store:
+            if self._store is None:
+                self._store, notice = await asyncio.to_thread(_open_store, self._editor.client.name)
+                if notice:
+                    self._editor.show(f"Flux: {notice}", "warning")
+        return self._store
+
+    @property
     def store(self) -> SessionStore:
-        """The user's sessions; where the disk does not take them this is said, and they end with the server."""
-        if self._store is None:
-            import sqlite3
-
-            from flux.agent.session_store import SessionStore
-            from flux.core.config import state_folder
-
-            path = state_folder() / "sessions.db"
-            try:
-                self._store = SessionStore(path)
-            except (OSError, sqlite3.Error, FluxError) as e:
-                self._editor.show(f"Flux cannot keep its sessions in {path}: {e}", "warning")
-                self._store = SessionStore(None)
+        assert self._store is not None, "opened by `open_store` before any command"
         return self._store
 
     async def start_chat(self) -> Session:
@@ -126,8 +125,8 @@ class EditorSessions:
     def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
         """What a session used, or all that were at work since the server began. Raises SessionMissing."""
         if session_id:
-            return self.store().usage(self.store().find(session_id).id)
-        used = [self.store().usage(id_) for id_ in self._used]
+            return self.store.usage(self.store.find(session_id).id)
+        used = [self.store.usage(id_) for id_ in self._used]
         return sum((usage for usage, _ in used), Usage()), sum((cost for _, cost in used), Cost())
 
     def remember_turn(self, turn_id: str, session: Session) -> None:
@@ -158,3 +157,9 @@ class EditorSessions:
                 logger.warning("A provider did not close: %s", e)
         if self._store is not None:
             self._store.close()
+
+
+def _open_store(door: str) -> tuple[SessionStore, str]:
+    from flux.agent.store.opening import open_user_store
+
+    return open_user_store(door)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,9 @@ from pathlib import Path
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.sessions import Sessions
-from flux.core.config import Settings, find_user_folders, load_settings, state_folder
-from flux.core.errors import ConfigError, FluxError
+from flux.agent.store.opening import open_user_store
+from flux.core.config import Settings, find_user_folders, load_settings
+from flux.core.errors import ConfigError
 from flux.core.log import start_logging
 from flux.core.trust import TrustQuestion, TrustStore
 from flux.workspace.disk import DiskWorkspace
@@ -59,25 +59,26 @@ def approval_of(arguments: argparse.Namespace, settings: Settings) -> str:
 
 def open_store() -> SessionStore:
     """The user's sessions; where they cannot be stored this is said, and the session lives in memory."""
-    path = state_folder() / "sessions.db"
-    if not path.is_absolute():
-        say("this session will not be stored: there is no home folder. FLUX_STATE_FOLDER names one.")
-        return SessionStore(None)
-    try:
-        return SessionStore(path)
-    except (OSError, sqlite3.Error, FluxError) as e:
-        say(f"this session will not be stored: {path}: {e}")
-        return SessionStore(None)
+    store, notice = open_user_store("the terminal")
+    if notice:
+        say(notice)
+    return store
 
 
 async def open_session(arguments: argparse.Namespace, sessions: Sessions) -> Session:
     """The session that the arguments ask for: a new one, the last one here, or one by its id."""
     workspace = DiskWorkspace([str(folder) for folder in folders(arguments)])
+    if not (arguments.continues or arguments.resume):
+        return await sessions.start(workspace)
     if arguments.continues:
-        return await sessions.continue_newest(workspace)
-    if arguments.resume:
-        return await sessions.resume(arguments.resume, workspace)
-    return await sessions.start(workspace)
+        session = await sessions.continue_newest(workspace)
+    else:
+        session = await sessions.resume(arguments.resume, workspace)
+    if session.held_by:
+        say(f"{session.held_by} It can be read here, and gone on with once it is closed there.")
+    if notice := session.take_notice():
+        say(notice)
+    return session
 
 
 def say(text: str) -> None:

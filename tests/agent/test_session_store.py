@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 import stat
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flux.agent.session_store import FORMAT, SessionStore, message_from_json, message_to_json
+from flux.agent.session_store import SessionStore
+from flux.agent.store.schema import FORMAT
+from flux.agent.store.values import message_from_json, message_to_json
 from flux.core.errors import SessionMissing, UnsupportedFormat
 from flux.core.messages import Image, Message, Reasoning, Text, ToolCall, ToolResult, user_message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
@@ -134,22 +137,54 @@ def test_a_database_of_a_newer_flux_is_refused_and_left_alone(file: Path) -> Non
     assert file.read_bytes() == before
 
 
-def test_a_database_of_the_first_format_is_brought_up_and_keeps_what_it_has(file: Path) -> None:
+FORMAT_2 = Path(__file__).parent / "data" / "sessions_format_2.db.gz"
+"""As the Flux of that format wrote it."""
+
+
+def write_format_2(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gzip.decompress(FORMAT_2.read_bytes()))
+
+
+def check_format_2_is_kept(file: Path) -> SessionStore:
+    """All that the old file has is there, and what is new works beside it."""
     store = SessionStore(file)
-    store.create("s", "/w")
-    store.add_message("s", "t", user_message("hello"))
-    store.close()
+    first, second = store.find("aaaa"), store.find("bbbb")
+    assert (first.title, first.created_at) == ("make one two", 1_795_000_001.0)
+    assert [message.role for message in store.history(first.id)] == ["user", "assistant", "tool", "assistant"]
+    assert store.history(first.id)[-1].text() == "Döne ✓."
+    assert store.usage(first.id)[0] == Usage(100, 20)
+    assert [str(change.path) for change in store.changes(first.id)[1]] == ["a.py"]
+    assert store.live_messages(second.id) == [user_message("short")]
+    assert store.history(second.id) == [user_message("a pruned talk")]
+    assert store.take_notice() == ""
+    store.add_message(first.id, "t", user_message("and on"), is_interrupted=True)
+    assert store.messages(first.id)[-1].is_interrupted
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+    db.close()
+    return store
+
+
+def test_a_database_of_the_second_format_is_brought_up_and_keeps_what_it_has(file: Path) -> None:
+    write_format_2(file)
+    store = check_format_2_is_kept(file)
+    assert store.notes("aaaa11112222") == ["The user rejected it."]
+    assert [proposal.hunks for proposal in store.proposals(session_id="aaaa11112222")] == [HUNKS[:2]]
+
+
+def test_a_database_of_the_first_format_is_brought_up_and_keeps_what_it_has(file: Path) -> None:
+    write_format_2(file)
     with sqlite3.connect(file) as db:
         db.executescript("DROP TABLE proposal; DROP TABLE note; PRAGMA user_version = 1")
     db.close()
-    store = SessionStore(file)
-    assert store.live_messages("s") == [user_message("hello")]
-    store.add_note("s", "It is new.")
-    store.add_proposal("s", "t", HUNKS)
+    store = check_format_2_is_kept(file)
+    store.add_note("aaaa11112222", "It is new.")
+    store.add_proposal("aaaa11112222", "t", HUNKS)
     store.close()
     again = SessionStore(file)
-    assert again.notes("s") == ["It is new."]
-    assert [proposal.hunks for proposal in again.proposals(folder="/w")] == [
+    assert again.notes("aaaa11112222") == ["It is new."]
+    assert [proposal.hunks for proposal in again.proposals(session_id="aaaa11112222")] == [
         HUNKS[:2],
         *((hunk,) for hunk in HUNKS[2:]),
     ]

@@ -445,18 +445,21 @@ def test_a_state_folder_that_cannot_be_written_is_said_and_the_turn_runs(shell: 
     shell.script(FIX)
     ended = shell.flux("-p", "fix", "--yes")
     assert (ended.status, ended.out) == (0, "I look.\nFixed the area.\n")
-    assert "this session will not be stored" in ended.err
+    assert "sessions will not be stored" in ended.err
     assert shell.read() == FIXED
 
 
-def test_a_damaged_database_is_said_and_the_turn_runs(shell: Shell) -> None:
+def test_a_damaged_database_is_set_aside_and_said_and_the_turn_is_stored(shell: Shell) -> None:
     (shell.home / "state").mkdir()
     (shell.home / "state" / "sessions.db").write_bytes(b"this is no database" * 100)
     shell.script([{"text": "Seen."}])
     ended = shell.flux("-p", "go")
     assert (ended.status, ended.out) == (0, "Seen.\n")
-    assert "this session will not be stored" in ended.err
-    assert (shell.home / "state" / "sessions.db").read_bytes() == b"this is no database" * 100
+    (aside,) = (shell.home / "state").glob("sessions-damaged-*.db")
+    assert aside.read_bytes() == b"this is no database" * 100
+    assert ended.err.count("nothing of it could be read") == 1
+    assert str(aside) in ended.err
+    assert "go" in shell.flux("sessions").out
 
 
 @POSIX

@@ -48,6 +48,7 @@ class Commands:
         if kind is None:
             raise InvalidArguments(f"There is no command {name!r}.", hint=f"There are: {', '.join(COMMANDS)}")
         given = read_arguments(name, kind, arguments)
+        await self._server.sessions.open_store()
         match given:
             case ChatSend():
                 return await self._turn(lambda: self._chat_send(given, token))
@@ -165,7 +166,7 @@ class Commands:
             editor.show(f"Flux: {report.summary()}")
 
     def _chat_list(self) -> Json:
-        stored = self._server.sessions.store().sessions()
+        stored = self._server.sessions.store.sessions()
         listed: list[Json] = [
             {"session": s.id, "title": s.title, "folder": s.folder, "usedAt": s.used_at} for s in stored
         ]

@@ -75,7 +75,7 @@ class EditorReview:
 
     def __init__(self, server: FluxServer) -> None:
         self._server = server
-        store = server.sessions.store()
+        store = server.sessions.store
         self._review = Review(store, server.files)
         self.menu = ReviewMenu(store, self._review, server.files)
 

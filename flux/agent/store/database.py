@@ -1,0 +1,215 @@
+"""One connection to the database of sessions, and what is done where the file fails.
+
+A commit in write-ahead mode is some tens of microseconds and waits for no disk, so the calls are plain ones. Where
+another process keeps the file locked, writes wait in order and the caller goes on; where the file takes no more (a full
+disk), everything goes on in memory; a damaged file is set aside, and what can be read of it goes into a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from flux.agent.store.salvage import salvage
+from flux.agent.store.schema import FORMAT, TABLES, format_of, migrate
+from flux.core.errors import SessionError, UnsupportedFormat
+
+Write = Callable[[sqlite3.Connection], object]
+"""Does its work on the connection that it is given: another one after a fault."""
+
+BUSY_MS = 10
+"""Milliseconds that a call waits where another process writes: more than a commit takes, too little to be felt."""
+RETRY_S = 0.1
+LOCK_S = 5.0
+"""Seconds after which a file that stays locked is given up, and everything goes on in memory."""
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Database:
+    """The file at `path`; in memory where it is None. Raises OSError, sqlite3.Error and UnsupportedFormat."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._notices: list[str] = []
+        self._waiting: list[tuple[str, Write]] = []
+        self._waiting_since = 0.0
+        self._retry: asyncio.TimerHandle | None = None
+        self._written: set[str] = set()
+        if path is not None:
+            _make_private(path)
+        try:
+            self._db = _open(path)
+        except sqlite3.DatabaseError as e:
+            if path is None or _code(e) not in _DAMAGED:
+                raise
+            self._db = self._salvaged(path, e)
+
+    def take_notice(self) -> str:
+        """What the user must be told of the file, in words: once, and empty where all is well."""
+        notices, self._notices = self._notices, []
+        return "\n".join(notices)
+
+    def write(self, session_id: str, write: Write) -> None:
+        """All of it or nothing, after all that was written before; at once unless the file is locked."""
+        self._waiting.append((session_id, write))
+        if len(self._waiting) == 1:
+            self._waiting_since = time.monotonic()
+            self._flush()
+
+    def rows(self, query: str, values: Sequence[object] = (), *, is_fresh: bool = False) -> list[tuple[Any, ...]]:
+        """What is stored. `is_fresh`: raises where what was written last is not in it yet. Raises SessionError."""
+        if self._waiting:
+            self._flush()
+            if self._waiting and is_fresh:
+                raise SessionError(f"Another program keeps {self.path} locked.", hint="Try again in a moment.")
+        try:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as e:
+                self._mend(e)
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as e:
+            raise SessionError(f"The sessions in {self.path or 'memory'} cannot be read: {e}") from e
+
+    def stamp(self) -> tuple[int, int]:
+        """Stays as it is while nothing is written, by us or by another process."""
+        return self.rows("PRAGMA data_version")[0][0], self._db.total_changes
+
+    async def settle(self) -> None:
+        """Wait until all is stored that was written, for some seconds at most."""
+        while self._waiting:
+            await asyncio.sleep(RETRY_S / 2)
+            self._flush()
+
+    def close(self) -> None:
+        """Store what waits, and let go of the file. May be called twice."""
+        while self._waiting:
+            self._flush()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._db.close()
+
+    def _flush(self) -> None:
+        """Do what waits. What cannot be done now is tried again, by the event loop where there is one."""
+        try:
+            self._do_waiting()
+        except sqlite3.Error as e:
+            is_busy = _code(e) in _BUSY and self.path is not None
+            if is_busy and time.monotonic() - self._waiting_since < LOCK_S:
+                self._retry_soon()
+                return
+            self._go_on_after(e)
+
+    def _go_on_after(self, fault: sqlite3.Error) -> None:
+        """Do what waits on a mended file, else in memory."""
+        if self.path is None:
+            self._waiting.clear()
+            raise fault
+        try:
+            self._mend(fault)
+            self._do_waiting()
+        except sqlite3.Error as e:
+            self._move_to_memory(e)
+            self._do_waiting()
+
+    def _do_waiting(self) -> None:
+        if not self._waiting:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:  # commits, or rolls back on an exception
+            for _, write in self._waiting:
+                write(self._db)
+        self._written.update(session_id for session_id, _ in self._waiting)
+        self._waiting.clear()
+
+    def _retry_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            time.sleep(RETRY_S)  # nobody else is kept waiting
+            self._flush()
+            return
+        if self._retry is None or self._retry.when() <= loop.time():
+            self._retry = loop.call_later(RETRY_S, self._flush)
+
+    def _mend(self, fault: sqlite3.Error) -> None:
+        """Go on with what can be read of a damaged file. Raises any other fault, and one that cannot be mended."""
+        if self.path is None or _code(fault) not in _DAMAGED:
+            raise fault
+        with suppress(sqlite3.Error):
+            self._db.close()
+        try:
+            self._db = self._salvaged(self.path, fault)
+        except (OSError, sqlite3.Error) as e:
+            self._db = sqlite3.connect(":memory:", isolation_level=None)  # nothing can be taken along
+            raise sqlite3.OperationalError(f"{fault}; {e}") from e
+
+    def _salvaged(self, path: Path, fault: sqlite3.Error) -> sqlite3.Connection:
+        with suppress(sqlite3.DatabaseError):
+            db = _open(path)
+            if db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+                return db  # another process was quicker: this file is a new one
+            db.close()
+        self._notices.append(salvage(path, str(fault), _open))
+        return _open(path)
+
+    def _move_to_memory(self, cause: sqlite3.Error) -> None:
+        """Leave the file as it is, and take along what can be read of the sessions that are at work here."""
+        file, self._db = self._db, _open(None)
+        self._notices.append(f"This session is no longer stored: {self.path}: {cause}")
+        self.path = None
+        self._written.update(session_id for session_id, _ in self._waiting)
+        for session_id in self._written:
+            for table, key in (("session", "id"), *((name, "session_id") for name in TABLES)):
+                with suppress(sqlite3.Error):
+                    for row in file.execute(f"SELECT * FROM {table} WHERE {key} = ?", (session_id,)):
+                        self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+            now = time.time()
+            self._db.execute("INSERT OR IGNORE INTO session VALUES (?, ?, ?, '', '')", (session_id, now, now))
+        with suppress(sqlite3.Error):
+            file.close()
+
+
+def _open(path: Path | None) -> sqlite3.Connection:
+    """A connection to a database of our format. Raises sqlite3.Error, and UnsupportedFormat for a newer one."""
+    db = sqlite3.connect(path or ":memory:", timeout=LOCK_S, isolation_level=None, check_same_thread=False)
+    try:
+        version = format_of(db)
+        if version > FORMAT:
+            raise UnsupportedFormat(
+                f"{path} was written by a newer Flux (format {version}, this one knows {FORMAT}).",
+                hint="Update Flux. The file was left unchanged.",
+            )
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA secure_delete = ON")  # what the user deletes is not left in the file
+        if version < FORMAT:
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                migrate(db)  # does nothing where another process was quicker
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code, 0 for errors that are Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with suppress(OSError):
+        path.chmod(0o600)

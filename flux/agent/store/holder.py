@@ -1,0 +1,114 @@
+"""Who may write to a session: a row that names the holder, and a file that shows whether the holder still lives.
+
+The operating system holds the lock on the file and lets go of it when the process ends, however it ends: nothing has to
+be guessed from clocks and process numbers, and nobody stays locked out.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HOLDER_QUERY = "SELECT token, door, pid, host, since FROM holder WHERE session_id = ? AND token != ?"
+"""The holder of a session, unless it is of the token that is asked with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a session open. `since` is seconds since 1970."""
+
+    door: str
+    pid: int
+    host: str
+    since: float
+
+    def __str__(self) -> str:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
+        return f"{self.door} (process {self.pid} on {self.host}, since {since})"
+
+
+class HolderFile:
+    """A file of this process, locked as long as it lives. Made when it is first needed."""
+
+    def __init__(self, folder: Path | None, door: str) -> None:
+        self.door = door
+        self._folder = folder
+        self.token = ""
+        """The name of the file, empty before the first session is held."""
+        self._descriptor: int | None = None
+
+    def take(self, db: sqlite3.Connection, session_id: str, now: float) -> None:
+        """Make this process the holder, unless another one that lives is. Call it in a transaction."""
+        token = self._own_token()
+        if living_holder(db.execute(HOLDER_QUERY, (session_id, token)).fetchall(), self._folder) is None:
+            values = (session_id, token, self.door, os.getpid(), platform.node(), now)
+            db.execute("INSERT OR REPLACE INTO holder VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def release(self, db: sqlite3.Connection, session_id: str = "") -> None:
+        """Let go of a session, or of all."""
+        db.execute("DELETE FROM holder WHERE token = ? AND ? IN ('', session_id)", (self.token, session_id))
+
+    def close(self) -> None:
+        if self._descriptor is not None and self._folder is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            with suppress(OSError):
+                (self._folder / self.token).unlink()
+
+    def _own_token(self) -> str:
+        if not self.token:
+            self.token = uuid.uuid4().hex
+            if self._folder is not None:
+                # Where files cannot be locked here, others will take this process for dead: nobody is locked out.
+                with suppress(OSError):
+                    self._folder.mkdir(mode=0o700, exist_ok=True)
+                    self._descriptor = os.open(self._folder / self.token, os.O_CREAT | os.O_RDWR, 0o600)
+                    _lock(self._descriptor)
+        return self.token
+
+
+def living_holder(rows: Sequence[tuple[Any, ...]], folder: Path | None) -> Holder | None:
+    """Who has the session open, of what `HOLDER_QUERY` found; None where nobody has who still lives."""
+    return Holder(*rows[0][1:]) if rows and _lives(folder, rows[0][0]) else None
+
+
+def _lives(folder: Path | None, token: str) -> bool:
+    """Whether the process that made the file of that token still lives."""
+    if folder is None:
+        return False  # nobody else sees a database in memory
+    try:
+        descriptor = os.open(folder / token, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        _lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    with suppress(OSError):
+        (folder / token).unlink()
+    return False
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        """Lock the file for this process. Raises OSError where another one has it."""
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        """Lock the file for this process. Raises OSError where another one has it."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,28 @@
+"""The user's own sessions, for every door alike: where they are, and what is said where they cannot be kept."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from flux.agent.session_store import SessionStore
+from flux.core.config import state_folder
+from flux.core.errors import FluxError
+
+
+def open_user_store(door: str) -> tuple[SessionStore, str]:
+    """The user's sessions, and what the user must be told of them, else an empty text.
+
+    Where they cannot be kept in the user's state folder they are in memory. `door` is how this process is named to
+    others. May be called in a thread.
+    """
+    folder = state_folder()
+    if not folder.is_absolute():
+        return SessionStore(None, door=door), (
+            "sessions will not be stored: there is no home folder. FLUX_STATE_FOLDER names one."
+        )
+    path = folder / "sessions.db"
+    try:
+        store = SessionStore(path, door=door)
+    except (OSError, sqlite3.Error, FluxError) as e:
+        return SessionStore(None, door=door), f"sessions will not be stored: {path}: {e}"
+    return store, store.take_notice()
