@@ -392,10 +392,6 @@ class SessionStore:
 
     def stamp(self) -> tuple[int, int]:
         """Stays as it is while nothing is written, by us or by another process. Costs some microseconds."""
-        return self._one("PRAGMA data_version")[0], self._db.total_changes
-
-    def stamp(self) -> tuple[int, int]:
-        """Stays as it is while nothing is written, by us or by another process. Costs some microseconds."""
         return self._database.stamp()
 
     def decide(self, proposal: Proposal, left: Sequence[Hunk]) -> None:

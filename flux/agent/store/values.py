@@ -10,7 +10,16 @@ from typing import Any, cast
 
 from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, ToolSpec
 from flux.core.usage import Usage
-from flux.llm.base_provider import Delta, Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, UsageDelta
+from flux.llm.base_provider import (
+    Delta,
+    Finished,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    UsageDelta,
+    Waiting,
+)
 
 _PARTS: Mapping[str, type[Part]] = {
     "text": Text,
@@ -22,6 +31,7 @@ _PARTS: Mapping[str, type[Part]] = {
 _NAMES = {kind: name for name, kind in _PARTS.items()}
 
 _DELTAS: Mapping[str, type[Delta]] = {
+    "waiting": Waiting,
     "started": Started,
     "text": TextDelta,
     "reasoning": ReasoningDelta,
