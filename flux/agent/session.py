@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from importlib import resources
 
@@ -18,18 +18,18 @@ from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, T
 from flux.agent.recovery import recover
 from flux.agent.review import Review
 from flux.agent.session_store import Preface, SessionStore
+from flux.agent.timeline import Checkpoint, Gone, Timeline
 from flux.agent.turn import ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
 from flux.context.builder import user_message
 from flux.context.item import Focus
-from flux.core.errors import Busy, FileMissing, FluxError, NothingChanged, SessionHeld, WorkspaceError
+from flux.core.errors import Busy, FluxError, SessionHeld, WorkspaceError
 from flux.core.messages import Message
-from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.snapshot import WorkspacePath
 from flux.core.usage import Cost, Usage
-from flux.edits.plan import AppliedPlan, paths_of
+from flux.edits.plan import paths_of
 from flux.llm.base_provider import BaseLLMProvider
 from flux.tools.registry import builtin_tools
-from flux.workspace.checkpoints import undo_plan
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
@@ -70,6 +70,7 @@ class Session:
         self._conversation = Conversation(store, session_id, messages)
         self._focus_path: WorkspacePath | None = None
         self.review = Review(store, workspace)
+        self._timeline = Timeline(store, workspace, session_id)
         self._is_always_approved = False
         self._running: asyncio.Task[Exception | None] | None = None
         self._is_undoing = False
@@ -90,7 +91,8 @@ class Session:
             raise
         self.held_by = ""
         if is_left:
-            self._notice = await recover(self._store, self.id, self.workspace)
+            told = [await recover(self._store, self.id, self.workspace), await self._timeline.settle()]
+            self._notice = "\n".join(filter(None, told))
             self._store.mark_whole(self.id)
             self._conversation.reload()
 
@@ -256,35 +258,38 @@ class Session:
         self.provider = provider
         self.model = model
 
-    async def undo(self, turn_id: str = "") -> AppliedPlan:
+    async def undo(self, turn_id: str = "", *, partial: bool = False) -> Gone:
         """Take back the changes of a turn, of the last one that changed something by default.
 
-        What the user edited elsewhere since stays. Raises NothingChanged where there is nothing to take back,
-        StaleSnapshot where the changed text itself was edited since, Busy, SessionHeld, and what `Workspace.apply`
-        raises.
+        What the user edited elsewhere since stays. Raises what `flux.agent.timeline` does, and Busy.
         """
+        return await self._go(lambda: self._timeline.undo(turn_id, partial=partial))
+
+    async def redo(self, *, partial: bool = False) -> Gone:
+        """Make again what the last undo or return took back. Raises as `undo`."""
+        return await self._go(lambda: self._timeline.redo(partial=partial))
+
+    async def restore(self, checkpoint: str, *, partial: bool = False) -> Gone:
+        """Return to a checkpoint, by its name, its number or its turn. Raises as `undo`, and CheckpointMissing."""
+        return await self._go(lambda: self._timeline.restore(checkpoint, partial=partial))
+
+    def checkpoint(self, name: str = "") -> Checkpoint:
+        """Name this point, to return to it. Raises Busy, SessionHeld."""
+        self._hold()
+        return self._timeline.mark(self.id, name)
+
+    def checkpoints(self) -> Sequence[Checkpoint]:
+        """The points to return to, oldest first."""
+        return self._timeline.checkpoints()
+
+    async def _go(self, way: Callable[[], Awaitable[Gone]]) -> Gone:
         self._check_is_idle()
         self._is_undoing = True
         try:
             await self.take_up()
-            return await self._undo(turn_id)
+            return await way()
         finally:
             self._is_undoing = False
-
-    async def _undo(self, turn_id: str) -> AppliedPlan:
-        turn_id, changes = self._store.changes(self.id, turn_id)
-        if not changes:
-            raise NothingChanged("There is no change of this session to take back.")
-        current: dict[WorkspacePath, FileSnapshot | None] = {}
-        for change in changes:
-            current.update({path: await self._read_if_there(path) for path in change.paths})
-        applied = await self.workspace.apply(undo_plan(changes, current))
-        self._store.mark_undone(self.id, turn_id)
-        names = ", ".join(sorted({str(change.path) for change in changes}))
-        self._store.add_note(
-            self.id, f"The user took back the changes of one of your turns: {names}. Read again before you edit."
-        )
-        return applied
 
     def _hold(self) -> None:
         self._check_is_idle()
@@ -294,12 +299,6 @@ class Session:
     def _check_is_idle(self) -> None:
         if self.is_busy:
             raise Busy("This session is at work on another message.", hint="Cancel it, or wait for its end.")
-
-    async def _read_if_there(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self.workspace.read(path)
-        except FileMissing:
-            return None
 
 
 class _AfterEvents:

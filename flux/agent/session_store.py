@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flux.agent.store.database import Database
-from flux.agent.store.edits import change_from_json, hunks_from_json, hunks_to_json
+from flux.agent.store.edits import hunks_from_json, hunks_to_json
 from flux.agent.store.holder import HOLDER_QUERY, Holder, HolderFile, living_holder
 from flux.agent.store.in_flight import InFlight, forget_unfinished, insert_changes
+from flux.agent.store.journal import Journal
 from flux.agent.store.search import forget_searched
 from flux.agent.store.values import (
     digest,
@@ -90,6 +91,7 @@ class SessionStore:
         self._held: set[str] = set()
         self._left: set[str] = set()
         self.in_flight = InFlight(self._database, clock)
+        self.journal = Journal(self._database, clock)
 
     @property
     def path(self) -> Path | None:
@@ -335,26 +337,6 @@ class SessionStore:
 
     def add_changes(self, session_id: str, turn_id: str, changes: Sequence[AppliedChange]) -> None:
         self._database.write(session_id, lambda db: insert_changes(db, session_id, turn_id, changes))
-
-    def changes(self, session_id: str, turn_id: str = "") -> tuple[str, Sequence[AppliedChange]]:
-        """The changes of a turn that were not taken back, in order; of the last such turn where none is named.
-
-        Returns the turn's id too, empty where there is nothing to take back.
-        """
-        rows = self._database.rows(
-            "SELECT turn_id, body FROM change WHERE session_id = ? AND NOT is_undone AND ? IN ('', turn_id)"
-            " ORDER BY seq",
-            (session_id, turn_id),
-            is_fresh=True,
-        )
-        if not rows:
-            return "", []
-        last = rows[-1][0]
-        return last, [change_from_json(json.loads(body)) for turn, body in rows if turn == last]
-
-    def mark_undone(self, session_id: str, turn_id: str) -> None:
-        update = "UPDATE change SET is_undone = 1 WHERE session_id = ? AND turn_id = ?"
-        self._database.write(session_id, lambda db: db.execute(update, (session_id, turn_id)))
 
     # Proposals
 

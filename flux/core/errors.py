@@ -7,10 +7,11 @@
     │ ├ PermanentProviderError     AuthenticationFailed · ModelNotFound · RequestRejected ·
     │ │                            ContextWindowExceeded · QuotaExhausted · ContentRefused
     │ └ CircuitOpen · AllProvidersFailed · BudgetExceeded    (come with what raises them)
-    ├ EditError                    NoMatch · AmbiguousMatch · OverlappingEdits · StaleSnapshot · NothingChanged
+    ├ EditError                    NoMatch · AmbiguousMatch · OverlappingEdits · StaleSnapshot (PiecesRefused) ·
+    │                              NothingChanged
     ├ WorkspaceError               OutsideWorkspace · FileMissing (IsFolder) · NotText · SecretFile · WriteRefused
     ├ ToolError                    InvalidArguments · Denied · ToolTimedOut
-    └ SessionError                 SessionMissing · SessionHeld · UnsupportedFormat · Busy
+    └ SessionError                 SessionMissing · SessionHeld · CheckpointMissing · UnsupportedFormat · Busy
 
 `str(error)` is the message with its hint. It never contains a key, a header or a prompt.
 """
@@ -18,7 +19,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypedDict, Unpack
+
+from flux.core.snapshot import WorkspacePath
 
 
 class FluxError(Exception):
@@ -151,6 +155,32 @@ class StaleSnapshot(EditError):
     """The text under the edit has changed since the edit was computed."""
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedPiece:
+    """What cannot be taken back, and stays. `line`, from 1, is where it stands now; `diff` would take it back."""
+
+    path: WorkspacePath
+    line: int
+    diff: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} line {self.line}: {self.reason}"
+
+
+class PiecesRefused(StaleSnapshot):
+    """Some of what was to be taken back has changed since, so nothing was. `has_rest`: the rest could go without it."""
+
+    def __init__(self, pieces: Sequence[RefusedPiece], *, has_rest: bool) -> None:
+        listed = "\n".join(f"  {piece}" for piece in pieces[:10])
+        more = f"\n  and {len(pieces) - 10} more" if len(pieces) > 10 else ""
+        count = "One piece" if len(pieces) == 1 else f"{len(pieces)} pieces"
+        rest = "Nothing was changed yet; the rest can go without." if has_rest else "Nothing was changed."
+        super().__init__(f"{count} cannot be taken back:\n{listed}{more}", hint=rest)
+        self.pieces = tuple(pieces)
+        self.has_rest = has_rest
+
+
 class NothingChanged(EditError):
     """The edit would leave the file as it is."""
 
@@ -213,6 +243,10 @@ class SessionMissing(SessionError):
 
 class SessionHeld(SessionError):
     """Another process has the session open; the message names it."""
+
+
+class CheckpointMissing(SessionError):
+    """There is no such point to return to."""
 
 
 class UnsupportedFormat(SessionError):

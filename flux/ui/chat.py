@@ -191,6 +191,6 @@ class _Chat:
         await self._decide(pending)
 
     async def _undo(self, _: str) -> None:
-        applied = await self._session.undo()
+        applied = (await self._session.undo()).applied
         print(painted_diff(applied_diff(applied), sys.stdout), end="")
         print("Taken back.")

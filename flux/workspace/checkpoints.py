@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from flux.core.errors import StaleSnapshot
+from flux.core.errors import RefusedPiece, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between
 from flux.edits.hunks import Hunk, split_plan
@@ -30,16 +30,6 @@ from flux.edits.text_edit import TextEdit, apply_edits
 
 Current = Mapping[WorkspacePath, FileSnapshot | None]
 """The files as they are now; None where there is no such file."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedPiece:
-    """What cannot be taken back, and stays. `line`, from 1, is where it stands now; `diff` would take it back."""
-
-    path: WorkspacePath
-    line: int
-    diff: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ def check_format_2_is_kept(file: Path) -> SessionStore:
     assert [message.role for message in store.history(first.id)] == ["user", "assistant", "tool", "assistant"]
     assert store.history(first.id)[-1].text() == "Döne ✓."
     assert store.usage(first.id)[0] == Usage(100, 20)
-    assert [str(change.path) for change in store.changes(first.id)[1]] == ["a.py"]
+    assert [str(store.journal.change(entry).path) for entry in store.journal.entries(session_id=first.id)] == ["a.py"]
     assert store.live_messages(second.id) == [user_message("short")]
     assert store.history(second.id) == [user_message("a pruned talk")]
     assert store.take_notice() == ""

@@ -286,7 +286,7 @@ async def test_undo_takes_back_one_turn_and_tells_the_model() -> None:
     with pytest.raises(NothingChanged):
         await session.undo()
     await send(session, "and now?")
-    assert "took back the changes of one of your turns: circle.py, new.py" in provider.requests[2].messages[-1].text()
+    assert "took back changes of yours: circle.py, new.py" in provider.requests[2].messages[-1].text()
 
 
 async def test_the_model_sees_the_unsaved_file_the_selection_and_the_words_apart() -> None:

@@ -271,7 +271,7 @@ def test_the_commands(open_chat: Open) -> None:
         ("/model", r"\* +1  scripted"),
         ("/stats", r"tokens in +12,345   10,000 of them from the cache"),
         ("/history", "› hello\x1b.*Well\\."),
-        ("/undo", "There is no change of this session to take back."),
+        ("/undo", "There is no change of Flux to take back."),
         ("/hstory", r"There is no command /hstory. Did you mean /history\?"),
         ("/frobnicate", "There is no command /frobnicate. See /help."),
         ("/model 7", "There is no model number 7."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 3
+FORMAT = 4
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -80,10 +80,28 @@ CREATE TABLE holder (  -- who may write to a session; `token` names a file that 
 ) STRICT;
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
+_FORMAT_4 = """
+ALTER TABLE change ADD COLUMN parent INTEGER;
+ALTER TABLE change ADD COLUMN way TEXT NOT NULL DEFAULT '';
+CREATE TABLE way (  -- an undo, redo or return that is about to be done; gone once it is known what came of it
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, id TEXT NOT NULL,
+    at REAL NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX way_session ON way (session_id, seq);
+CREATE TABLE checkpoint (  -- a point that the user named: behind the change `position`
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, name TEXT NOT NULL,
+    at REAL NOT NULL, position INTEGER NOT NULL
+) STRICT;
+CREATE INDEX checkpoint_session ON checkpoint (session_id, seq);
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
-TABLES = ("message", "usage", "change", "proposal", "note", "delta", "result", "intent", "preface", "sent", "holder")
+TABLES = (
+    *("message", "usage", "change", "proposal", "note", "delta", "result", "intent", "preface", "sent", "holder"),
+    *("way", "checkpoint"),
+)
 """All that belongs to a session by `session_id`, beside the table `session` itself."""
 
 

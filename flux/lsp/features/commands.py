@@ -174,7 +174,7 @@ class Commands:
 
     async def _turn_undo(self, turn: str) -> Json:
         turn, session = self._server.sessions.session_of_turn(turn)
-        applied = await session.undo(turn)
+        applied = (await session.undo(turn)).applied
         self._server.sessions.forget_turn(turn)
         names = [str(change.path) for change in applied.changes]
         return {"paths": names, "unsaved": [str(change.path) for change in applied.changes if not change.is_saved]}
