@@ -33,6 +33,8 @@ class Client:
     marks_generated_actions: bool = False
     confirms_changes: bool = False
     """An edit can say of its parts that each needs the user's confirmation."""
+    confirms_file_changes: bool = False
+    """So it does for files that are made, moved or removed."""
     confirms_blindly: bool = False
     """It asks for that confirmation without showing the change."""
     refreshes_lenses: bool = False
@@ -83,6 +85,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool, report
         takes_code_actions=actions.code_action_literal_support is not None,
         marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,
         confirms_changes=edits.change_annotation_support is not None,
+        confirms_file_changes=edits.change_annotation_support is not None and bool(edits.document_changes),
         refreshes_lenses=bool(workspace.code_lens and workspace.code_lens.refresh_support),
         reads_documents=workspace.text_document_content is not None,
         takes_turn_events=takes_turn_events,
@@ -111,13 +114,15 @@ def _neovim(client: Client) -> Client:
     # announce it, skips an outdated edit but answers `applied: true`, looks at the version of the first document only,
     # and at none that is 0; create_file empties a file that exists; _buf_get_full_text ends with a line end where
     # 'eol' is set. A lone carriage return in a line, as files with mixed line ends have, is a character to it and ends
-    # no line (tried). apply_text_edits asks for confirmation once for all edits of a file, by their labels alone.
+    # no line (tried). apply_text_edits asks for confirmation once for all edits of a file, by their labels alone; files
+    # are made, moved and removed without asking, whatever their annotations say.
     return replace(
         client,
         counting=replace(client.counting, line_ends="lf"),
         takes_document_changes=client.applies_edits,
         may_misplace=False,
         confirms_blindly=client.confirms_changes,
+        confirms_file_changes=False,
         checks_first_version_only=True,
         ignores_version_zero=True,
         creates_by_editing=client.applies_edits,

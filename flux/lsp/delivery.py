@@ -406,6 +406,7 @@ def _contains(change: EditFile | RenameFile, text: str) -> bool:
 
 
 def unified(text: str) -> str:
+    """The text with line feeds only, as editors that unify line ends are compared."""
     """The text with line feeds as its only line ends."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 

@@ -69,9 +69,11 @@ of the turn: kinds `flux.review.accept` and `flux.review.reject`, with the comma
 With the setting `approval = "review"` a turn changes nothing: its changes wait as hunks for `flux.review.accept` and
 `flux.review.reject`, in the session store, so also after a restart. How they are shown depends on the editor:
 
-- `workspace.workspaceEdit.changeAnnotationSupport`: one `workspace/applyEdit` with an annotation for each hunk of the
-  open files, `needsConfirmation` true. Which of them were taken is seen by the text; the others of a file count as
-  rejected once any was taken and the text is certain; else all wait on.
+- `workspace.workspaceEdit.changeAnnotationSupport`: one `workspace/applyEdit` with an annotation for each hunk,
+  `needsConfirmation` true. Which of them were taken is seen by the text; the others of a file count as rejected once
+  any was taken and the text is certain; else all wait on. So are files made, moved (without edits) and removed, but not
+  in Neovim, which would do that unasked; which of them were taken is seen on the disk and in what is open, and the
+  others wait on.
 - `workspace.textDocumentContent`: a document `flux:/review/TURN.diff`, refreshed with every decision.
 - else: a diff file by `window/showDocument`, or its path in a message.
 

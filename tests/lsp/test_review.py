@@ -282,19 +282,26 @@ async def test_flux_documents_are_announced_to_those_who_ask_for_them(tmp_path: 
 def confirming(made: Bench, *unticked: str, says: bool = True) -> Callable[[Any], Any]:
     """An editor whose user takes all hunks but some in its own dialogue."""
 
+    def is_ticked(change: Any) -> bool:
+        ticked = (getattr(change, "annotation_id", None) or "").partition(".")[2] not in {"", *unticked}
+        if ticked:
+            change.annotation_id = None
+        return ticked
+
     def answer(params: Mapping[str, Any]) -> Any:
         edit = CONVERTER.structure(params["edit"], types.WorkspaceEdit)
         if not says:
             return {"applied": False}
         for change in edit.document_changes or ():
-            assert isinstance(change, types.TextDocumentEdit)
+            if not isinstance(change, types.TextDocumentEdit):
+                continue
             taken = [
                 types.TextEdit(one.range, one.new_text)
                 for one in change.edits
                 if isinstance(one, types.AnnotatedTextEdit) and one.annotation_id.partition(".")[2] not in unticked
             ]
             change.edits = taken
-        edit.document_changes = [c for c in edit.document_changes or () if getattr(c, "edits", ())]
+        edit.document_changes = [c for c in edit.document_changes or () if getattr(c, "edits", ()) or is_ticked(c)]
         return CONVERTER.unstructure(made.client.editor.apply(edit))
 
     return answer
@@ -325,6 +332,65 @@ async def test_the_user_takes_hunks_in_the_editors_own_dialogue(tmp_path: Path, 
         del made.client.answers["workspace/applyEdit"]
         await made.client.command("flux.turn.undo", {})
         assert made.buffers() == FILES
+
+
+WITH_FILE_CHANGES = {
+    **WITH_ANNOTATIONS,
+    "workspace": {
+        **WITH_ANNOTATIONS["workspace"],
+        "workspaceEdit": {
+            **WITH_ANNOTATIONS["workspace"]["workspaceEdit"],
+            "resourceOperations": ["create", "rename", "delete"],
+        },
+    },
+}
+OF_FILES = {
+    "tool_calls": [
+        tool("write_file", path="new.py", text="n\n"),
+        tool("move_file", path="here.py", new_path="there.py"),
+        tool("delete_file", path="gone.py"),
+        edit("b.py", "b", "B"),
+    ]
+}
+ON_DISK = {"here.py": "h\n", "gone.py": "g\n"}
+
+
+async def test_new_moved_and_removed_files_are_taken_in_the_editors_own_dialogue(tmp_path: Path) -> None:
+    steps = (OF_FILES, *STEPS[1:])
+    async with bench(
+        tmp_path, *steps, disk=ON_DISK, buffers=FILES, options=REVIEW, capabilities=WITH_FILE_CHANGES
+    ) as made:
+        made.client.answers["workspace/applyEdit"] = confirming(made)
+        turn = (await propose(made))["turn"]
+        await made.client.until(lambda: bool(made.client.sent("workspace/applyEdit")))
+        (asked,) = [params["edit"] for params in made.client.sent("workspace/applyEdit")]
+        assert {key: value["label"] for key, value in asked["changeAnnotations"].items()} == {
+            f"{turn}.1": "new.py: new, +1",
+            f"{turn}.2": "here.py: moved to there.py",
+            f"{turn}.3": "gone.py: removed",
+            f"{turn}.4": "b.py line 1: +1 -1",
+        }
+        assert all(value["needsConfirmation"] for value in asked["changeAnnotations"].values())
+        async with asyncio.timeout(10):
+            while await waiting(made):
+                pass
+        assert made.buffers() == {"a.py": LINES, "b.py": "B\n", "new.py": "n\n"}
+        assert made.on_disk() == {"new.py": "", "there.py": "h\n"}
+        del made.client.answers["workspace/applyEdit"]
+        await made.client.command("flux.turn.undo", {})
+        assert made.on_disk() == {"here.py": "h\n", "gone.py": ""}
+        assert made.buffers() == {**FILES, "gone.py": "g\n"}
+
+
+async def test_files_that_the_dialogue_leaves_out_wait(tmp_path: Path) -> None:
+    async with bench(
+        tmp_path, OF_FILES, *STEPS[1:], disk=ON_DISK, buffers=FILES, options=REVIEW, capabilities=WITH_FILE_CHANGES
+    ) as made:
+        made.client.answers["workspace/applyEdit"] = confirming(made, "1", "2")
+        await propose(made)
+        await made.client.until(lambda: bool(made.client.sent("window/showMessage")))
+        assert await waiting(made) == ["1", "2"]
+        assert (made.on_disk(), made.buffers()) == ({"here.py": "h\n"}, {**FILES, "b.py": "B\n"})
 
 
 async def test_typing_right_after_the_dialogue_is_kept_and_what_is_uncertain_waits(tmp_path: Path) -> None:

@@ -80,3 +80,20 @@ async def test_a_proposal_on_top_of_another_is_made_after_it(tmp_path: Path, rul
         made.check()
         await made.client.command("flux.review.accept", {})
         made.check({"a.py": wanted.replace(line, f"{line}, and more")})
+
+
+@every_editor
+async def test_files_are_neither_made_nor_moved_nor_removed_before_a_yes(tmp_path: Path, rules: type[Editor]) -> None:
+    calls = [
+        {"name": "write_file", "arguments": {"path": "new.py", "text": "n\n"}},
+        {"name": "move_file", "arguments": {"path": "b.py", "new_path": "moved.py"}},
+        {"name": "delete_file", "arguments": {"path": "c.py"}},
+    ]
+    async with world(tmp_path, rules, FILES) as made:
+        await made.client.request("flux/setSettings", {"approval": "review"})
+        await made.run(*steps(*calls))
+        made.check()
+        waiting = (await made.client.command("flux.review.list"))["hunks"]
+        assert [hunk["path"] for hunk in waiting] == ["new.py", "b.py", "c.py"]
+        await made.client.command("flux.review.reject", {})
+        made.check()

@@ -76,6 +76,10 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
       case "edit_applied":
         this.diff(event.call_id, event.diff);
         break;
+      case "review":
+        this.block("Proposed, and not made yet:");
+        this.block(`~~~~diff\n${event.hunks.map((hunk) => hunk.diff.trimEnd()).join("\n")}\n~~~~`);
+        break;
       case "retry":
         this.item(`${event.reason}; again in ${Math.round(event.wait_s)} s`);
         break;

@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import { Chat } from "./chat";
 import { askForKey } from "./keys";
 import type { Models, Place, Turn, TurnEvent, UsageReport } from "./protocol";
+import { ACCEPT, REJECT, Review } from "./review";
 import { Server, showError } from "./server";
 import { Status, usageText } from "./status";
 
@@ -12,13 +13,19 @@ const BRIEFLY_MS = 8_000;
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const chat = new Chat();
   const status = new Status();
-  const server = new Server(context, onEvent, () => status.reset());
+  const review = new Review((command, argument) => server.ask(command, argument));
+  const server: Server = new Server(context, onEvent, () => status.reset(), {
+    [ACCEPT]: (chosen) => review.accept(chosen),
+    [REJECT]: (chosen) => review.reject(chosen),
+  });
 
   function onEvent(event: TurnEvent): void {
     chat.onEvent(event);
     status.onEvent(event);
     if (event.type === "turn_end") {
       void refreshUsage();
+    } else if (event.type === "review") {
+      void review.offer(event.turn_id, event.hunks);
     }
   }
 
@@ -135,6 +142,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     "flux.cancel": cancel,
     "flux.undoTurn": undo,
     "flux.chooseModel": chooseModel,
+    "flux.reviewChanges": () => review.list(),
     "flux.showUsage": showUsage,
     "flux.setKey": setKey,
     "flux.newChat": newChat,

@@ -12,10 +12,39 @@ export type TurnEvent = { turn_id: string; session_id: string } & (
   | { type: "tool_call"; title: string }
   | { type: "tool_result"; summary: string; is_error: boolean }
   | { type: "approval" | "edit_applied"; call_id: string; diff: string }
+  | { type: "review"; hunks: ProposedHunk[] }
   | { type: "retry"; reason: string; wait_s: number }
   | { type: "notice"; text: string }
   | { type: "reasoning_delta" | "usage" | "turn_end" }
 );
+
+/** A change that waits for the user; `diff` is of it alone. */
+export interface ProposedHunk {
+  id: string;
+  path: string;
+  line: number;
+  diff: string;
+}
+
+/** The same in the list of all that waits. `line` is counted from 1; `before` and `after` are lines. */
+export interface PendingHunk {
+  hunk: string;
+  turn: string;
+  path: string;
+  uri: string;
+  line: number;
+  before: string[];
+  after: string[];
+}
+
+export interface Accepted {
+  accepted: string[];
+  refused: { hunk: string; path: string; reason: string }[];
+}
+
+export interface Rejected {
+  rejected: string[];
+}
 
 /** What a command that runs a turn results in. */
 export interface Turn {

@@ -30,6 +30,8 @@ export class Server implements vscode.Disposable {
     private readonly context: vscode.ExtensionContext,
     private readonly onEvent: (event: TurnEvent) => void,
     private readonly onStarted: () => void,
+    /** Commands of the server's that ask the user something first, or show what came of them. */
+    private readonly own: Record<string, (argument: object) => Promise<void>>,
   ) {}
 
   /** Start the server, or start it anew. What goes wrong is shown. */
@@ -43,7 +45,7 @@ export class Server implements vscode.Disposable {
     const hasKeys = Object.keys(await storedKeys(this.context.secrets)).length > 0;
     const [program = "", ...args] = command;
     const options: ServerOptions = { command: program, args, options: { cwd } };
-    const client = new LanguageClient("flux", "Flux", options, clientOptions(hasKeys));
+    const client = new LanguageClient("flux", "Flux", options, clientOptions(hasKeys, this.own));
     client.onNotification(TURN_EVENT, this.onEvent);
     client.onRequest(EDITOR_DIAGNOSTICS, (question: Question) => answerProblems(client, question));
     // Also when the client has started a server anew that had ended by itself.
@@ -96,9 +98,12 @@ export function showError(error: unknown): void {
   void vscode.window.showErrorMessage(`Flux: ${error instanceof Error ? error.message : String(error)}`);
 }
 
-function clientOptions(keyFollows: boolean): LanguageClientOptions {
+function clientOptions(
+  keyFollows: boolean,
+  own: Record<string, (argument: object) => Promise<void>>,
+): LanguageClientOptions {
   return {
-    documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
+    documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "flux" }],
     synchronize: { configurationSection: "flux" },
     initializationOptions: { settings: fluxSettings(), turnEvents: true, diagnostics: true, keyFollows },
     middleware: {
@@ -108,7 +113,8 @@ function clientOptions(keyFollows: boolean): LanguageClientOptions {
       // A code action ends here; the client's own report of a failure would not say why.
       executeCommand: async (command, args, next) => {
         try {
-          return await next(command, args);
+          const run = own[command];
+          return run ? await run((args[0] as object | undefined) ?? {}) : await next(command, args);
         } catch (error) {
           showError(error);
           return undefined;

@@ -65,6 +65,8 @@ class Editor(ABC):
     capabilities: ClassVar[Mapping[str, Mapping[str, Any]]]
     first_version: ClassVar[int] = 0
     line_ends: ClassVar[str] = ANY_LINE_END
+    confirms_files: ClassVar[bool] = True
+    """Whether what is done to a file as a whole is asked for where its annotation wants it; the user says no."""
 
     def __init__(self, reports: Reports, encoding: str = "utf-16") -> None:
         self.reports = reports
@@ -142,6 +144,8 @@ class Editor(ABC):
 
     def _make(self, changes: Sequence[object]) -> None:
         for change in changes:
+            if self.confirms_files and getattr(change, "annotation_id", None):
+                continue
             match change:
                 case types.CreateFile(uri=uri):
                     assert not path_of(uri).exists()
@@ -165,11 +169,11 @@ class Editor(ABC):
                     raise AssertionError(change)
 
     def _edit(self, uri: str, edits: Sequence[object]) -> None:
-        self._open_closed(uri)
         assert all(isinstance(edit, types.TextEdit | types.AnnotatedTextEdit) for edit in edits)
         # The user looks at what is to be confirmed and closes it without a yes, to decide by Flux's own commands.
         plain = [edit for edit in edits if isinstance(edit, types.TextEdit)]
         if plain or not edits:
+            self._open_closed(uri)
             self.change(uri, plain)
 
     def _open_closed(self, uri: str) -> None:
@@ -250,6 +254,7 @@ class Neovim(Editor):
         edit={"resourceOperations": ["rename", "create", "delete"], "changeAnnotationSupport": {"groupsOnLabel": True}},
     )
     line_ends = r"\r?\n"
+    confirms_files = False  # apply_workspace_edit hands annotations to apply_text_document_edit alone
     debounce_s = 0.01
 
     def __init__(self, reports: Reports, encoding: str = "utf-8") -> None:
