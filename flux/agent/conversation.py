@@ -14,13 +14,16 @@ from flux.agent.store.in_flight import AnswerLog
 from flux.agent.store.values import tools_to_json
 from flux.core.errors import InvalidArguments
 from flux.core.limits import TokenCounter
-from flux.core.messages import Message, Part, ToolCall, ToolResult, ToolSpec
+from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, ToolSpec
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import EncodedMessages, Response
 
 MESSAGE_OVERHEAD_TOKENS = 4
 """What the frame of a message costs, about, on every wire."""
+
+IMAGE_TOKENS = 1600
+"""What a picture costs at most where it is scaled to fit (Anthropic's vision guide, 2026: width x height / 750)."""
 
 
 class Conversation:
@@ -107,7 +110,9 @@ class Conversation:
         """Tokens of a message, counted once and remembered."""
         key = (counter, message)
         if key not in self._tokens:
-            self._tokens[key] = MESSAGE_OVERHEAD_TOKENS + sum(counter.count(text) for text in _texts(message))
+            pictures = IMAGE_TOKENS * sum(isinstance(part, Image) for part in message.parts)
+            texts = sum(counter.count(text) for text in _texts(message))
+            self._tokens[key] = MESSAGE_OVERHEAD_TOKENS + pictures + texts
         return self._tokens[key]
 
     def fixed_tokens(self, counter: TokenCounter, system: str, tools: Sequence[ToolSpec]) -> int:
@@ -159,7 +164,8 @@ def _texts(message: Message) -> list[str]:
                 texts += (part.name, part.arguments_json)
             case ToolResult():
                 texts.append(part.content)
-            case _:
-                # An image has a fixed price on every wire; its base64 stands in for it until images can be sent.
-                texts.append(getattr(part, "text", "") or getattr(part, "data", ""))
+            case Text() | Reasoning():
+                texts.append(part.text)
+            case Image():
+                pass
     return texts

@@ -23,8 +23,8 @@ from flux.agent.turn import ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
 from flux.context.builder import user_message
 from flux.context.item import Focus
-from flux.core.errors import Busy, FluxError, SessionHeld, WorkspaceError
-from flux.core.messages import Message
+from flux.core.errors import Busy, FluxError, RequestRejected, SessionHeld, WorkspaceError
+from flux.core.messages import Image, Message
 from flux.core.snapshot import WorkspacePath
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import paths_of
@@ -211,15 +211,18 @@ class Session:
             limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
         )
         try:
-            message = await build(await undecided.focus(focus) if undecided and focus else focus)
+            built = await build(await undecided.focus(focus) if undecided and focus else focus)
         except WorkspaceError as e:
             # The user's words must not be lost because the file beside them cannot be shown.
             turn.emit(Noticed(f"Sent without the current file: {e.message}"))
-            message = await build(None)
+            built = await build(None)
+        for notice in built.notices:
+            turn.emit(Noticed(notice))
+        _check_images(built.message, turn.model)
         if not self._has_preface:
             self._store.add_preface(self.id, self._preface)
             self._has_preface = True
-        self._conversation.begin_turn(turn.id, message)
+        self._conversation.begin_turn(turn.id, built.message)
         self._store.remove_notes(self.id, notes)
 
     def _undecided(self) -> Sequence[str]:
@@ -299,6 +302,15 @@ class Session:
     def _check_is_idle(self) -> None:
         if self.is_busy:
             raise Busy("This session is at work on another message.", hint="Cancel it, or wait for its end.")
+
+
+def _check_images(message: Message, model: ModelChoice) -> None:
+    if not model.takes_images and any(isinstance(part, Image) for part in message.parts):
+        raise RequestRejected(
+            f"{model.name} takes no pictures. Nothing was sent.",
+            hint="Leave the picture out, or choose a model that takes them: `flux models` says which do.",
+            model=model.name,
+        )
 
 
 class _AfterEvents:

@@ -6,15 +6,25 @@ The user's words are the last part of the message, alone, so that they can be sh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flux.context.buffers import MAX_CHARACTERS, current_file
 from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
 from flux.context.item import ContextItem, Focus
+from flux.context.mentions import mentioned
 from flux.context.rules import project_rules
 from flux.context.selection import selected_text
 from flux.core.messages import Message, Text
 from flux.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What is sent, and what the user must be told of it."""
+
+    message: Message
+    notices: Sequence[str] = ()
 
 
 async def user_message(
@@ -25,11 +35,12 @@ async def user_message(
     is_first: bool = False,
     notes: Sequence[str] = (),
     limit: int = 2 * MAX_CHARACTERS,
-) -> Message:
+) -> UserMessage:
     """The message to send. The first of a session also has the project's rules and the uncommitted changes.
 
-    `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes and the file
-    in focus share `limit` characters. Raises the errors of `Workspace.read` for that file.
+    `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes, the file in
+    focus and what the text names by `@` share `limit` characters. Raises the errors of `Workspace.read` for the file in
+    focus.
     """
     items: list[ContextItem] = []
     if is_first:
@@ -45,11 +56,14 @@ async def user_message(
             items.append(selected)
         if found := problems(snapshot, focus.diagnostics or workspace.diagnostics(focus.path)):
             items.append(found)
+    named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items))
+    items += [item for item in named.items if item not in items]
     items += [ContextItem("note", "flux", note) for note in notes]
     if not items:
-        return Message("user", (Text(text),))
+        return UserMessage(Message("user", (*named.images, Text(text))), named.notices)
     body = "\n".join(_rendered(item) for item in items)
-    return Message("user", (Text(f"<context>\n{head}{body}\n</context>\n"), Text(text)))
+    context = Text(f"<context>\n{head}{body}\n</context>\n")
+    return UserMessage(Message("user", (*named.images, context, Text(text))), named.notices)
 
 
 def _rendered(item: ContextItem) -> str:

@@ -90,6 +90,9 @@ class LspWorkspace:
         check_allowed(path, document.path)
         return snapshot_of(path, document)
 
+    async def read_bytes(self, path: WorkspacePath, limit: int) -> bytes:
+        return await self.disk.read_bytes(path, limit)
+
     async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
         unsaved = {path for path, _ in self._open() if not path.absolute().exists()}
         if folder:

@@ -41,7 +41,7 @@ from flux.edits.plan import (
     rebase_change,
     taken,
 )
-from flux.workspace.encoding import DecodedText, check_size, decode, encode_anew
+from flux.workspace.encoding import MAX_TEXT_BYTES, DecodedText, check_size, decode, encode_anew
 from flux.workspace.ignore import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, check_allowed, walk
 from flux.workspace.paths import check_inside, check_is_no_link, resolve, resolve_folder, root_labels
 
@@ -72,6 +72,9 @@ class DiskWorkspace:
 
     async def read(self, path: WorkspacePath) -> FileSnapshot:
         return await asyncio.to_thread(self._read, path)
+
+    async def read_bytes(self, path: WorkspacePath, limit: int) -> bytes:
+        return (await asyncio.to_thread(lambda: _read_bytes(self._real_path(path), path, limit)))[0]
 
     async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
         return await asyncio.to_thread(self._list_files, folder)
@@ -183,7 +186,7 @@ def _snapshot(path: WorkspacePath, decoded: DecodedText, mode: int | None) -> Fi
     return FileSnapshot(path, decoded.text, None, "disk", decoded.encoding, decoded.has_bom, mode)
 
 
-def _read_bytes(target: Path, path: WorkspacePath) -> tuple[bytes, int]:
+def _read_bytes(target: Path, path: WorkspacePath, limit: int = MAX_TEXT_BYTES) -> tuple[bytes, int]:
     """What is in the file, and its permission bits."""
     try:
         status = target.stat()
@@ -191,7 +194,7 @@ def _read_bytes(target: Path, path: WorkspacePath) -> tuple[bytes, int]:
             raise IsFolder(f"{path} is a folder, not a file.", path=str(path), hint="List its files instead.")
         if not stat.S_ISREG(status.st_mode):
             raise NotText(f"{path} is a device or a pipe, not a text file.", path=str(path))
-        check_size(status.st_size, str(path))
+        check_size(status.st_size, str(path), limit)
         return target.read_bytes(), status.st_mode & 0o777
     except (FileNotFoundError, NotADirectoryError) as e:
         raise FileMissing(f"There is no file {path}.", path=str(path)) from e

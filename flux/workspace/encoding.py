@@ -96,12 +96,11 @@ def shows_in_bytes(encoding: str, *, has_bom: bool) -> bool:
     return has_bom or encoding == "utf-8"
 
 
-def check_size(size_bytes: int, name: str) -> None:
-    """Raises NotText for a file that is too large to show."""
-    if size_bytes > MAX_TEXT_BYTES:
+def check_size(size_bytes: int, name: str, limit: int = MAX_TEXT_BYTES) -> None:
+    """Raises NotText for a file that is too large to show; `limit` in bytes."""
+    if size_bytes > limit:
         raise NotText(
-            f"{name} is too large to show: {size_bytes / 1024 / 1024:.1f} MB; the limit is "
-            f"{MAX_TEXT_BYTES // 1024 // 1024} MB.",
+            f"{name} is too large to show: {size_bytes / 1024 / 1024:.1f} MB; the limit is {limit // 1024 // 1024} MB.",
             path=name,
             hint="Ask the user for the part that matters.",
         )

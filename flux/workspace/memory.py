@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
-from flux.core.errors import FileMissing, WriteRefused
+from flux.core.errors import FileMissing, IsFolder, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.match import edit_text
 from flux.edits.plan import (
@@ -25,7 +25,7 @@ from flux.edits.plan import (
     rebase_change,
     taken,
 )
-from flux.workspace.encoding import DecodedText, decode, encode, encode_anew
+from flux.workspace.encoding import DecodedText, check_size, decode, encode, encode_anew
 from flux.workspace.ignore import check_allowed, is_listed
 from flux.workspace.paths import locate, locate_folder
 
@@ -52,6 +52,13 @@ class MemoryWorkspace:
 
     async def read(self, path: WorkspacePath) -> FileSnapshot:
         return self._read(path)
+
+    async def read_bytes(self, path: WorkspacePath, limit: int) -> bytes:
+        check_allowed(path)
+        if path not in self._saved:
+            raise FileMissing(f"There is no file {path}.", path=str(path))
+        check_size(len(self._saved[path]), str(path), limit)
+        return self._saved[path]
 
     async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
         names = sorted({*self._saved, *self._buffers}, key=lambda path: (self._roots.index(path.root), path.relative))
@@ -125,6 +132,8 @@ class MemoryWorkspace:
         if path in self._buffers:
             return self._buffers[path]
         if path not in self._saved:
+            if self._exists(str(path.absolute())):
+                raise IsFolder(f"{path} is a folder, not a file.", path=str(path), hint="List its files instead.")
             raise FileMissing(f"There is no file {path}.", path=str(path))
         decoded = decode(self._saved[path], str(path))
         return FileSnapshot(path, decoded.text, None, "disk", decoded.encoding, decoded.has_bom)

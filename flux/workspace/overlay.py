@@ -64,6 +64,9 @@ class OverlayWorkspace:
             raise FileMissing(f"There is no file {path}: its removal is proposed.", path=str(path))
         return proposed.now
 
+    async def read_bytes(self, path: WorkspacePath, limit: int) -> bytes:
+        return await self._below.read_bytes(path, limit)
+
     async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
         new = {path for path, proposed in self._proposed.items() if proposed.now is not None}
         gone = set(self._proposed) - new

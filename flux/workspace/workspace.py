@@ -32,6 +32,13 @@ class Workspace(Protocol):
         """
         ...
 
+    async def read_bytes(self, path: WorkspacePath, limit: int) -> bytes:
+        """The file on disk as it is, such as a picture, at most `limit` bytes of it.
+
+        Raises FileMissing, NotText where it is longer or no file, SecretFile, OutsideWorkspace.
+        """
+        ...
+
     async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
         """All files below a folder (all roots by default), sorted, without ignored and secret ones.
 

@@ -20,7 +20,7 @@ TEXT = "import os\n\n\ndef f():\n    return oss.name\n"
 async def check(expected: str, *, selection: Range | None = None, diagnostics: tuple[Diagnostic, ...] = ()) -> None:
     workspace = MemoryWorkspace({"a.py": TEXT})
     focus = Focus(workspace.path("a.py"), selection, diagnostics)
-    message = await user_message("Why?", workspace, focus)
+    message = (await user_message("Why?", workspace, focus)).message
     head = f'<context>\nCurrent file: a.py\n<file from="a.py">\n{TEXT}</file>\n'
     assert message.text() == f"{head}{expected}</context>\nWhy?"
 
@@ -59,11 +59,11 @@ async def test_the_first_message_has_the_rules_and_the_uncommitted_changes(tmp_p
     repository.index.add(["a.py", "AGENTS.md"])
     repository.index.commit("first")
     (tmp_path / "a.py").write_text(TEXT.replace("oss", "os"), encoding="utf-8")
-    text = (await user_message("Go.", DiskWorkspace([str(tmp_path)]), is_first=True)).text()
+    text = (await user_message("Go.", DiskWorkspace([str(tmp_path)]), is_first=True)).message.text()
     assert '<rules from="AGENTS.md">\nUse tabs.\n</rules>' in text
     assert "-    return oss.name\n+    return os.name" in text
     assert text.endswith("</context>\nGo.")
-    later = await user_message("Go.", DiskWorkspace([str(tmp_path)]))
+    later = (await user_message("Go.", DiskWorkspace([str(tmp_path)]))).message
     assert later.text() == "Go."
 
 
@@ -71,7 +71,7 @@ async def test_of_a_long_file_the_part_around_the_selection_is_shown() -> None:
     text = "".join(f"line {number}\n" for number in range(1, 10_001))
     workspace = MemoryWorkspace({"long.txt": text})
     at = Range(Position(5000, 0), Position(5001, 0))
-    shown = (await user_message("?", workspace, Focus(workspace.path("long.txt"), at), limit=2000)).text()
+    shown = (await user_message("?", workspace, Focus(workspace.path("long.txt"), at), limit=2000)).message.text()
     assert "line 5001\n" in shown
     assert "of 10001, cut" in shown
     assert len(shown) < 2500

@@ -52,6 +52,7 @@ def open_session(
     settings: TurnSettings | None = None,
     store: SessionStore | None = None,
     session_id: str = "s1",
+    takes_images: bool = True,
 ) -> Session:
     """A session whose model is a script."""
     store = store or SessionStore(None)
@@ -62,7 +63,7 @@ def open_session(
         session_id,
         store=store,
         provider=provider if isinstance(provider, BaseLLMProvider) else ScriptedProvider(provider),
-        model=ModelChoice("scripted", limits, PRICE, takes_images=True, counter=EstimatedCounter()),
+        model=ModelChoice("scripted", limits, PRICE, takes_images=takes_images, counter=EstimatedCounter()),
         workspace=workspace,
         settings=settings or TurnSettings(),
         messages=messages,

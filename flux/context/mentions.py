@@ -1,0 +1,154 @@
+"""What a message names by `@`: files, parts of them, folders, pictures, problems, changes, open files.
+
+A word with `@` that is nothing of these (a decorator, an address) stays what it is. What looks like a path and is none
+is told, with the nearest names; the message goes all the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from flux.context.diagnostics import problems
+from flux.context.git_changes import git_changes
+from flux.context.images import is_image, read_image
+from flux.context.item import ContextItem
+from flux.core.errors import FileMissing, IsFolder, OutsideWorkspace, WorkspaceError
+from flux.core.messages import Image
+from flux.core.snapshot import WorkspacePath
+from flux.core.text import LineIndex
+from flux.workspace.workspace import Workspace
+
+MAX_MENTIONS = 20
+MAX_LISTED = 200
+_MENTION = re.compile(r"""(?<![\w@/.+-])@(?:"([^"\n]+)"|([^\s"'`<>(){}\[\],;]+))""")
+_LOOKS_LIKE_A_PATH = re.compile(r"/|\.\w{1,8}$")
+_LINES = re.compile(r"(?P<name>.+?)(?::|#L)(?P<first>\d+)(?:-L?(?P<last>\d+))?")
+
+
+@dataclass(slots=True)
+class Mentioned:
+    """What the mentions of one message come to. `notices` are for the user."""
+
+    items: list[ContextItem] = field(default_factory=list[ContextItem])
+    images: list[Image] = field(default_factory=list[Image])
+    notices: list[str] = field(default_factory=list[str])
+
+
+async def mentioned(text: str, workspace: Workspace, limit: int) -> Mentioned:
+    """All that the text names, each once, in its order; texts share `limit` characters evenly."""
+    names = list(dict.fromkeys(_names(text)))
+    found = Mentioned()
+    for name in names[:MAX_MENTIONS]:
+        left = limit - sum(len(item.text) for item in found.items)
+        await _add(found, name, workspace, max(left, 0) // (min(len(names), MAX_MENTIONS) - names.index(name)))
+    if len(names) > MAX_MENTIONS:
+        found.notices.append(f"Only the first {MAX_MENTIONS} of {len(names)} mentions were looked at.")
+    return found
+
+
+def _names(text: str) -> Iterator[str]:
+    for match in _MENTION.finditer(text):
+        name = match[1] or match[2].rstrip(".:!?")
+        if name:
+            yield name
+
+
+async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) -> None:
+    match name:
+        case "diagnostics":
+            reports = [problems(buffer, workspace.diagnostics(buffer.path)) for buffer in workspace.open_buffers()]
+            items = [report for report in reports if report is not None]
+            found.items += items or [ContextItem("problems", "open files", "none")]
+        case "diff":
+            found.items += await git_changes(workspace, limit) or [ContextItem("git_changes", "git", "none")]
+        case "open":
+            buffers = workspace.open_buffers()
+            found.items += [
+                _cut(ContextItem("file", str(buffer.path), buffer.text), limit // len(buffers)) for buffer in buffers
+            ]
+        case _:
+            await _add_path(found, name, workspace, limit)
+
+
+async def _add_path(found: Mentioned, name: str, workspace: Workspace, limit: int) -> None:
+    lines = _LINES.fullmatch(name)
+    readings = ((name, None), (lines["name"], lines)) if lines else ((name, None),)
+    try:
+        for wanted, part in readings:
+            if await _add_named(found, wanted, part, workspace, limit):
+                return
+        if not _LOOKS_LIKE_A_PATH.search(readings[-1][0]):
+            return
+        wanted, part = readings[-1]
+        files = [str(path) for path in await workspace.list_files()]
+        ends = [file for file in files if file.endswith(f"/{wanted}")]
+        if len(ends) == 1 and await _add_named(found, ends[0], part, workspace, limit):
+            return
+    except WorkspaceError as e:
+        found.notices.append(f"@{name} was not sent along: {e.message}")
+        return
+    near = ends[:3] or _nearest(wanted, files)
+    if near or "/" in wanted:
+        hint = f" Did you mean {' or '.join(f'@{other}' for other in near)}?" if near else ""
+        found.notices.append(f"There is no file @{wanted}, so none was sent along.{hint}")
+
+
+async def _add_named(
+    found: Mentioned, name: str, lines: re.Match[str] | None, workspace: Workspace, limit: int
+) -> bool:
+    """Whether there is something of that name; it is added then."""
+    try:
+        path = workspace.path(name)
+    except OutsideWorkspace:
+        if PurePosixPath(name).is_absolute() or name.startswith(".."):
+            raise
+        return False  # such as `scope/package`, in several folders
+    try:
+        if is_image(name):
+            found.images.append(await read_image(path, workspace))
+            found.items.append(ContextItem("image", str(path), f"picture {len(found.images)} of this message"))
+            return True
+        snapshot = await workspace.read(path)
+    except IsFolder:
+        found.items.append(_listing(name, await workspace.list_files(name)))
+        return True
+    except FileMissing:
+        return False
+    item = ContextItem("file", str(path), snapshot.text)
+    found.items.append(
+        _cut(_part(item, int(lines["first"]), int(lines["last"] or lines["first"])) if lines else item, limit)
+    )
+    return True
+
+
+def _part(item: ContextItem, first: int, last: int) -> ContextItem:
+    """The lines `first` to `last`, numbered from 1."""
+    index = LineIndex(item.text)
+    text = "".join(index.line(number) for number in range(max(first, 1) - 1, min(last, index.line_count)))
+    return replace(item, origin=f"{item.origin} lines {first}-{last}", text=text)
+
+
+def _cut(item: ContextItem, limit: int) -> ContextItem:
+    if len(item.text) <= limit:
+        return item
+    left_out = len(item.text) - limit
+    return replace(item, text=f"{item.text[:limit]}\n[… {left_out} more characters; read_file shows them]")
+
+
+def _listing(name: str, paths: Sequence[WorkspacePath]) -> ContextItem:
+    names = [str(path) for path in paths[:MAX_LISTED]]
+    if len(paths) > MAX_LISTED:
+        names.append(f"[{len(paths) - MAX_LISTED} more]")
+    return ContextItem("folder", name, "\n".join(names))
+
+
+def _nearest(wanted: str, files: Sequence[str]) -> list[str]:
+    """Up to three files that may be meant: alike as a whole, or in their last part."""
+    alike = difflib.get_close_matches(wanted, files, 3, 0.75)
+    by_name = {PurePosixPath(file).name: file for file in reversed(files)}
+    also = difflib.get_close_matches(PurePosixPath(wanted).name, list(by_name), 3, 0.75)
+    return list(dict.fromkeys([*alike, *(by_name[name] for name in also)]))[:3]

@@ -1,0 +1,127 @@
+"""What a message names by `@`, and what happens to words that only look so."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from flux.context.builder import UserMessage, user_message
+from flux.context.images import MAX_IMAGE_BYTES
+from flux.context.item import Focus
+from flux.core.diagnostics import Diagnostic, Severity
+from flux.core.messages import Image, Text
+from flux.core.text import Position, Range
+from flux.workspace.disk import DiskWorkspace
+from flux.workspace.memory import MemoryWorkspace
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+FILES = {
+    "src/app.py": "one\ntwo\nthree\nfour\n",
+    "src/deep/util.py": "util\n",
+    "docs/a b.md": "spaced\n",
+    "shot.png": PIXEL,
+    "fake.png": "no picture\n",
+    ".env": "KEY=secret\n",
+    "README.md": "read me\n",
+}
+
+
+async def built(text: str, *, limit: int = 10_000, focus: str = "") -> UserMessage:
+    workspace = MemoryWorkspace(FILES)
+    return await user_message(text, workspace, Focus(workspace.path(focus)) if focus else None, limit=limit)
+
+
+async def check(text: str, *wanted: str, notice: str = "") -> None:
+    """The pieces of context in their order, and what the user is told; the words themselves are never changed."""
+    message = await built(text)
+    *context, words = (part.text for part in message.message.parts if isinstance(part, Text))
+    assert words == text
+    found = "".join(context).removeprefix("<context>\n").removesuffix("\n</context>\n")
+    assert found == "\n".join(wanted)
+    assert "\n".join(message.notices) == notice
+
+
+APP = '<file from="src/app.py">\none\ntwo\nthree\nfour\n</file>'
+
+
+@pytest.mark.parametrize(
+    "text", ["See @src/app.py", "@src/app.py, please", "(@src/app.py).", "@app.py?", '@"src/app.py"!']
+)
+async def test_a_file_goes_along_however_its_name_stands_in_the_sentence(text: str) -> None:
+    await check(text, APP)
+
+
+async def test_a_part_of_a_file_by_its_lines() -> None:
+    await check("@src/app.py:2-3", '<file from="src/app.py lines 2-3">\ntwo\nthree\n</file>')
+    await check("@src/app.py#L4", '<file from="src/app.py lines 4-4">\nfour\n</file>')
+
+
+async def test_names_with_blanks_are_quoted_and_each_name_counts_once() -> None:
+    await check('@"docs/a b.md" and @README.md and @README.md', '<file from="docs/a b.md">\nspaced\n</file>', README)
+
+
+README = '<file from="README.md">\nread me\n</file>'
+
+
+async def test_a_folder_is_listed() -> None:
+    await check("@src/", '<folder from="src/">\nsrc/app.py\nsrc/deep/util.py\n</folder>')
+
+
+@pytest.mark.parametrize(
+    "text", ["me@example.com", "use @pytest.fixture", "@dataclass", "a @ b", "@", "@scope", "x=@y"]
+)
+async def test_words_that_are_no_mentions_stay_words(text: str) -> None:
+    await check(text)
+
+
+async def test_a_path_that_does_not_exist_is_told_with_the_nearest_names() -> None:
+    near = "There is no file @src/ap.py, so none was sent along. Did you mean @src/app.py?"
+    await check("@src/ap.py @README.md", README, notice=near)
+    await check("@nowhere/at/all", notice="There is no file @nowhere/at/all, so none was sent along.")
+
+
+async def test_a_secret_file_is_not_sent_and_the_user_is_told() -> None:
+    message = await built("@.env")
+    assert len(message.message.parts) == 1
+    assert message.notices[0].startswith("@.env was not sent along")
+
+
+async def test_a_picture_is_sent_as_one_and_what_is_none_is_told() -> None:
+    message = await built("What is on @shot.png?")
+    assert message.message.parts[0] == Image("image/png", base64.b64encode(PIXEL).decode())
+    assert message.message.parts[-1] == Text("What is on @shot.png?")
+    assert "no PNG" in (await built("@fake.png")).notices[0]
+
+
+async def test_a_picture_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "big.png").open("wb") as file:
+        file.truncate(MAX_IMAGE_BYTES + 1)
+    message = await user_message("@big.png", DiskWorkspace([str(tmp_path)]))
+    assert "the limit is 5 MB" in message.notices[0]
+
+
+async def test_several_files_share_the_room_and_what_is_cut_says_so() -> None:
+    workspace = MemoryWorkspace({"a.txt": "a" * 5000, "b.txt": "b" * 100})
+    message = (await user_message("@a.txt @b.txt", workspace, limit=1000)).message
+    assert "a" * 500 + "\n[… 4500 more characters; read_file shows them]" in message.text()
+    assert "b" * 100 in message.text()
+
+
+async def test_the_file_in_focus_does_not_come_twice() -> None:
+    message = (await built("@README.md", focus="README.md")).message
+    assert message.text().count("read me") == 1
+
+
+async def test_problems_changes_and_open_files_by_their_words() -> None:
+    workspace = MemoryWorkspace({"a.py": "import os\n"})
+    assert '<problems from="open files">\nnone' in (await user_message("@diagnostics", workspace)).message.text()
+    workspace.open_buffer("a.py", "import oss\n")
+    at = Range(Position(0, 0), Position(0, 6))
+    workspace.report("a.py", Diagnostic(at, "no oss", Severity.ERROR))
+    assert "line 1: error: no oss" in (await user_message("@diagnostics", workspace)).message.text()
+    assert '<file from="a.py">\nimport oss' in (await user_message("@open", workspace)).message.text()
+    assert '<git_changes from="git">\nnone' in (await user_message("@diff", workspace)).message.text()
