@@ -115,7 +115,8 @@ class Settings:
         120.0,
         between(0.1, 86400),
         "FLUX_TIMEOUT_S",
-        "Seconds to wait for a provider to say anything more. Unset: longer for lm_studio and ollama (600) and mlx (1800).",
+        "Seconds to wait for a provider to say anything more. Unset: longer for lm_studio and ollama (600) and mlx "
+        "(1800).",
     )
     context_pruning: bool = _setting(
         True, TRUTH, "FLUX_CONTEXT_PRUNING", "Drop the oldest parts of a conversation before it outgrows the model."
