@@ -339,7 +339,8 @@ class Delivery:
                 document_changes.append(types.DeleteFile(uri=target.uri, options=options))
                 continue
             if isinstance(change, CreateFile) and not client.creates_by_editing:
-                document_changes.append(types.CreateFile(uri=target.uri))
+                may_exist = types.CreateFileOptions(ignore_if_exists=True) if client.empties_what_it_creates else None
+                document_changes.append(types.CreateFile(uri=target.uri, options=may_exist))
             if isinstance(change, RenameFile):
                 document_changes.append(types.RenameFile(target.uri, target.new_uri))
                 continue

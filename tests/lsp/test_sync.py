@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from tests.support.fake_editors.rules import Helix
+from tests.support.fake_editors.rules import Plain
 from tests.support.lsp_bench import Bench, bench
 from tests.support.lsp_client import CAPABILITIES
 
@@ -57,7 +57,7 @@ async def test_random_typing_arrives_in_every_encoding(tmp_path: Path, encoding:
     capabilities = {**CAPABILITIES, "general": {"positionEncodings": [encoding]}}
     rounds = 20
     steps = [{"text": "Seen."}] * rounds
-    async with bench(tmp_path, *steps, capabilities=capabilities, rules=Helix) as made:
+    async with bench(tmp_path, *steps, capabilities=capabilities, rules=Plain) as made:
         for number in range(rounds):
             name = f"{number}.txt"
             made.client.open(made.uri(name), "".join(chance.choices(PIECES, k=30)))

@@ -9,7 +9,7 @@ import pytest
 
 from flux.core.errors import FileMissing, StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedPlan, DeleteFile, RenameFile
+from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, RenameFile
 from flux.workspace.checkpoints import undo_plan
 from tests.lsp.test_workspace import Bench, Liar, bench
 from tests.support.fake_editors.rules import Editor, Helix, Neovim, Plain, VsCode
@@ -141,3 +141,13 @@ async def test_a_removed_program_comes_back_with_its_bytes_and_its_mode(
     assert not file.exists()
     await undo(made, applied)
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (data, 0o750)
+
+
+@pytest.mark.parametrize("editor", [VsCode, Helix])
+async def test_a_file_that_comes_up_while_it_is_created_keeps_its_text(tmp_path: Path, editor: type[Editor]) -> None:
+    made = bench(tmp_path, editor)
+    made.editor.before_edit.append(lambda: (tmp_path / "a.py").write_bytes(b"of somebody else\n"))
+    with pytest.raises((StaleSnapshot, WriteRefused)):
+        await made.apply(CreateFile(made.workspace.path("a.py"), "new\n"))
+    assert made.on_disk() == {"a.py": "of somebody else\n"}
+    assert all(text.endswith("of somebody else\n") for text in made.editor.texts().values())

@@ -56,25 +56,31 @@ def run_story(
 
     `environ` is that of the server, `settings` are the user's, `variables` go to the story.
     """
-    for program in (CODE_SERVER, NODE, CHROMIUM):
-        need(program, "run tests/editors/install_vscode.sh")
-    need(VSIX, "run `make vsix`")
-    with _serving(folder / "vscode", environ, settings or {}) as url:
+    with serving(folder, environ, settings or {}) as for_stories:
         return subprocess.run(
             [NODE, story],
-            env={
-                **environ,
-                "NODE_PATH": str(TOOLS / "playwright/node_modules"),
-                "FLUX_TEST_URL": url,
-                "FLUX_TEST_CHROMIUM": str(CHROMIUM),
-                **variables,
-            },
+            env={**for_stories, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=300,
             check=False,
         )
+
+
+@contextmanager
+def serving(folder: Path, environ: Mapping[str, str], settings: Mapping[str, object]) -> Iterator[dict[str, str]]:
+    """A fresh VS Code; gives the environment for a story."""
+    for program in (CODE_SERVER, NODE, CHROMIUM):
+        need(program, "run tests/editors/install_vscode.sh")
+    need(VSIX, "run `make vsix`")
+    with _serving(folder / "vscode", environ, settings) as url:
+        yield {
+            **environ,
+            "NODE_PATH": str(TOOLS / "playwright/node_modules"),
+            "FLUX_TEST_URL": url,
+            "FLUX_TEST_CHROMIUM": str(CHROMIUM),
+        }
 
 
 @contextmanager

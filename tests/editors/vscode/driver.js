@@ -92,6 +92,17 @@ class Window {
     await this.editor(file).locator(".view-line").first().waitFor();
   }
 
+  /** Open a file by its path in the workspace, with the keys in it. */
+  async go(file) {
+    if ((await this.editor(file).count()) === 0) {
+      await this.press("Control+p");
+      await this.fill(file);
+      const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: path.basename(file) });
+      await row.filter({ hasText: path.dirname(file) }).first().click({ timeout: BOUND_MS });
+    }
+    await this.editor(file).locator(".view-line").first().waitFor({ timeout: BOUND_MS });
+  }
+
   async focus(file) {
     await this.editor(file).locator(".view-line").first().click();
   }
@@ -125,7 +136,7 @@ class Window {
 
   async fill(text) {
     const box = this.page.locator(".quick-input-widget:visible input").first();
-    await box.waitFor();
+    await box.waitFor({ timeout: BOUND_MS });
     await box.fill(text);
   }
 

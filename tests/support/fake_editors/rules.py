@@ -16,7 +16,15 @@ from typing import Any, ClassVar, Protocol
 
 from lsprotocol import types
 
-from tests.support.fake_editors.texts import ANY_LINE_END, common_length, last_first, path_of, position_of, with_edits
+from tests.support.fake_editors.texts import (
+    ANY_LINE_END,
+    common_length,
+    last_first,
+    offset_of,
+    path_of,
+    position_of,
+    with_edits,
+)
 
 Change = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
@@ -92,6 +100,13 @@ class Editor(ABC):
         at = types.Position(line, column)
         self.change(uri, [types.TextEdit(types.Range(at, at), text)])
 
+    def press(self, uri: str, line: int, column: int, keys: str) -> None:
+        """Type one key after the other, to be undone in one step."""
+        steps = len(self.buffers[uri].undo)
+        for at, key in enumerate(keys):
+            self.type(uri, line, column + at, key)
+        del self.buffers[uri].undo[steps + 1 :]
+
     def insert(self, uri: str, offset: int, text: str) -> None:
         """Type at an offset of the buffer's text."""
         at = position_of(self.buffers[uri].text, offset, self.encoding, self.line_ends)
@@ -147,10 +162,10 @@ class Editor(ABC):
             if self.confirms_files and getattr(change, "annotation_id", None):
                 continue
             match change:
-                case types.CreateFile(uri=uri):
-                    assert not path_of(uri).exists()
-                    path_of(uri).parent.mkdir(parents=True, exist_ok=True)
-                    path_of(uri).write_text("", encoding="utf-8")
+                case types.CreateFile(uri=uri, options=options):
+                    if not (path_of(uri).exists() and options and options.ignore_if_exists):
+                        path_of(uri).parent.mkdir(parents=True, exist_ok=True)
+                        path_of(uri).write_text("", encoding="utf-8")
                 case types.RenameFile(old_uri=old, new_uri=new):
                     assert not path_of(new).exists()
                     path_of(new).parent.mkdir(parents=True, exist_ok=True)
@@ -183,13 +198,18 @@ class Editor(ABC):
     def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
         """One step of the user's undo."""
         buffer = self.buffers[uri]
-        buffer.undo.append(buffer.text)
+        before = buffer.text
+        buffer.undo.append(before)
         self._replace(buffer, edits)
-        self._report(uri, [_content_change(edit) for edit in last_first(self._as_inserted(buffer, edits))])
+        self._report(uri, [_content_change(edit) for edit in self._as_told(before, self._as_inserted(buffer, edits))])
 
     def _replace(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> None:
         buffer.text = with_edits(buffer.text, self._as_inserted(buffer, edits), self.encoding, self.line_ends)
         buffer.version += 1
+
+    def _as_told(self, before: str, edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
+        """The edits in the order in which they are reported, at places that hold after those before."""
+        return last_first(edits)
 
     def _report(self, uri: str, changes: list[Change]) -> None:
         self.reports.changed(uri, self.buffers[uri].version, changes)
@@ -209,8 +229,9 @@ class VsCode(Editor):
     """Strict: every version must fit or nothing is done.
 
     Source: vscode-languageclient, client.ts, doHandleApplyWorkspaceEdit: the version of every open document is compared
-    first, and one that differs is answered by `applied: false` (read 2026-07-01). The text model makes all line ends
-    those of the file, also in what is inserted.
+    first, and one that differs is answered by `applied: false` (read 2026-07-01). So is a file that exists and is to be
+    created, but the changes before it are made (1.139.1, tried). The text model makes all line ends those of the file,
+    also in what is inserted.
     """
 
     name = "Visual Studio Code"
@@ -230,7 +251,12 @@ class VsCode(Editor):
         for change in edit.document_changes or ():
             if isinstance(change, types.TextDocumentEdit) and self._is_outdated(change):
                 return types.ApplyWorkspaceEditResult(applied=False)
-        self._make(edit.document_changes or ())
+        for change in edit.document_changes or ():
+            if isinstance(change, types.CreateFile) and path_of(change.uri).exists():
+                if not (change.options and change.options.ignore_if_exists):
+                    return types.ApplyWorkspaceEditResult(applied=False)
+            else:
+                self._make([change])
         return types.ApplyWorkspaceEditResult(applied=True)
 
     def _loaded(self, text: str, line_end: str) -> str:
@@ -325,7 +351,9 @@ class Neovim(Editor):
 class Helix(Editor):
     """Aborts half way: makes the changes one after the other and stops at the first that does not fit.
 
-    Source: helix-view/src/handlers/lsp.rs, apply_workspace_edit, and `failureHandling: abort` (read 2026-07-23).
+    Source: helix-view/src/handlers/lsp.rs, apply_workspace_edit, and `failureHandling: abort` (read 2026-07-23), and
+    25.07.1 as tried: a file that exists is emptied when it is created, a lone carriage return ends no line, and several
+    changes are reported the first one first.
     """
 
     name = "helix"
@@ -340,6 +368,7 @@ class Helix(Editor):
             "normalizesLineEndings": False,
         },
     )
+    line_ends = r"\r?\n"
 
     def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
         for index, change in enumerate(edit.document_changes or ()):
@@ -347,6 +376,19 @@ class Helix(Editor):
                 return types.ApplyWorkspaceEditResult(False, f"outdated {change.text_document.uri}", index)
             self._make([change])
         return types.ApplyWorkspaceEditResult(applied=True)
+
+    def _as_told(self, before: str, edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
+        text, told, moved = before, list[types.TextEdit](), 0
+        for edit in reversed(last_first(edits)):
+            start, end = (
+                offset_of(before, at, self.encoding, self.line_ends) + moved
+                for at in (edit.range.start, edit.range.end)
+            )
+            places = (position_of(text, at, self.encoding, self.line_ends) for at in (start, end))
+            told.append(types.TextEdit(types.Range(*places), edit.new_text))
+            text = text[:start] + edit.new_text + text[end:]
+            moved += len(edit.new_text) - (end - start)
+        return told
 
 
 class Eglot(Editor):
@@ -386,13 +428,21 @@ class Eglot(Editor):
         if not self.says_yes:
             return types.ApplyWorkspaceEditResult(applied=True)
         for change in edit.document_changes or ():
-            if isinstance(change, types.TextDocumentEdit) and self._is_outdated(change):
+            if not isinstance(change, types.TextDocumentEdit):
+                raise EditRefused("no such operation")
+            if self._is_outdated(change):
                 raise EditRefused(f"Edits on `{change.text_document.uri}' require another version")
             self._make([change])
         return types.ApplyWorkspaceEditResult(applied=True)
 
     def as_saved(self, uri: str) -> str:
         return self.buffers[uri].text.replace("\n", self.buffers[uri].line_end)
+
+    def _open_closed(self, uri: str) -> None:
+        was_open = uri in self.buffers
+        super()._open_closed(uri)
+        if not was_open:  # told once by the mode, once by the hook of opened files (30.1, tried)
+            self.reports.opened(uri, self.buffers[uri].version, self.buffers[uri].text)
 
     def undo(self, uri: str) -> None:
         self.buffers[uri].text = self.buffers[uri].undo.pop()

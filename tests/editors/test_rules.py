@@ -1,0 +1,59 @@
+"""Real editors do what `tests.stories.seen` says, which their fakes are held against; a session each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stories.probes import run
+from tests.stories.seen import SEEN
+from tests.support.fake_editors.desk import Desk
+from tests.support.real_editors.emacs import emacs_desk
+from tests.support.real_editors.helix import helix_desk
+from tests.support.real_editors.vscode import vscode_desk
+
+pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
+
+OpenDesk = Callable[[Path, Path], AbstractAsyncContextManager[Desk]]
+
+DESKS: Mapping[str, OpenDesk] = {"helix": helix_desk, "emacs": emacs_desk, "vscode": vscode_desk}
+
+
+@pytest.fixture(params=DESKS)
+async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+    workspace, scratch = tmp_path / "workspace", tmp_path / "scratch"
+    workspace.mkdir()
+    scratch.mkdir()
+    async with DESKS[request.param](workspace, scratch) as made:
+        yield made
+
+
+async def test_a_real_editor_does_what_is_written_of_it(desk: Desk) -> None:
+    (desk.folder / "first.txt").write_text("one\n", encoding="utf-8")
+    await desk.show("first.txt")
+    assert announced(desk.announced()) == announced({"capabilities": desk.rules.capabilities})
+    assert desk.announced()["clientInfo"]["name"].lower() in {desk.rules.name.lower(), "code-server"}
+    found = {name: await run(desk, name) for name in SEEN}
+    assert found == {name: seen.by(desk.rules) for name, seen in SEEN.items()}
+
+
+def announced(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The capabilities on which Flux decides anything that concerns edits."""
+    capabilities = params["capabilities"]
+    edit = capabilities["workspace"].get("workspaceEdit", {})
+    return {
+        "applyEdit": capabilities["workspace"].get("applyEdit"),
+        "workspaceEdit": {name: value for name, value in edit.items() if name not in LATER},
+        "literals": "codeActionLiteralSupport" in capabilities["textDocument"]["codeAction"],
+        "progress": capabilities["window"].get("workDoneProgress"),
+        "showDocument": capabilities["window"].get("showDocument"),
+        "encodings": capabilities["general"]["positionEncodings"],
+    }
+
+
+LATER = {"metadataSupport", "snippetEditSupport"}
+"""Of LSP 3.18, and not used by Flux."""
