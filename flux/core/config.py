@@ -134,6 +134,13 @@ class Settings:
         "Whether edits wait for your yes: ask before the first of a turn, auto for none, review to decide on each "
         "piece at its end. Unset: a terminal asks; an editor shows them unsaved.",
     )
+    tools: str = _setting(
+        "",
+        choice("native", "text"),
+        "FLUX_TOOLS",
+        "How the model is offered tools: native by its service's own form, text in words, for models that take none. "
+        "Unset: native where the model takes them, as far as that can be found out.",
+    )
     max_steps: int = _setting(40, whole(1), "FLUX_MAX_STEPS", "How many requests one turn may make.")
     system_prompt: str = _setting("", TEXT, "FLUX_SYSTEM_PROMPT", "Instructions of your own, added to Flux's.")
     script: Path | None = _setting(None, PATH, "FLUX_SCRIPT", "The file of steps for the provider scripted.")

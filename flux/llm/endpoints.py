@@ -14,8 +14,9 @@ class Endpoint:
 
     `base_url_setting` and `key_setting` are names of settings that belong to this service alone. `timeout_s` is how
     long to wait where the user has not said it, 0 as for any other. `base_path` is added to a base URL that lacks it.
-    The last three are quirks of Chat Completions: newer OpenAI models take only `max_completion_tokens`, some servers
-    no `stream_options`, and some want the thoughts that came with a call sent back.
+    `unknown_window_tokens` is the window to count on where its server does not tell it, 0 as for any other.
+    The others are quirks of Chat Completions: newer OpenAI models take only `max_completion_tokens`, some servers no
+    `stream_options`, some want the thoughts that came with a call sent back, and LM Studio has a list of its own.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Endpoint:
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     takes_stream_options: bool = True
     wants_thoughts_back: bool = False
+    unknown_window_tokens: int = 0
+    has_lm_studio_list: bool = False
 
     def full_base_url(self, base_url: str) -> str:
         """The address that the wire's paths are added to, of one as people write it."""
@@ -122,6 +125,8 @@ LM_STUDIO = Endpoint(
     base_url_setting="lm_studio_base_url",
     needs_key=False,
     timeout_s=600.0,
+    unknown_window_tokens=8192,
+    has_lm_studio_list=True,
 )
 MLX = Endpoint(
     # github.com/ml-explore/mlx-lm, mlx_lm/SERVER.md and server.py 0.32.2: `default_model` is the one it was started

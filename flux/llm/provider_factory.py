@@ -16,6 +16,7 @@ from flux.core.config import Settings
 from flux.core.errors import ConfigError
 from flux.llm.base_provider import BaseLLMProvider
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
+from flux.llm.text_tools_provider import TextToolsProvider
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -105,7 +106,9 @@ def create_provider(config: Settings, provider: str | None = None) -> BaseLLMPro
         if row.endpoint is None:
             return _checked(create(config), name)
         config.credentials(row.endpoint)  # said before an SDK is imported for nothing
-        return _checked(create(config, row.endpoint), name)
+        made = _checked(create(config, row.endpoint), name)
+        # These wires have models that take no tools behind them; what is behind the others does.
+        return TextToolsProvider(made, config.tools) if row.endpoint.wire in {"chat", "ollama"} else made
     registered = _registered()
     if name in registered:
         create = cast("Callable[[Settings], object]", registered[name].load())  # whatever the package registered

@@ -37,6 +37,7 @@ from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, Folder, ModelRequest, Response, ServedModel, TextDelta, Waiting, fold
 from flux.llm.ollama_provider import OllamaProvider
 from flux.llm.provider_factory import create_provider
+from flux.llm.text_tools_provider import TextToolsProvider
 from flux.llm.wire.ollama_chat import OllamaDecoder, Options, encode_request
 from flux.llm.wire.ollama_models import PullProgress
 from tests.support.fault_server import fault_server
@@ -249,8 +250,9 @@ def provider(server: OllamaServer, **settings: Any) -> OllamaProvider:
     made = create_provider(
         Settings(**({"provider": "ollama", "base_url": f"{server.base_url}/v1", "timeout_s": 5.0} | settings))
     )
-    assert isinstance(made, OllamaProvider)
-    return made
+    assert isinstance(made, TextToolsProvider)
+    assert isinstance(made.inner, OllamaProvider)
+    return made.inner
 
 
 def ask(model: str = "ok", **changes: Any) -> ModelRequest:
