@@ -17,6 +17,9 @@ _START_A_SERVER = (
     "Start the server (for example `ollama serve`, `lms server start`, `llama-server` or `vllm serve`), "
     "or change the base URL."
 )
+IS_ON_NEW_CONNECTION = "flux_is_on_new_connection"
+"""Among the extensions of a request: a connection was opened for it."""
+
 _CHECK_ADDRESS = "Check the base URL, your network and your proxy."
 _CHECK_TLS = "Where your network inspects TLS, set SSL_CERT_FILE to its certificates; a local server may want http://."
 
@@ -47,6 +50,19 @@ def explain(fault: BaseException, *, is_local: bool, timeout_s: float, has_begun
         return StreamBroken("the connection broke before the answer was complete.")
     words = next((str(link) for link in chain[1:] if str(link)), type(chain[-1]).__name__)
     return ConnectionFailed(f"no connection: {words}.", hint=_CHECK_ADDRESS)
+
+
+def was_connection_stale(fault: BaseException) -> bool:
+    """Whether a connection that was kept open from an earlier request could not be used for this one.
+
+    Servers close what is idle for long, maybe just as the next request leaves; that request was not looked at. Or an
+    earlier answer was longer than its server said, and the rest of it stands where an answer should.
+    """
+    for link in _chain(fault):
+        if type(link).__name__ in {"RemoteProtocolError", "ReadError", "WriteError"}:
+            extensions = getattr(getattr(link, "request", None), "extensions", {})
+            return not extensions.get(IS_ON_NEW_CONNECTION, False)
+    return False
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:

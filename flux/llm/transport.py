@@ -22,7 +22,7 @@ from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
-from flux.llm.network_faults import explain, retry_after_s
+from flux.llm.network_faults import IS_ON_NEW_CONNECTION, explain, retry_after_s, was_connection_stale
 from flux.llm.wire.decoder import Decoder
 from flux.llm.wire.faults import Complaint, make_error, read_complaint
 from flux.llm.wire.history import taken_ids
@@ -41,8 +41,11 @@ ASK_S = 5.0
 """How long a server may take to say something of itself."""
 MAX_ASKED_BYTES = 16 << 20
 """More than any list of models: OpenRouter's has 300 and half a megabyte."""
-MAX_ANSWER_BYTES = 256 << 20
-"""More than the longest answer of any model, with 2 KB for each of its tokens."""
+MIN_ANSWER_LIMIT = 64 << 20
+ANSWER_BYTES_PER_TOKEN = 2 << 10
+"""An answer may have so many bytes for each token that was asked for at most, and `MIN_ANSWER_LIMIT` in any case."""
+PATIENCE = 10
+"""So many times the bound on silence may pass with signs of life alone: comments, pings, a header's next byte."""
 
 _RAW = {"X-Stainless-Raw-Response": "stream"}
 """The SDKs' own sign that they shall not read the answer's body. It does not reach the wire."""
@@ -127,6 +130,12 @@ class HttpOptions:
             }
         )
 
+        async def trace(event: str, _: Mapping[str, object]) -> None:
+            if event == "connection.connect_tcp.started":
+                request.extensions[IS_ON_NEW_CONNECTION] = True
+
+        request.extensions["trace"] = trace
+
     async def _refuse(self, response: httpx2.Response) -> None:
         """Raises the error of an answer that is none. Its body may be endless or slow: a little of it is enough."""
         if 200 <= response.status_code < 300:
@@ -177,12 +186,16 @@ class Transport:
         fault: BaseException
         try:
             decoding = decoder(_request_id(response), taken_ids(request))
+            _check_encoding(response)
+            limit = max(MIN_ANSWER_LIMIT, ANSWER_BYTES_PER_TOKEN * request.max_output_tokens)
             async with aclosing(response.aiter_bytes()) as chunks:
-                async for delta in _decode(chunks, decoding):
+                async for delta in _decode(chunks, decoding, limit, PATIENCE * self._where.timeout_s):
                     yield delta
             return
         except (ProviderError, *_transport_errors()) as e:
             fault = e
+            # What may still stand on the connection must not be read as the answer to the next request.
+            await response.extensions["network_stream"].aclose()
         finally:
             await response.aclose()
         raise self._located(fault, request.model, _request_id(response), has_begun=True)
@@ -252,13 +265,23 @@ class Transport:
         )
 
     async def _post(self, sdk: Sdk, path: str, body: bytes, model: str) -> httpx2.Response:
-        fault: BaseException
+        answer = await self._begin(sdk, path, body)
+        if isinstance(answer, BaseException) and was_connection_stale(answer):
+            answer = await self._begin(sdk, path, body)
+        if isinstance(answer, BaseException):
+            # Raised here and not in a handler: an SDK's errors carry requests and headers in their chain.
+            raise self._located(answer, model, "", has_begun=False)
+        return answer
+
+    async def _begin(self, sdk: Sdk, path: str, body: bytes) -> httpx2.Response | BaseException:
+        """The answer when it begins, or why there is none."""
+        waited_s = PATIENCE * self._where.timeout_s
+        waiting = asyncio.timeout(waited_s)
         try:
-            return await sdk.post(path, body, _RAW)
+            async with waiting:
+                return await sdk.post(path, body, _RAW)
         except (ProviderError, sdk.error, *_transport_errors()) as e:
-            fault = e
-        # Raised here and not in the handler: an SDK's errors carry requests and headers in their chain.
-        raise self._located(fault, model, "", has_begun=False)
+            return _only_signs_of_life(waited_s) if waiting.expired() else e
 
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
         """The error with all that is known of where it happened, and without the key."""
@@ -273,14 +296,25 @@ class Transport:
         return error
 
 
-async def _decode(chunks: AsyncIterator[bytes], decoder: Decoder) -> AsyncGenerator[Delta]:
+async def _decode(
+    chunks: AsyncIterator[bytes], decoder: Decoder, limit: int, patience_s: float
+) -> AsyncGenerator[Delta]:
     received = 0
+    heard_at = time.monotonic()
     async for chunk in chunks:
         received += len(chunk)
-        if received > MAX_ANSWER_BYTES:
-            raise StreamBroken("the answer is longer than any answer may be.")
+        if received > limit:
+            raise StreamBroken(
+                f"the answer is longer than {limit >> 20} MB.", hint="The setting max_tokens bounds answers."
+            )
+        has_news = False
         for delta in decoder.feed(chunk):
+            has_news = True
             yield delta
+        if has_news:
+            heard_at = time.monotonic()
+        elif time.monotonic() - heard_at > patience_s:
+            raise _only_signs_of_life(patience_s)
         if decoder.is_finished:
             await _drain(chunks)
             return
@@ -303,6 +337,23 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
             async for chunk in chunks:
                 if len(chunk) > MAX_COMPLAINT_BYTES:
                     return
+
+
+def _check_encoding(response: httpx2.Response) -> None:
+    """Raises RequestRejected for an answer in a compression that was not asked for and is not taken all the same."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        raise RequestRejected(
+            f"the answer came compressed ({encoding}), which was not asked for.",
+            hint="Look at what is between Flux and the service, such as a proxy.",
+        )
+
+
+def _only_signs_of_life(waited_s: float) -> TimedOut:
+    return TimedOut(
+        f"the service gave signs of life for {waited_s:g} seconds, and no answer.",
+        hint=f"The setting timeout_s, times {PATIENCE}, says how long to wait.",
+    )
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:

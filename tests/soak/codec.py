@@ -38,7 +38,7 @@ CALLS = "calls whole"
 AS_IT_CAME = "unseen"
 
 LEGEND = """\
-- `StreamBroken`, `Overloaded`: a branch of the tree in `flux/core/errors.py`. What came before the fault is kept.
+- `StreamBroken` and its like: a branch of the tree in `flux/core/errors.py`. What came before the fault is kept.
 - whole: the answer as it was sent. So it always is where the fault is behind its end.
 - calls whole: every call as it was sent; words, the model's name or the usage as they came.
 - unseen: a piece of a call's arguments is missing, doubled or moved, and nothing on that wire numbers or repeats
@@ -66,7 +66,7 @@ class CodecFault:
     is_one_place: bool = True
 
 
-def _on_every_wire(*outcomes: str) -> Mapping[str, Outcomes]:
+def on_every_wire(*outcomes: str) -> Mapping[str, Outcomes]:
     return dict.fromkeys(WIRES, outcomes)
 
 
@@ -81,17 +81,17 @@ FAULTS: tuple[CodecFault, ...] = (
         "cut",
         "byte",
         lambda answer, at: answer.data[:at],
-        {**_on_every_wire(BROKEN, WHOLE), "chat": (BROKEN, WHOLE, CALLS)},
+        {**on_every_wire(BROKEN, WHOLE), "chat": (BROKEN, WHOLE, CALLS)},
     ),
-    CodecFault("error event", "event", with_error_event, _on_every_wire(OVERLOADED)),
-    CodecFault("broken JSON", "event", with_broken_json, _on_every_wire(BROKEN)),
+    CodecFault("error event", "event", with_error_event, on_every_wire(OVERLOADED)),
+    CodecFault("broken JSON", "event", with_broken_json, on_every_wire(BROKEN)),
     CodecFault("event twice", "event", with_event_twice, _UNNUMBERED, is_one_place=False),
     CodecFault("event missing", "event", without_event, _UNNUMBERED, is_one_place=False),
     CodecFault("events swapped", "event", with_events_swapped, _UNNUMBERED, is_one_place=False),
-    CodecFault("garbage line", "byte", partial(with_bytes, odd=b"\n%$ garbage\n"), _on_every_wire(BROKEN, WHOLE)),
-    CodecFault("not UTF-8", "byte", partial(with_bytes, odd=b"\xff"), _on_every_wire(BROKEN, WHOLE, CALLS)),
-    CodecFault("NUL byte", "byte", partial(with_bytes, odd=b"\0"), _on_every_wire(BROKEN, WHOLE)),
-    CodecFault("line without end", "event", partial(with_long_line, length=MAX_EVENT_BYTES), _on_every_wire(BROKEN)),
+    CodecFault("garbage line", "byte", partial(with_bytes, odd=b"\n%$ garbage\n"), on_every_wire(BROKEN, WHOLE)),
+    CodecFault("not UTF-8", "byte", partial(with_bytes, odd=b"\xff"), on_every_wire(BROKEN, WHOLE, CALLS)),
+    CodecFault("NUL byte", "byte", partial(with_bytes, odd=b"\0"), on_every_wire(BROKEN, WHOLE)),
+    CodecFault("line without end", "event", partial(with_long_line, length=MAX_EVENT_BYTES), on_every_wire(BROKEN)),
 )
 
 
@@ -111,7 +111,7 @@ class Try:
         answer, fault = self.answer, self.fault
         bent = fault.bend(answer, self.at)
         deltas, error = decode(answer.wire, [bent] if isinstance(bent, bytes) else bent)
-        outcome = type(error).__name__ if error else _difference(answer.whole, fold(deltas))
+        outcome = type(error).__name__ if error else difference(answer.whole, fold(deltas))
         where = f"{fault.name} at {fault.at} {self.at} of {answer.name}: {outcome}, {error}"
         assert outcome in ((WHOLE,) if self.place >= answer.settled_at else fault.outcomes[answer.wire]), where
         before = answer.given_at[self.place]
@@ -123,7 +123,8 @@ class Try:
         return outcome
 
 
-def _difference(whole: Response, came: Response) -> str:
+def difference(whole: Response, came: Response) -> str:
+    """How far an answer is the one that was sent."""
     if came == whole:
         return WHOLE
     return CALLS if _runnable(came) == _runnable(whole) else AS_IT_CAME
@@ -161,10 +162,11 @@ def measure(size: Size) -> Mapping[str, object]:
 
 def rows() -> list[list[str]]:
     """The table of what may come of each fault, on each wire."""
-    return [[fault.name, f"every {fault.at}", *(_cell(fault.outcomes[wire]) for wire in WIRES)] for fault in FAULTS]
+    return [[fault.name, f"every {fault.at}", *(cell(fault.outcomes[wire]) for wire in WIRES)] for fault in FAULTS]
 
 
-def _cell(outcomes: Outcomes) -> str:
+def cell(outcomes: Outcomes) -> str:
+    """A cell of a table of faults: errors as code, all else as words."""
     return ", ".join(f"`{outcome}`" if outcome[0].isupper() else outcome for outcome in outcomes)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.soak import codec
+from tests.soak import codec, faults
 from tests.soak.results import FOLDER, Result, recorded
 from tests.support.recorded import WIRES
 
@@ -27,11 +27,19 @@ _CODEC_FAULTS = """\
 
 At the codecs, on each of the recorded answers in `tests/llm/recordings`:"""
 
+_SOCKET_FAULTS = f"""\
+Over real sockets with the real SDKs, through a session that is stored, at {faults.POINTS} points of each recorded
+answer or instead of one. After each of them the error says at which service, model, status and request it happened;
+what was shown is stored; no call was run; no task, socket or file is left open; the next message of the session is
+answered."""
+
 
 def page(results: Sequence[Result]) -> str:
     """The document."""
-    faults = table(("fault", "at", *WIRES.values()), codec.rows())
-    return "\n\n".join([_HEAD, *map(_section, results), _CODEC_FAULTS, faults, codec.LEGEND]) + "\n"
+    heads = ("fault", "at", *WIRES.values())
+    at_codecs, over_sockets = table(heads, codec.rows()), table(heads, faults.rows())
+    tables = (_CODEC_FAULTS, at_codecs, _SOCKET_FAULTS, over_sockets, codec.LEGEND)
+    return "\n\n".join([_HEAD, *map(_section, results), *tables]) + "\n"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -49,9 +49,11 @@ class Recorded:
         return fold(self.deltas)
 
 
-def decode(wire: str, chunks: Iterable[bytes]) -> tuple[list[Delta], ProviderError | None]:
+def decode(
+    wire: str, chunks: Iterable[bytes], request_id: str = "req_1", taken_ids: Iterable[str] = ("dup",)
+) -> tuple[list[Delta], ProviderError | None]:
     """What a decoder gives, and the error that ended it."""
-    decoder = DECODERS[wire]("req_1", {"dup"})
+    decoder = DECODERS[wire](request_id, taken_ids)
     deltas: list[Delta] = []
     try:
         for chunk in chunks:

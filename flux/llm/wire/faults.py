@@ -11,6 +11,7 @@ from html import unescape
 
 from flux.core.errors import (
     AuthenticationFailed,
+    ConnectionFailed,
     ContentRefused,
     ContextWindowExceeded,
     ModelNotFound,
@@ -119,6 +120,11 @@ def make_error(complaint: Complaint, status: int | None = None, retry_after_s: f
     if names & _RATE_CODES or status == 429:
         wait = "" if retry_after_s is None else f" (try again in {retry_after_s:.0f} s)"
         return RateLimited(f"asked too often{wait}: {said}", retry_after_s=retry_after_s)
+    if status == 407:
+        return ConnectionFailed(
+            f"the proxy wants a name and a password: {said}",
+            hint="They go into HTTPS_PROXY: http://name:password@host.",
+        )
     if names & _KEY_CODES or status in {401, 403}:
         return AuthenticationFailed(
             f"the key was not accepted: {said}", hint="Check the key, and what it may be used for."

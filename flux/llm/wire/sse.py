@@ -54,6 +54,8 @@ class EventSplitter:
         if not line:
             yield from self._end_block()
             return
+        if line.startswith(b":"):
+            return  # a comment
         if line.startswith(b"{"):  # Ollama reports an error in mid-answer so, as a bare line of JSON
             line[:0] = b"data:"
         try:
@@ -70,7 +72,7 @@ class EventSplitter:
         elif field == "error":  # llama.cpp's older way to report one
             self._name = field
             self._data.append(value)
-        elif field not in {"", "id", "retry"}:
+        elif field not in {"id", "retry"}:
             self._has_unknown = True
 
     def _end_block(self) -> Iterator[ServerEvent]:
