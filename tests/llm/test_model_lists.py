@@ -183,8 +183,26 @@ async def test_a_server_without_a_list_is_an_error_that_says_where(server: Lists
 
 
 _KEYS = st.sampled_from(
-    ["data", "models", "id", "key", "name", "type", "meta", "n_ctx", "capabilities", "loaded_instances", "config"]
-    + ["context_length", "supported_parameters", "model_info", "parameters", "general.architecture", "status", "digest"]
+    [
+        "data",
+        "models",
+        "id",
+        "key",
+        "name",
+        "type",
+        "meta",
+        "n_ctx",
+        "capabilities",
+        "loaded_instances",
+        "config",
+        "context_length",
+        "supported_parameters",
+        "model_info",
+        "parameters",
+        "general.architecture",
+        "status",
+        "digest",
+    ]
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["llm", "x"]),

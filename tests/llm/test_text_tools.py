@@ -142,7 +142,8 @@ def test_what_a_call_may_hold() -> None:
     raw = '<tool_call>\n{"name": "write_file", "arguments": {"path": "a.py", "text": "a\n\tb\n"}}\n</tool_call>'
     check(raw, "", ("write_file", {"path": "a.py", "text": "a\n\tb\n"}))
     code = "<b>\n  x</b>\n</parameter> is text\n"
-    tags = f"<function=write_file>\n<parameter=path>\na.py\n</parameter>\n<parameter=text>\n{code}\n</parameter>\n</function>"
+    tags = QWEN.replace("</function>", f"<parameter=text>\n{code}\n</parameter>\n</function>")
+    tags = tags.replace("read_file", "write_file")
     check(tags, "", ("write_file", {"path": "a.py", "text": code}))
     check('write_file(path="a.py", text="""a\n"b"\n""")', "", ("write_file", {"path": "a.py", "text": 'a\n"b"\n'}))
 
@@ -265,8 +266,33 @@ def test_an_answer_that_is_only_a_call_counts_also_of_a_model_that_takes_tools()
 
 
 _PIECES = st.sampled_from(
-    [*FORMS.values(), "\n", " ", "Text ", "```", "```json\n", "<", "{", "[", '"', "'", "(", "<think>", "</think>", "> "]
-    + ["read_file", "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<function=", "<parameter=", "\\", "é", "\r\n", "}"]
+    [
+        *FORMS.values(),
+        "\n",
+        " ",
+        "Text ",
+        "```",
+        "```json\n",
+        "<",
+        "{",
+        "[",
+        '"',
+        "'",
+        "(",
+        "<think>",
+        "</think>",
+        "> ",
+        "read_file",
+        "<tool_call>",
+        "</tool_call>",
+        "[TOOL_CALLS]",
+        "<function=",
+        "<parameter=",
+        "\\",
+        "é",
+        "\r\n",
+        "}",
+    ]
 )
 
 
