@@ -23,6 +23,8 @@ layer.
 |---|---|---|---|---|
 {rows}
 
+† Also in a table `[providers.NAME]`; ‡ only there. `roles.*` stand in the table `[roles]`.
+
 ## Providers
 
 The name may be written in any case. A service without an address of its own needs its address, and one marked
@@ -47,6 +49,39 @@ with a star works without a key.
 `FLUX_BASE_URL` and `FLUX_API_KEY` do for each of them. A package of your own may add others
 ([add-a-provider.md](how-to/add-a-provider.md)).
 
+## Several providers, and who does what
+
+Each table `[providers.NAME]` in a TOML file is a provider of that name, like the one that `kind` names. With the
+name of one that comes with Flux it changes that one. What a table leaves out is as the settings above have it.
+
+```toml
+provider = "work"
+
+[providers.work]
+kind = "openai"
+base_url = "https://gateway.example/v1"
+api_key_cmd = "pass show work/gateway"
+model = "gpt-6.1-sol"
+headers = {{ x-team = "${{TEAM}}" }}
+extra_body = {{ service_tier = "flex" }}
+
+[providers.laptop]
+kind = "lm_studio"
+model = "qwen3-coder"
+
+[roles]
+edit = "laptop/qwen3-coder"     # provider/model, or a provider's name alone
+summary = "anthropic/claude-haiku-4-5"
+```
+
+- A role that is not set is done by the chosen provider. A provider or model of a stronger layer, such as
+  `--provider`, is for all roles. What stands before the first slash is a provider.
+- `[api]` may hold any settings of the first table; they are meant as if they stood above all tables.
+- In your own `config.toml` the values of these settings (†, ‡) may name variables: `${{NAME}}` is replaced, from the
+  environment or from the `.env` beside it. A value whose variable is not set is left out, and you are told. In a
+  project's files nothing is replaced.
+- `flux providers` lists them, `flux providers check` asks each for its models.
+
 ## Layers
 
 The strongest first; each value is taken from the first layer that has it.
@@ -57,7 +92,8 @@ The strongest first; each value is taken from the first layer that has it.
 4. the project's `.flux/config.toml`
 5. a `.env` beside your own `config.toml`
 6. your own `config.toml`
-7. the defaults
+7. keys that `flux auth set` keeps
+8. the defaults
 
 Your own `config.toml` is in the folder that your system keeps settings in: `~/.config/flux` on Linux,
 `~/Library/Application Support/flux` on macOS, `%LOCALAPPDATA%\\flux` on Windows. `{config_folder}` names
@@ -73,7 +109,7 @@ timeout_s = 300
 
 A value that is not allowed is an error that names the setting, the layer, the file and what is allowed. A name
 that is no setting is reported and left out. A relative path in a file is meant from that file's folder. `.env`
-files are read as they are: `${{NAME}}` is not replaced.
+files are read as they are: `${{NAME}}` is not replaced in them.
 
 ## Trust
 
@@ -88,10 +124,20 @@ no question. Answers are kept in files that only you can read.
 - `FLUX_API_KEY` is for the chosen provider, whichever it is; `ANTHROPIC_API_KEY` goes to the provider
   `anthropic` only, `OPENAI_API_KEY` to `openai` only. Where both kinds are set in one layer, `FLUX_API_KEY` is
   taken.
+- `api_key_env` names a variable that has the key, `api_key_cmd` a command that prints it (30 seconds at most; run
+  without the keys of providers in its environment, and again after the key was refused). Both, and `${{NAME}}`, are
+  taken from the environment and your own files only: not from a project, nor from an editor's settings, which a
+  folder can add to.
+- `flux auth set NAME` keeps a key in your system's keyring, where Flux is installed with its extra `keyring`
+  (`pip install 'flux-lsp[keyring]'`); else in a file that only you can read, and it says so. `flux auth list`,
+  `flux auth remove NAME`.
+- An editor may keep keys in a store of its own (`docs/protocol.md`, `flux/secret`); VS Code does.
+- The key of a vendor (`OPENAI_API_KEY`) is not used for a `[providers.NAME]` with a base URL of its own.
 - A key goes to its provider's own host, or to a base URL that is trusted no less than the key. Your layers (1,
-  2, 5, 6) trust each other; a project's files (3, 4) are trusted less.
+  2, 5, 6, 7) trust each other; a project's files (3, 4) are trusted less.
 - To a base URL that came with a project goes only a key from the same file. A key that came with a project goes
   only to a base URL of the same file, or to its provider's own host.
+- Headers and body fields of yours do not go to a base URL that came with a project either.
 - Otherwise nothing is sent, and the error names both layers and what to do.
 - `FLUX_BASE_URL` and `FLUX_API_KEY` are meant for the provider that is set; another one, used beside it, gets
   only what is set under its own name.
@@ -120,6 +166,8 @@ def env_example() -> str:
     """The text of `.env.example`: every variable, explained, none set."""
     parts = [_EXAMPLE_HEAD]
     for declaration in DECLARATIONS:
+        if not declaration.variable:
+            continue
         default = f" Default: {_default(declaration)}." if _default(declaration) else ""
         allowed = declaration.kind.allowed
         parts.append(f"# {declaration.doc}\n# {allowed[0].upper()}{allowed[1:]}.{default}\n{declaration.variable}=\n")
@@ -136,7 +184,9 @@ def write_docs(project: Path) -> None:
 def _row(declaration: Declaration) -> str:
     allowed = "a key" if declaration.kind is KEY else declaration.kind.allowed
     default = f"`{_default(declaration)}`" if _default(declaration) else ""
-    return f"| `{declaration.name}` | `{declaration.variable}` | {allowed} | {default} | {declaration.doc} |"
+    variable = f"`{declaration.variable}`" if declaration.variable else ""
+    place = {"top": "", "both": "†", "table": "‡"}[declaration.place]
+    return f"| `{declaration.name}`{place} | {variable} | {allowed} | {default} | {declaration.doc} |"
 
 
 def _default(declaration: Declaration) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from flux.core.errors import ConfigError
+from flux.core.keys import Key
 from flux.core.layers import Layer, Source
-from flux.core.secret import Secret
 
 
 class Service(Protocol):
@@ -34,7 +34,7 @@ class Credentials(NamedTuple):
     """Where to send a request and with which key; None: without one."""
 
     base_url: str
-    key: Secret | None
+    key: Key | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class _Found:
     source: Source
 
 
-def find_credentials(layers: Sequence[Layer], service: Service, *, is_chosen: bool) -> Credentials:
+def find_credentials(layers: Sequence[Layer], service: Service) -> Credentials:
     """The service's base URL with the key that may go there.
 
-    `layers` are strongest first. `is_chosen`: the general `base_url` and `api_key` are meant for this service. Raises
-    ConfigError where something is missing, or where only a key is there that must not go to this base URL.
+    `layers` are strongest first, and in them this service is the chosen one. Raises ConfigError where something is
+    missing, or where only a key is there that must not go to this base URL.
     """
-    general_url, general_key = ("base_url", "api_key") if is_chosen else ("", "")
-    url = next(_find(layers, (general_url, service.base_url_setting)), None)
-    keys = list(_find(layers, (general_key, service.key_setting)))
+    url = next(_find(layers, ("base_url", service.base_url_setting)), None)
+    keys = list(_find(layers, ("api_key", service.key_setting)))
     if url is not None and url.value != service.default_base_url:
+        _check_company(layers, url, service)
         return Credentials(str(url.value), _key_beside(url, keys, service))
     if not service.default_base_url:
         raise ConfigError(
@@ -65,14 +65,27 @@ def find_credentials(layers: Sequence[Layer], service: Service, *, is_chosen: bo
     return Credentials(service.default_base_url, _secret(keys[0]) if keys else None)
 
 
-def _find(layers: Sequence[Layer], names: tuple[str, str]) -> Iterator[_Found]:
+def _find(layers: Sequence[Layer], names: tuple[str, ...]) -> Iterator[_Found]:
     for layer in layers:
         for name in names:
             if name in layer.values:
                 yield _Found(layer.values[name], layer.source)
 
 
-def _key_beside(url: _Found, keys: Sequence[_Found], service: Service) -> Secret | None:
+def _check_company(layers: Sequence[Layer], url: _Found, service: Service) -> None:
+    """What goes along with each request may hold the user's secrets, as a key does."""
+    for name in ("headers", "extra_body"):
+        for found in _find(layers, (name,)):
+            if url.source.is_project and found.source != url.source:
+                raise ConfigError(
+                    f"Nothing was sent for {service.name}: {name} is set in {found.source}, the base URL in "
+                    f"{url.source}, which is less trusted.",
+                    key="base_url",
+                    source=str(url.source),
+                )
+
+
+def _key_beside(url: _Found, keys: Sequence[_Found], service: Service) -> Key | None:
     for key in keys:
         if key.source == url.source or not (url.source.is_project or key.source.is_project):
             return _secret(key)
@@ -83,8 +96,8 @@ def _key_beside(url: _Found, keys: Sequence[_Found], service: Service) -> Secret
     return None
 
 
-def _secret(found: _Found) -> Secret | None:
-    return found.value if isinstance(found.value, Secret) else None
+def _secret(found: _Found) -> Key | None:
+    return found.value if isinstance(found.value, Key) else None
 
 
 def _missing_key(service: Service) -> ConfigError:

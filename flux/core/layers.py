@@ -6,17 +6,22 @@ Knows no setting by name; `flux.core.config` declares them and puts the layers i
 from __future__ import annotations
 
 import io
+import json
 import math
+import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from flux.core.errors import ConfigError
-from flux.core.secret import Secret, redact
+from flux.core.secret import Secret, is_key, redact
 
-LayerKind = Literal["explicit", "environment", "project .env", "project config", "user .env", "user config", "default"]
+LayerKind = Literal[
+    "explicit", "environment", "project .env", "project config", "user .env", "user config", "key store", "default"
+]
 
 _WORDS: Mapping[LayerKind, str] = {
     "explicit": "the command line or the editor's settings",
@@ -25,6 +30,7 @@ _WORDS: Mapping[LayerKind, str] = {
     "project config": "the project's .flux/config.toml",
     "user .env": "the user's own .env",
     "user config": "the user's own config.toml",
+    "key store": "what `flux auth` keeps",
     "default": "the defaults",
 }
 _MAX_FILE_BYTES = 1 << 20
@@ -41,6 +47,11 @@ class Source:
     def is_project(self) -> bool:
         """Whether somebody else may have written it: it came with the folder."""
         return self.kind in {"project .env", "project config"}
+
+    @property
+    def is_own(self) -> bool:
+        """Whether only the user can have written it: not an editor's settings either, which a folder may add to."""
+        return self.kind in {"environment", "user .env", "user config"}
 
     @property
     def uses_variables(self) -> bool:
@@ -130,7 +141,7 @@ def _word(value: object) -> str:
 
 def _secret(value: object) -> Secret:
     text = value.reveal() if isinstance(value, Secret) else _text(value)
-    if not (text.isascii() and text.isprintable()) or " " in text:
+    if not is_key(text):
         raise ValueError
     return Secret(text)
 
@@ -170,11 +181,52 @@ def _path(value: object) -> Path:
     return value if isinstance(value, Path) else Path(_text(value))
 
 
+def _command(value: object) -> tuple[str, ...]:
+    words: object = shlex.split(value) if isinstance(value, str) else value
+    found = cast("list[object]", words) if isinstance(words, list) else []
+    if not found or not all(isinstance(word, str) for word in found):
+        raise ValueError
+    return tuple(str(word) for word in found)
+
+
+def _headers(value: object) -> Mapping[str, Secret]:
+    headers = {name.lower(): text for name, text in _table(value).items()}
+    if any(not _HEADER_NAME.fullmatch(name) or name in _OUR_HEADERS for name in headers):
+        raise ValueError
+    if not all(isinstance(text, str) and text.isascii() and text.isprintable() for text in headers.values()):
+        raise ValueError
+    return {name: Secret(str(text)) for name, text in headers.items()}
+
+
+def _body(value: object) -> Mapping[str, object]:
+    fields = _table(value)
+    if not fields.keys().isdisjoint(_OUR_FIELDS):
+        raise ValueError
+    try:
+        json.dumps(fields, allow_nan=False)
+    except TypeError:  # such as a date of TOML
+        raise ValueError from None
+    return fields
+
+
+def _table(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError
+    return cast("dict[str, object]", value)  # keys of TOML and JSON are strings
+
+
+_HEADER_NAME = re.compile("[a-z0-9!#$%&'*+.^_`|~-]+")
+_OUR_HEADERS = {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"}
+_OUR_FIELDS = {"model", "messages", "input", "system", "instructions", "tools", "stream"}
+
 TEXT = Kind("text", _text)
 WORD = Kind("a name", _word)
 KEY = Kind("a key: printable ASCII without spaces", _secret)
 URL = Kind("a URL that begins with http:// or https://, without user, password or query", _url)
 TRUTH = Kind("true or false", _truth)
+COMMAND = Kind("a command: a text, or a list of its words", _command)
+HEADERS = Kind(f"a table of texts, and no header of Flux's own ({', '.join(sorted(_OUR_HEADERS))})", _headers)
+BODY = Kind(f"a table, and none of {', '.join(sorted(_OUR_FIELDS))} in it", _body)
 PATH = Kind("the path of a file", _path)
 
 

@@ -31,6 +31,13 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record), self._secrets)
 
 
+def hide(secret: Secret) -> None:
+    """Keep this key out of every log from now on, as one that was fetched after logging began."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, RedactingFormatter):
+            handler.formatter.hide((secret,))
+
+
 def start_logging(
     file: Path | None = None, secrets: Iterable[Secret] = (), level: int = logging.WARNING
 ) -> RedactingFormatter:

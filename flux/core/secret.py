@@ -49,6 +49,11 @@ class Secret:
         return f"Secret({_HIDDEN})"
 
 
+def is_key(text: str) -> bool:
+    """Whether the text can be a key, which stands in a header of a request."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
     """The text without the given secrets and without anything that looks like a key."""
     for secret in secrets:

@@ -32,7 +32,7 @@ def open_anthropic(where: Where, http: HttpOptions) -> Sdk:
     import httpx2
 
     client = anthropic.AsyncAnthropic(
-        api_key=where.key.reveal() if where.key else "none",
+        api_key="none",  # what is sent stands in `http`
         base_url=where.base_url,
         max_retries=0,
         timeout=http.timeout(),

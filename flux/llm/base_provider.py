@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
@@ -32,7 +32,8 @@ class ModelRequest:
     deltas. `session_id` groups requests for the provider's prompt cache. `effort` is how long the model shall think
     (`none` to `max`, empty: as it likes), and `thinking` how it is told so, which `flux.llm.fitting` knows.
     `window_tokens` is the window that the messages were fitted into, for servers that are told how large to make it; 0
-    leaves it to the provider.
+    leaves it to the provider. `extra_body` are the user's own fields of the request, which win over
+    Flux's.
     """
 
     model: str
@@ -47,6 +48,7 @@ class ModelRequest:
     effort: str = ""
     thinking: ThinkingKind = ""
     window_tokens: int = 0
+    extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
 
 

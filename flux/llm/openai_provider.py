@@ -31,7 +31,7 @@ def open_openai(where: Where, http: HttpOptions) -> Sdk:
     import openai
 
     client = openai.AsyncOpenAI(
-        api_key=where.key.reveal() if where.key else "none",
+        api_key="none",  # what is sent stands in `http`
         admin_api_key="",
         organization="",
         project="",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from flux.core.config import Settings
 from flux.core.errors import ConfigError
+from flux.core.keys import KeyHolder
 from flux.llm.base_provider import BaseLLMProvider
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
 from flux.llm.text_tools_provider import TextToolsProvider
@@ -73,6 +74,9 @@ def choose_provider(settings: Settings) -> Choice:
         return Choice(settings.provider, f"set in {settings.source('provider')}")
     found = [row for row in ENDPOINTS if row.key_setting and getattr(settings, row.key_setting)]
     if not found:
+        for name in settings.tables():
+            if (key := settings.table_value(name, "api_key")) is not None:
+                return Choice(name, f"there is {key if isinstance(key, KeyHolder) else 'a key'} for it")
         raise ConfigError("No provider is set, and no key was found.", key="provider", hint=WAYS_TO_SET_UP)
     first, *others = (row.key_setting for row in found)
     reason = f"{first.upper()} is set in {settings.source(first)}"
@@ -86,9 +90,9 @@ def choose_model(settings: Settings, provider: str) -> str:
 
     The setting `model` is meant for the chosen provider. Raises ConfigError where neither is known.
     """
-    if settings.model and settings.provider in {"", provider}:
-        return settings.model
-    row = BUILTINS.get(provider)
+    if model := settings.for_provider(provider).model:
+        return model
+    row = find_builtin(settings, provider)
     if row is None or not row.default_model:
         raise ConfigError(f"The provider {provider} needs a model's name.", key="model", hint="Set FLUX_MODEL.")
     return row.default_model
@@ -100,25 +104,46 @@ def create_provider(config: Settings, provider: str | None = None) -> BaseLLMPro
     Raises ConfigError (a ValueError) for an unknown name, a missing key, and a key that must not go to the base URL.
     """
     name = provider.strip().lower() if provider else choose_provider(config).name
-    if name in BUILTINS:
-        row = BUILTINS[name]
+    settings = config.for_provider(name)
+    row = find_builtin(config, name)
+    if row is not None:
         create = pkgutil.resolve_name(row.path)
         if row.endpoint is None:
-            return _checked(create(config), name)
-        config.credentials(row.endpoint)  # said before an SDK is imported for nothing
-        made = _checked(create(config, row.endpoint), name)
+            return _checked(create(settings), name)
+        settings.credentials(row.endpoint)  # said before an SDK is imported for nothing
+        made = _checked(create(settings, row.endpoint), name)
         # These wires have models that take no tools behind them; what is behind the others does.
-        return TextToolsProvider(made, config.tools) if row.endpoint.wire in {"chat", "ollama"} else made
+        return TextToolsProvider(made, settings.tools) if row.endpoint.wire in {"chat", "ollama"} else made
     registered = _registered()
-    if name in registered:
-        create = cast("Callable[[Settings], object]", registered[name].load())  # whatever the package registered
-        return _checked(create(config), name)
-    raise _unsupported(name, [*BUILTINS, *registered])
+    kind = _kind(config, name)
+    if kind not in registered:
+        raise _unsupported(kind, supported_providers(config))
+    create = cast("Callable[[Settings], object]", registered[kind].load())  # whatever the package registered
+    return _checked(create(settings), name)
 
 
-def supported_providers() -> tuple[str, ...]:
-    """The names that can be used: built-ins first."""
-    return tuple(dict.fromkeys((*BUILTINS, *_registered())))
+def find_builtin(settings: Settings, name: str) -> Builtin | None:
+    """What comes with Flux under this name, or what the table `[providers.NAME]` makes of it; None for all others."""
+    kind = _kind(settings, name)
+    row = BUILTINS.get(kind)
+    if row is None or row.endpoint is None or name == kind:
+        return row
+    endpoint = replace(row.endpoint, name=name, base_url_setting="")
+    if settings.table_value(name, "base_url") is not None:
+        endpoint = replace(endpoint, key_setting="")  # the vendor's key is for the vendor's own host
+    return replace(row, endpoint=endpoint)
+
+
+def supported_providers(settings: Settings | None = None) -> tuple[str, ...]:
+    """The names that can be used: built-ins first, then the user's tables, then other packages'."""
+    tables = settings.tables() if settings else ()
+    return tuple(dict.fromkeys((*BUILTINS, *tables, *_registered())))
+
+
+def _kind(settings: Settings, name: str) -> str:
+    if said := settings.table_value(name, "kind"):
+        return str(said)
+    return name if name in BUILTINS or name not in settings.tables() or name in _registered() else "compatible"
 
 
 def _registered() -> dict[str, EntryPoint]:
@@ -133,10 +158,10 @@ def _checked(made: object, name: str) -> BaseLLMProvider:
     return made
 
 
-def _unsupported(name: str, supported: list[str]) -> ConfigError:
-    near = difflib.get_close_matches(name, supported, 1)
+def _unsupported(name: str, supported: Sequence[str]) -> ConfigError:
+    near = difflib.get_close_matches(name, supported, 3)
     return ConfigError(
         f"Unsupported provider: {name}. Supported providers: {', '.join(supported)}",
         key="provider",
-        hint=f"Did you mean {near[0]}?" if near else "",
+        hint=f"Did you mean {' or '.join(near)}?" if near else "",
     )

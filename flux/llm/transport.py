@@ -17,7 +17,15 @@ from urllib.parse import urlsplit
 
 import flux
 from flux.core.config import Settings
-from flux.core.errors import ConfigError, ProviderError, RequestRejected, StreamBroken, TimedOut
+from flux.core.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    ProviderError,
+    RequestRejected,
+    StreamBroken,
+    TimedOut,
+)
+from flux.core.keys import Key, KeyHolder, fetch_key
 from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest
 from flux.llm.endpoints import Endpoint
@@ -53,20 +61,30 @@ _RAW = {"X-Stainless-Raw-Response": "stream"}
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where requests go, with which key, and how long to wait for anything more of an answer."""
+    """Where requests go, with which key, what goes along, and how long to wait for anything more of an answer."""
 
     endpoint: Endpoint
     base_url: str
-    key: Secret | None
+    key: Key | None
     timeout_s: float
+    headers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
+    extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @classmethod
     def of(cls, settings: Settings, endpoint: Endpoint) -> Where:
         """Where the settings lead for this service. Raises ConfigError as `Settings.credentials`."""
+        settings = settings.for_provider(endpoint.name)
         base_url, key = settings.credentials(endpoint)
         is_set = settings.source("timeout_s").kind != "default"
         timeout_s = settings.timeout_s if is_set else endpoint.timeout_s or settings.timeout_s
-        return cls(endpoint, endpoint.full_base_url(base_url), key, timeout_s)
+        return cls(
+            endpoint,
+            endpoint.full_base_url(base_url),
+            key,
+            timeout_s,
+            settings.headers or {},
+            settings.extra_body or {},
+        )
 
     @property
     def host(self) -> str:
@@ -163,24 +181,21 @@ class Transport:
     """One service, one key, one pool of connections. The SDK is imported in a thread at the first request."""
 
     def __init__(self, where: Where, headers: Mapping[str, str], open_sdk: OpenSdk) -> None:
-        local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
-        all_headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"flux/{flux.__version__}"}
-        all_headers |= headers
-        if where.key:
-            scheme = "Bearer " if where.endpoint.key_header == "authorization" else ""
-            all_headers[where.endpoint.key_header] = f"{scheme}{where.key.reveal()}"
         self._where = where
-        self._secrets = (where.key,) if where.key else ()
-        self._options = HttpOptions(where.timeout_s, all_headers, tuple(sorted(local_hosts)), self._secrets)
+        self._headers = headers
+        self._secrets: tuple[Secret, ...] = ()
         self._open_sdk = open_sdk
         self._opening = asyncio.Lock()
         self._sdk: Sdk | None = None
+        self._retired: list[Sdk] = []
 
     async def stream(
         self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
     ) -> AsyncGenerator[Delta]:
         """The deltas of the answer to a request. Raises ProviderErrors. Closing it closes the connection."""
         request = fit(request)
+        if self._where.extra_body:
+            request = replace(request, extra_body=self._where.extra_body)
         sdk = await self._ready()
         response = await self._post(sdk, path, encode(request), request.model)
         fault: BaseException
@@ -242,21 +257,38 @@ class Transport:
 
     async def close(self) -> None:
         """Let go of connections; a later request opens new ones."""
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.close()
+        self._retire()
+        while self._retired:
+            await self._retired.pop().close()
+
+    def _retire(self) -> None:
+        """The next request opens anew, with a key that is fetched anew. Those that run are not disturbed."""
+        if self._sdk is not None:
+            self._retired.append(self._sdk)
+            self._sdk = None
 
     async def _ready(self) -> Sdk:
         async with self._opening:
             if self._sdk is None:
-                self._sdk = await asyncio.to_thread(self._open)
+                key = await fetch_key(self._where.key) if self._where.key else None
+                self._secrets = (*([key] if key else ()), *self._where.headers.values())
+                self._sdk = await asyncio.to_thread(self._open, key)
             return self._sdk
 
-    def _open(self) -> Sdk:
+    def _open(self, key: Secret | None) -> Sdk:
         import httpx2
 
+        where = self._where
+        headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"flux/{flux.__version__}"}
+        headers |= self._headers
+        if key is not None:
+            scheme = "Bearer " if where.endpoint.key_header == "authorization" else ""
+            headers[where.endpoint.key_header] = f"{scheme}{key.reveal()}"
+        headers |= {name: value.reveal() for name, value in where.headers.items()}
+        local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
         try:
-            return self._open_sdk(self._where, self._options)
+            options = HttpOptions(where.timeout_s, headers, tuple(sorted(local_hosts)), self._secrets)
+            return self._open_sdk(where, options)
         except (ImportError, ValueError, httpx2.InvalidURL) as e:
             words = redact(str(e))
         raise ConfigError(  # such as a SOCKS proxy, which needs a package that is not there
@@ -287,6 +319,8 @@ class Transport:
         """The error with all that is known of where it happened, and without the key."""
         where = self._where
         error = explain(fault, is_local=where.is_local, timeout_s=where.timeout_s, has_begun=has_begun)
+        if isinstance(error, AuthenticationFailed) and isinstance(where.key, KeyHolder):
+            self._retire()  # a command's key may live for an hour only
         error.message = redact(f"{where.title}: {error.message}", self._secrets)
         error.args = (error.message,)
         error.endpoint = where.endpoint.name

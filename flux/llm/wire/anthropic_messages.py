@@ -68,6 +68,7 @@ def encode_request(request: ModelRequest) -> bytes:
     head |= _thinking(request)
     # At the top level it marks the last block that can be cached, so that no earlier message's bytes change.
     head["cache_control"] = _CACHED
+    head |= request.extra_body
     messages = b",".join(_turns(request))
     return b'%s,"messages":[%s],"stream":%s}' % (to_bytes(head)[:-1], messages, to_bytes(request.is_streamed))
 

@@ -62,6 +62,7 @@ def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
             head["tool_choice"] = _tool_choice(request.tool_choice)
     if request.is_streamed and quirks.takes_stream_options:
         head["stream_options"] = {"include_usage": True}
+    head |= request.extra_body
     messages = b",".join(_messages(request, quirks))
     return b'%s,"messages":[%s],"stream":%s}' % (to_bytes(head)[:-1], messages, to_bytes(request.is_streamed))
 

@@ -55,6 +55,9 @@ def encode_request(request: ModelRequest, options: Options) -> bytes:
             }
             for tool in request.tools
         ]
+    extra = dict(request.extra_body)
+    settings |= child(extra, "options")
+    head |= extra | {"options": settings}
     messages = b",".join(_messages(request))
     return b'%s,"messages":[%s],"stream":%s}' % (to_bytes(head)[:-1], messages, to_bytes(request.is_streamed))
 

@@ -68,6 +68,7 @@ def encode_request(request: ModelRequest) -> bytes:
     head["max_output_tokens"] = max(request.max_output_tokens, MIN_OUTPUT_TOKENS)
     if request.temperature is not None:
         head["temperature"] = request.temperature
+    head |= request.extra_body
     items = b",".join(encoded for message in sound_messages(request.messages) if (encoded := _kept(request, message)))
     return b'%s,"input":[%s],"stream":%s}' % (to_bytes(head)[:-1], items, to_bytes(request.is_streamed))
 
