@@ -41,3 +41,19 @@ def test_a_wrong_edit_fails_the_story(tmp_path: Path) -> None:
     status, said = check(tmp_path, [edits(("2\n3", "two\n3"), ("7", "eight")), *SCRIPT[1:]])
     assert status != 0
     assert "FAIL the hunks are made" in said
+
+
+WITH_PLUGIN: list[dict[str, object]] = [
+    edits(("2\n3", "two\n3"), ("8", "eight")),
+    {"text": "Done."},
+    edits(("3\n4", "three\n4"), ("10", "ten")),
+    {"text": "Done."},
+    {"text": "I see.", "expect": ["The user says: it is too late", "accept that as it is?"]},
+]
+
+
+def test_the_plugin_accepts_and_rejects_in_neovim(tmp_path: Path) -> None:
+    environ = prepare(tmp_path, {"a.py": LINES}, WITH_PLUGIN, FLUX_APPROVAL="review")
+    story = ROOT / "tests/editors/neovim/plugin_review.lua"
+    done = run_neovim(environ, story, "--cmd", f"set rtp^={ROOT / 'editors/neovim'}")
+    assert done.returncode == 0, done.stderr

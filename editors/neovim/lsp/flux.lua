@@ -6,9 +6,18 @@ return {
   cmd = { "flux", "serve" },
   root_markers = { ".git", ".hg", ".jj", ".flux" },
   init_options = { turnEvents = true, diagnostics = true },
+  commands = {
+    ["flux.review.accept"] = function(command, context)
+      require("flux.review").on_command(command, context)
+    end,
+    ["flux.review.reject"] = function(command, context)
+      require("flux.review").on_command(command, context)
+    end,
+  },
   handlers = {
     ["flux/turnEvent"] = function(_, event, context)
       require("flux.chat").on_event(event, context.client_id)
+      require("flux.review").on_event(event)
     end,
     ["flux/editor/diagnostics"] = function(...)
       return require("flux.problems").answer(...)

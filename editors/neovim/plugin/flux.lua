@@ -16,8 +16,20 @@ local function command(name, description, options, run)
   end, options)
 end
 
-command("Flux", "Say something to Flux, about this file or these lines", { nargs = "*", range = true }, function(flux, given)
-  flux.chat(given.args, flux.lines_of(given))
+command("Flux", "Say something to Flux, about this file or these lines; or accept, reject what it proposes here", {
+  nargs = "*",
+  range = true,
+  complete = function(lead, line)
+    local is_first = line:find("Flux%s+%S*$") ~= nil
+    local words = is_first and { "accept", "reject" } or require("flux.review").SCOPES
+    return vim.tbl_filter(function(word)
+      return vim.startswith(word, lead)
+    end, words)
+  end,
+}, function(flux, given)
+  if not flux.review(given) then
+    flux.chat(given.args, flux.lines_of(given))
+  end
 end)
 command("FluxEdit", "Have Flux edit this file or these lines", { nargs = "*", range = true }, function(flux, given)
   flux.edit(given.args, flux.lines_of(given))

@@ -68,14 +68,10 @@ local function append_item(text)
   end
 end
 
---- The change of a call: once, though it is told before it is made and after.
----@param event { call_id: string, diff: string }
-local function append_diff(event)
-  if state.shown_call == event.call_id then
-    return
-  end
-  state.shown_call = event.call_id
-  local diff = event.diff:gsub("\n$", "")
+--- A diff, in colours.
+---@param diff string
+local function append_diff(diff)
+  diff = diff:gsub("\n$", "")
   append_block("~~~~diff\n" .. diff .. "\n~~~~")
   local buffer = chat_buffer()
   local lines = vim.split(diff, "\n")
@@ -86,6 +82,15 @@ local function append_diff(event)
       local row = first + number - 1
       vim.api.nvim_buf_set_extmark(buffer, namespace, row, 0, { end_col = #line, hl_group = group, priority = 200 })
     end
+  end
+end
+
+--- The change of a call: once, though it is told before it is made and after.
+---@param event { call_id: string, diff: string }
+local function append_change(event)
+  if state.shown_call ~= event.call_id then
+    state.shown_call = event.call_id
+    append_diff(event.diff)
   end
 end
 
@@ -115,8 +120,15 @@ local render = {
       append_item("refused: " .. event.summary)
     end
   end,
-  approval = append_diff,
-  edit_applied = append_diff,
+  approval = append_change,
+  edit_applied = append_change,
+  review = function(event)
+    append_block("Proposed, and not made yet:")
+    local diffs = vim.tbl_map(function(hunk)
+      return hunk.diff
+    end, event.hunks)
+    append_diff(table.concat(diffs))
+  end,
   retry = function(event)
     append_item(("%s; again in %.0f s"):format(event.reason, event.wait_s))
   end,

@@ -189,6 +189,29 @@ function M.edit(instruction, lines)
   end)
 end
 
+--- Accept or reject what waits, where the words say so and nothing else: `accept`, or `reject file the name is taken`.
+--- False where they are something to say to the model.
+---@param given vim.api.keyset.create_user_command.command_args
+---@return boolean
+function M.review(given)
+  local review = require("flux.review")
+  local verb, scope = given.fargs[1], given.fargs[2] or "hunk"
+  local reason = #given.fargs > 2 and table.concat(given.fargs, " ", 3) or nil
+  if not vim.list_contains({ "accept", "reject" }, verb) or not vim.list_contains(review.SCOPES, scope) then
+    return false
+  end
+  if verb == "accept" and reason then
+    return false
+  end
+  local buffer = present_buffer()
+  local client = M.client(buffer)
+  if client then
+    local row = vim.api.nvim_win_get_cursor(vim.fn.bufwinid(buffer))[1]
+    review.decide(verb, scope, client, buffer, M.lines_of(given) or { first = row, last = row }, reason)
+  end
+  return true
+end
+
 --- Stop whatever Flux is doing.
 function M.cancel()
   for _, client in ipairs(vim.lsp.get_clients({ name = "flux" })) do
