@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +18,7 @@ from flux.agent.session_store import SessionStore
 from flux.agent.store.journal import Entry, Mark, Reversal, StoredTurn, Way
 from flux.agent.uninterrupted import to_its_end
 from flux.core.errors import (
+    Busy,
     CheckpointMissing,
     FileMissing,
     FluxError,
@@ -63,12 +64,22 @@ class Timeline:
     """The changes of one session, or where none is named, of all that began in the workspace's first folder.
 
     All that goes back or forth raises NothingChanged where there is nothing to do; PiecesRefused where something of it
-    has changed since, unless `partial` says to do the rest; SessionHeld where another process is at work on it; and
-    what `Workspace.apply` raises. It is done to its end, also where who asked is cancelled meanwhile.
+    has changed since, unless `partial` says to do the rest; Busy where a turn is at work on it, SessionHeld where
+    another process is; and what `Workspace.apply` raises. It is done to its end, also where who asked is cancelled
+    meanwhile.
     """
 
-    def __init__(self, store: SessionStore, workspace: Workspace, session_id: str = "") -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        workspace: Workspace,
+        session_id: str = "",
+        *,
+        busy: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """`busy` gives the sessions that are at work on a message now."""
         self._store = store
+        self._busy = busy
         self._workspace = workspace
         self._session_id = session_id
         self._scope = {"session_id": session_id, "folder": "" if session_id else workspace.roots[0]}
@@ -174,8 +185,11 @@ class Timeline:
         return {entry.key: entry for entry in entries}
 
     async def _go(self, task: _Task, *, partial: bool) -> Gone:
+        sessions = dict.fromkeys(entry.session_id for entry in task.entries)
+        if any(session_id in self._busy() for session_id in sessions):
+            raise Busy("A turn is at work on these changes.", hint="Cancel it, or wait for its end.")
         with ExitStack() as stack:
-            for session_id in dict.fromkeys(entry.session_id for entry in task.entries):
+            for session_id in sessions:
                 stack.enter_context(self._store.holding(session_id))
             return await self._take_back(task, partial=partial)
 

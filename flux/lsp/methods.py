@@ -33,6 +33,9 @@ def _field(doc: str, default: object = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"doc": doc})
 
 
+_PARTIAL = "whether to do the rest where the user changed a part of it; else the user is asked"
+
+
 @dataclass(frozen=True, slots=True)
 class ChatSend:
     """Say something. The result is the turn once it has ended, with the answer as `text`."""
@@ -62,9 +65,48 @@ class TurnCancel:
 
 @dataclass(frozen=True, slots=True)
 class TurnUndo:
-    """Take back what a turn changed. The result is `{paths, unsaved}`."""
+    """Take back what a turn changed, on the text as it is now: `{paths, unsaved, refused}`.
 
-    turn: str = _field("the turn's id; else the last one that changed something", "")
+    What the user changed since is not taken back: it is asked whether the rest shall go. `refused` is what stayed:
+    `[{path, line, diff, reason}]`.
+    """
+
+    turn: str = _field("the turn's id; else the last one that changed something in the first folder", "")
+    partial: bool | None = _field(_PARTIAL, None)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRedo:
+    """Make again what the last undo or return to a checkpoint took back. The result is that of `flux.turn.undo`."""
+
+    partial: bool | None = _field(_PARTIAL, None)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSet:
+    """Name this point, to return to it. The result is the checkpoint as in `flux.checkpoint.list`."""
+
+    name: str = _field("the name; else one with a number. One that is there is moved here", "")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointList:
+    """The points to return to, oldest first: `{checkpoints: [{checkpoint, number, name, turn, title, at}]}`.
+
+    There is one before every turn that changed something (`turn`, with the user's words as `title`), and one for each
+    `name`. `at` is in seconds since 1970.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRestore:
+    """Return to a checkpoint: what was made since goes, what was taken back since comes back.
+
+    `flux.turn.redo` takes the return back. The result is that of `flux.turn.undo`.
+    """
+
+    checkpoint: str = _field("a name, a turn, or a number in the list")
+    partial: bool | None = _field(_PARTIAL, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +190,10 @@ CommandArguments = (
     | ChatList
     | TurnCancel
     | TurnUndo
+    | TurnRedo
+    | CheckpointSet
+    | CheckpointList
+    | CheckpointRestore
     | ReviewList
     | ReviewAccept
     | ReviewReject
@@ -164,6 +210,10 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.chat.list": ChatList,
     "flux.turn.cancel": TurnCancel,
     "flux.turn.undo": TurnUndo,
+    "flux.turn.redo": TurnRedo,
+    "flux.checkpoint.set": CheckpointSet,
+    "flux.checkpoint.list": CheckpointList,
+    "flux.checkpoint.restore": CheckpointRestore,
     "flux.review.list": ReviewList,
     REVIEW_ACCEPT: ReviewAccept,
     REVIEW_REJECT: ReviewReject,
@@ -199,6 +249,10 @@ def _read_value(what: str, hint: object, value: object) -> object:
     if hint in {str, str | None}:
         if not isinstance(value, str):
             raise InvalidArguments(f"{what} must be a string.")
+        return value
+    if hint == bool | None:
+        if not isinstance(value, bool):
+            raise InvalidArguments(f"{what} must be true or false.")
         return value
     return _read_range(what, value)
 

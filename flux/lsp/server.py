@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flux.lsp.features.code_actions import CodeActions
     from flux.lsp.features.commands import Commands
     from flux.lsp.features.review import EditorReview
+    from flux.lsp.features.timeline import EditorTimeline
     from flux.lsp.turns import Turns
     from flux.lsp.workspace import LspWorkspace
 
@@ -69,6 +70,7 @@ class FluxServer(LanguageServer):
         self._code_actions: CodeActions | None = None
         self._commands: Commands | None = None
         self._review: EditorReview | None = None
+        self._timeline: EditorTimeline | None = None
         self._key_follows = False
         self._frames = Frames()
         self._ended: asyncio.Future[int] | None = None
@@ -116,6 +118,15 @@ class FluxServer(LanguageServer):
 
             self._review = EditorReview(self)
         return self._review
+
+    @property
+    def timeline(self) -> EditorTimeline:
+        """The ways back and forth in what Flux changed."""
+        if self._timeline is None:
+            from flux.lsp.features.timeline import EditorTimeline
+
+            self._timeline = EditorTimeline(self)
+        return self._timeline
 
     def begin(self, options: Mapping[str, object]) -> None:
         """Take the initialization options."""

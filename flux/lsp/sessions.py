@@ -10,7 +10,7 @@ import importlib
 import logging
 from typing import TYPE_CHECKING
 
-from flux.core.errors import ConfigError, FluxError, NothingChanged, SessionMissing
+from flux.core.errors import ConfigError, FluxError
 from flux.core.usage import Cost, Usage
 from flux.lsp.editor import LspEditor
 from flux.lsp.settings import EditorSettings
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEPT_TURNS = 200
-"""So many turns can be named for an undo."""
-
 
 class EditorSessions:
-    """Which sessions are open, which one is present, and which turn belongs to which."""
+    """Which sessions are open, and which one is present."""
 
     def __init__(self, editor: LspEditor, settings: EditorSettings) -> None:
         self._editor = editor
@@ -42,7 +39,6 @@ class EditorSessions:
         self._chats: dict[str, Session] = {}
         self._used: set[str] = set()
         self._present = ""
-        self._session_of_turn: dict[str, Session] = {}
         self._opening = asyncio.Lock()
         self._opening_store = asyncio.Lock()
 
@@ -117,36 +113,12 @@ class EditorSessions:
         self._used.add(session.id)
         return session
 
-    async def find(self, session_id: str) -> Session:
-        """The session of that id, which does not become the present one. Raises SessionMissing, ConfigError."""
-        sessions = await self.sessions()
-        return self._chats.get(session_id) or await sessions.resume(session_id, self.workspace)
-
     def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
         """What a session used, or all that were at work since the server began. Raises SessionMissing."""
         if session_id:
             return self.store.usage(self.store.find(session_id).id)
         used = [self.store.usage(id_) for id_ in self._used]
         return sum((usage for usage, _ in used), Usage()), sum((cost for _, cost in used), Cost())
-
-    def remember_turn(self, turn_id: str, session: Session) -> None:
-        """This turn changed something, which may be taken back."""
-        self._session_of_turn[turn_id] = session
-        while len(self._session_of_turn) > KEPT_TURNS:
-            del self._session_of_turn[next(iter(self._session_of_turn))]
-
-    def session_of_turn(self, turn_id: str) -> tuple[str, Session]:
-        """The session of a turn that changed something here; of the last such turn where none is named."""
-        if not self._session_of_turn:
-            raise NothingChanged("There is no change of Flux to take back in this editor.")
-        wanted = turn_id or next(reversed(self._session_of_turn))
-        if wanted not in self._session_of_turn:
-            raise SessionMissing(f"No turn {turn_id!r} changed anything in this editor.")
-        return wanted, self._session_of_turn[wanted]
-
-    def forget_turn(self, turn_id: str) -> None:
-        """It was taken back."""
-        self._session_of_turn.pop(turn_id, None)
 
     async def close(self) -> None:
         """Let go of connections and of the store. May be called twice."""

@@ -153,6 +153,10 @@ class Turns:
         chosen = [running for running in self._running if turn_id in {"", running.report.turn}]
         return [running.report.turn for running in chosen if running.talk.cancel()]
 
+    def session_ids(self) -> set[str]:
+        """The sessions whose turns run now."""
+        return {running.talk.id for running in self._running}
+
     async def settle(self, bound_s: float) -> None:
         """Wait until every turn has ended, within the bound."""
         following = [running.following for running in self._running if running.following is not None]

@@ -9,21 +9,23 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 
 from flux.agent.approval import ApproveAll, Approver
 from flux.agent.events import EditsProposed
 from flux.agent.review import Pending
 from flux.agent.sessions import Sessions
+from flux.agent.timeline import Gone
 from flux.agent.turn import applied_diff
 from flux.core.config import Settings, state_folder
-from flux.core.errors import ConfigError, FluxError
+from flux.core.errors import ConfigError, FluxError, PiecesRefused
 from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import open_input
 from flux.ui.interrupt import CtrlC
 from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
-from flux.ui.render import Renderer, model_line, painted, painted_diff, visible
+from flux.ui.render import Renderer, model_line, one_line, painted, painted_diff, visible
 from flux.ui.review import ReviewOnTerminal
 
 _COMMAND = re.compile("/[A-Za-z_-]*")
@@ -34,7 +36,9 @@ HELP = """\
 /stats          tokens and cost of this session
 /history        what was said in this session
 /clear          begin a new conversation (the old one stays stored)
-/undo           take back the changes of the last turn that made any
+/undo [TO]      take back the changes of the last turn that made any; or return to a checkpoint
+/redo           make again what the last /undo took back
+/checkpoint [NAME | list]  name this point, to return to it; or list the points there are
 /review         decide on changes of this session that wait for it
 /quit           leave (also Ctrl-D)
 Ctrl-C stops the running turn. Alt-Enter begins a new line. The session can be continued with --continue."""
@@ -94,6 +98,8 @@ class _Chat:
             "/history": self._history,
             "/clear": self._clear,
             "/undo": self._undo,
+            "/redo": self._redo,
+            "/checkpoint": self._checkpoint,
             "/review": self._review,
         }
 
@@ -190,7 +196,47 @@ class _Chat:
             print("Nothing waits for your review.")
         await self._decide(pending)
 
-    async def _undo(self, _: str) -> None:
-        applied = (await self._session.undo()).applied
-        print(painted_diff(applied_diff(applied), sys.stdout), end="")
-        print("Taken back.")
+    async def _undo(self, wanted: str) -> None:
+        if wanted:
+            await self._go(lambda partial: self._session.restore(wanted, partial=partial), "Returned to it.")
+        else:
+            await self._go(lambda partial: self._session.undo(partial=partial), "Taken back.")
+
+    async def _redo(self, _: str) -> None:
+        await self._go(lambda partial: self._session.redo(partial=partial), "Made again.")
+
+    async def _checkpoint(self, name: str) -> None:
+        if name != "list":
+            point = self._session.checkpoint(name)
+            print(f"This point is {one_line(point.name)}. To return to it: /undo {one_line(point.name)}")
+            return
+        points = self._session.checkpoints()
+        if not points:
+            print("There is no checkpoint yet: every turn that changes something makes one.")
+        for point in points:
+            what = f"before: {one_line(point.title)}" if point.turn_id else one_line(point.name)
+            at = datetime.fromtimestamp(point.at).astimezone().strftime("%Y-%m-%d %H:%M") if point.at else ""
+            print(f"{point.number:4}  {at:16}  {what}")
+
+    async def _go(self, way: Callable[[bool], Awaitable[Gone]], done: str) -> None:
+        """Go back or forth; where the user changed a part, it is shown and asked whether the rest shall go."""
+        try:
+            gone = await way(False)
+        except PiecesRefused as error:
+            for piece in error.pieces:
+                print(painted(f"! {one_line(str(piece))}", "yellow", sys.stdout))
+                print(painted_diff(piece.diff, sys.stdout), end="")
+            if not (error.has_rest and await self._is_yes("Leave these as they are, and do the rest? [y/N] ")):
+                print("Nothing was changed.")
+                return
+            gone = await way(True)
+        if gone.notice:
+            print(painted(f"! {gone.notice}", "yellow", sys.stdout))
+        print(painted_diff(applied_diff(gone.applied), sys.stdout), end="")
+        print(done if gone.applied.changes else "It is so already.")
+
+    async def _is_yes(self, question: str) -> bool:
+        try:
+            return (await self._input.answer(question)).strip().lower() in {"y", "yes"}
+        except (EOFError, KeyboardInterrupt):
+            return False

@@ -170,7 +170,7 @@ async def test_typing_during_a_turn_is_kept_and_the_edit_made_on_it(tmp_path: Pa
 
 async def check_undone(made: Bench, turn: dict[str, str], *, after: str) -> None:
     result = await made.client.command("flux.turn.undo", turn)
-    assert result == {"paths": ["a.py"], "unsaved": ["a.py"]}
+    assert result == {"paths": ["a.py"], "unsaved": ["a.py"], "refused": []}
     assert made.buffers() == {"a.py": after}
 
 

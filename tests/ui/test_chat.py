@@ -298,6 +298,45 @@ def test_undo_takes_back_what_the_turn_changed(open_chat: Open) -> None:
     shown = chat.sees("Taken back.")
     assert "+    return 3 * r" in shown
     assert read(chat) == CIRCLE
+    chat.at_prompt()
+    chat.types("/redo")
+    chat.sees("Made again.")
+    assert read(chat) == FIXED
+    chat.at_prompt()
+    chat.types("/checkpoint good")
+    chat.sees("To return to it: /undo good")
+    chat.at_prompt()
+    chat.types("/checkpoint list")
+    chat.sees(r"1  \d{4}-\d\d-\d\d \d\d:\d\d  before: fix the area\r?\n +2 .* good")
+    chat.at_prompt()
+    chat.types("/undo god")
+    chat.sees("Did you mean good")
+    chat.at_prompt()
+    chat.types("/undo 1")
+    chat.sees("Returned to it.")
+    assert read(chat) == CIRCLE
+
+
+@pytest.mark.parametrize(("answer", "is_taken_back"), [("y", True), ("n", False)])
+def test_what_the_user_changed_is_shown_and_the_rest_is_taken_back_on_a_yes(
+    open_chat: Open, answer: str, is_taken_back: bool
+) -> None:
+    calls = [edit("def area(r):", "def area(r):  # pi\n    # new"), edit("return 3 * r", "return 3.14 * r**2")]
+    spread = CIRCLE.replace("\n    return", "\n" + "    #\n" * 5 + "    return")
+    chat = open_chat([{"tool_calls": calls}, {"text": "Fixed."}], "--yes")
+    (chat.folder / "circle.py").write_text(spread, encoding="utf-8")
+    chat.at_prompt()
+    chat.types("fix the area")
+    chat.sees("Fixed.")
+    changed = read(chat).replace("# new", "# mine")
+    (chat.folder / "circle.py").write_text(changed, encoding="utf-8")
+    chat.at_prompt()
+    chat.types("/undo")
+    chat.sees("circle.py line 1: the text there has changed since")
+    chat.sees("do the rest?")
+    chat.types(answer)
+    chat.sees("Taken back." if is_taken_back else "Nothing was changed.")
+    assert read(chat) == (changed.replace("3.14 * r**2", "3 * r") if is_taken_back else changed)
 
 
 def test_a_session_is_gone_on_with(open_chat: Open, tmp_path: Path) -> None:

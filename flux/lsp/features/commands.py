@@ -15,6 +15,9 @@ from flux.lsp.methods import (
     ChatList,
     ChatNew,
     ChatSend,
+    CheckpointList,
+    CheckpointRestore,
+    CheckpointSet,
     Edit,
     ModelList,
     ModelSet,
@@ -22,6 +25,7 @@ from flux.lsp.methods import (
     ReviewList,
     ReviewReject,
     TurnCancel,
+    TurnRedo,
     TurnUndo,
     UsageShow,
     read_arguments,
@@ -62,8 +66,16 @@ class Commands:
                 return self._chat_list()
             case TurnCancel(turn=turn):
                 return {"cancelled": self._server.turns.cancel(turn)}
-            case TurnUndo(turn=turn):
-                return await self._turn_undo(turn)
+            case TurnUndo():
+                return await self._server.timeline.undo(given)
+            case TurnRedo():
+                return await self._server.timeline.redo(given)
+            case CheckpointSet(name=name):
+                return await self._server.timeline.mark(name)
+            case CheckpointList():
+                return self._server.timeline.list()
+            case CheckpointRestore():
+                return await self._server.timeline.restore(given)
             case ReviewList(turn=turn):
                 return self._server.review.list(turn)
             case ReviewAccept():
@@ -145,8 +157,6 @@ class Commands:
         is_reviewed = settings.approval == "review"
         events = session.send_message(text, focus=focus, approver=approver, is_reviewed=is_reviewed)
         report = await server.turns.run(session, events, title=title, token=token)
-        if report.paths:
-            server.sessions.remember_turn(report.turn, session)
         if report.proposed:
             # The user's answer to an offer may take long, and the turn has ended.
             server.in_background(lambda: server.review.offer(report.turn))
@@ -171,13 +181,6 @@ class Commands:
             {"session": s.id, "title": s.title, "folder": s.folder, "usedAt": s.used_at} for s in stored
         ]
         return {"sessions": listed, "present": self._server.sessions.present_id}
-
-    async def _turn_undo(self, turn: str) -> Json:
-        turn, session = self._server.sessions.session_of_turn(turn)
-        applied = (await session.undo(turn)).applied
-        self._server.sessions.forget_turn(turn)
-        names = [str(change.path) for change in applied.changes]
-        return {"paths": names, "unsaved": [str(change.path) for change in applied.changes if not change.is_saved]}
 
     async def _model_list(self) -> Json:
         sessions = await self._server.sessions.sessions()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flux.agent.review import Accepted, Pending, Review
-from flux.core.errors import FluxError, InvalidArguments
+from flux.core.errors import InvalidArguments
 from flux.core.text import line_content, split_lines
 from flux.lsp.features.explanations import show_text
 from flux.lsp.features.review_dialogue import ReviewDialogue
@@ -47,8 +47,8 @@ class EditorReview:
             return
         if editor.client.confirms_blindly:
             await self._show(turn_id)
-        if made := await self._dialogue.offer(turn_id):
-            await self._decided(made)
+        if await self._dialogue.offer(turn_id):
+            await self._decided()
         left = self._review.pending(turn_id=turn_id)
         if left and not editor.client.takes_turn_events:
             editor.show(f"Flux: {len(left)} proposed changes wait: {_names(left)} (flux.review.accept or reject).")
@@ -88,7 +88,7 @@ class EditorReview:
         # A turn that is named as a whole is one proposal.
         is_whole_turn = bool(given.turn and not given.file and not given.hunk)
         came = await self._review.accept(chosen, all_or_none=is_whole_turn)
-        await self._decided(came.accepted)
+        await self._decided()
         if came.refused and not self._server.editor.client.takes_turn_events:
             reasons = "; ".join(dict.fromkeys(one.reason.partition("\n")[0] for one in came.refused))
             self._server.editor.show(f"Flux: {len(came.refused)} changes were not made: {reasons}", "warning")
@@ -104,7 +104,7 @@ class EditorReview:
 
     async def reject(self, given: ReviewReject) -> Json:
         rejected = self._review.reject(self._chosen(given.turn, given.file, given.hunk), given.reason)
-        await self._decided(())
+        await self._decided()
         return {"rejected": [pending.hunk.id for pending in rejected], "pending": len(self._review.pending())}
 
     def _chosen(self, turn_id: str, file: str, hunk_id: str) -> Sequence[Pending]:
@@ -122,14 +122,8 @@ class EditorReview:
         lines = [line_content(line) for line in split_lines(given.text)]
         return self._review.amend(chosen[0], lines if lines[-1] else lines[:-1])
 
-    async def _decided(self, accepted: Sequence[Pending]) -> None:
-        """What was made can be taken back, and what shows the rest is out of date."""
-        sessions = self._server.sessions
-        for turn_id, session_id in dict.fromkeys((pending.turn_id, pending.session_id) for pending in accepted):
-            try:
-                sessions.remember_turn(turn_id, await sessions.find(session_id))
-            except FluxError as e:
-                logger.warning("Turn %s cannot be taken back from here: %s", turn_id, e)
+    async def _decided(self) -> None:
+        """What shows the rest is out of date."""
         await self._server.editor.refresh_lenses()
         if self._server.editor.client.reads_documents:
             for turn_id in dict.fromkeys(pending.turn_id for pending in self._review.pending()):
