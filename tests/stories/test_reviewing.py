@@ -97,3 +97,25 @@ async def test_files_are_neither_made_nor_moved_nor_removed_before_a_yes(tmp_pat
         assert [hunk["path"] for hunk in waiting] == ["new.py", "b.py", "c.py"]
         await made.client.command("flux.review.reject", {})
         made.check()
+
+
+@every_editor
+async def test_a_hunk_is_accepted_and_one_rejected_from_the_menu_where_they_stand(
+    tmp_path: Path, rules: type[Editor]
+) -> None:
+    async def choose(title: str, line: int) -> None:
+        made.editor.flush()
+        offered = await made.client.code_actions(made.uri("a.py"), (line, 0), (line, 0))
+        chosen = next(action for action in offered if action["title"] == title)
+        command = chosen if isinstance(chosen["command"], str) else chosen["command"]
+        await made.client.request("workspace/executeCommand", command)
+
+    async with world(tmp_path, rules, FILES) as made:
+        await made.client.request("flux/setSettings", {"approval": "review"})
+        await made.run(*steps(change("one"), change("eight")))
+        made.type_line("a.py", "line four")
+        await choose("Flux: accept this change", 8)
+        made.check({"a.py": changed(TEXT, "eight")})
+        await choose("Flux: reject this change", 0)
+        made.check({"a.py": changed(TEXT, "eight")})
+        assert (await made.client.command("flux.review.list"))["hunks"] == []

@@ -32,7 +32,7 @@ drive(async (window) => {
   // 1. A proposal: VS Code's own preview.
   await window.run("Flux: Ask…");
   await window.answer("Change it.");
-  await window.until("the chat shows the proposal", chat, has("Proposed, and not made yet"));
+  await window.until("the chat shows the proposal", chat, has("rename to there.py", "6 to review: a.py"));
   await window.until("it is told with buttons", () => window.messages(), has("Flux proposes 6 changes in 4 files."));
   await window.check("nothing is made", await seen(), (text) => text === before);
   await tick("line_2 = 20", "gone.py", "there.py", "new.py");
@@ -47,7 +47,7 @@ drive(async (window) => {
   // 2. Another one: the preview is closed without a yes, and all waits where it stands.
   await window.run("Flux: Ask…");
   await window.answer("And this.");
-  await window.until("it proposes again", chat, has("line_18 = 180"));
+  await window.until("it proposes again", chat, has("line_18 = 180", "2 to review: a.py"));
   await panel.getByText("Discard", { exact: true }).click();
   await window.open(FILE);
   await window.focus(FILE);
