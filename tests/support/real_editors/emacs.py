@@ -31,8 +31,10 @@ INIT = """
 """
 
 TEXT = """
-(with-current-buffer (find-buffer-visiting {path})
-  (base64-encode-string (encode-coding-string (save-restriction (widen) (buffer-string)) buffer-file-coding-system) t))
+(when-let* ((buffer (find-buffer-visiting {path})))
+  (with-current-buffer buffer
+    (let ((text (save-restriction (widen) (buffer-string))))
+      (base64-encode-string (encode-coding-string text buffer-file-coding-system) t))))
 """
 
 
@@ -69,9 +71,9 @@ class EmacsKeys:
         await self.eval(code, path=str(path), line=line, column=column)
 
     async def text(self, path: Path) -> str:
-        """What saving the buffer would write."""
+        """What saving the buffer would write; the file's text where there is no buffer."""
         found = await self.eval(TEXT, path=str(path))
-        return base64.b64decode(found.strip('"')).decode()
+        return (path.read_bytes() if found == "nil" else base64.b64decode(found.strip('"'))).decode()
 
 
 @asynccontextmanager
