@@ -12,12 +12,13 @@ from typing import Literal
 
 from flux.agent.session_store import SessionStore
 from flux.agent.store.in_flight import Intent
-from flux.core.errors import FileMissing, FluxError, StaleSnapshot, WorkspaceError
+from flux.core.errors import FileMissing, FluxError, WorkspaceError
 from flux.core.messages import Message, ToolCall, ToolResult
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedChange, rebase
+from flux.edits.text_edit import TextEdit
 from flux.llm.base_provider import Folder
 from flux.llm.catalogue import price
 from flux.tools.registry import builtin_tools
@@ -141,12 +142,20 @@ def _outcome_of_edit(before: FileSnapshot, after: FileSnapshot, now: FileSnapsho
 
 
 def _fits(old: FileSnapshot, new: FileSnapshot, now: FileSnapshot) -> bool:
-    """Whether the change from `old` to `new` still finds its place in a text that was edited elsewhere."""
+    """Whether the change from `old` to `new`, in whole lines, finds its place in a text that was edited elsewhere."""
     try:
-        rebase(text_edits_between(old.text, new.text), old.text, now.text)
-    except StaleSnapshot:
+        rebase([_in_whole_lines(edit, old.text) for edit in text_edits_between(old.text, new.text)], old.text, now.text)
+    except FluxError:
         return False
     return True
+
+
+def _in_whole_lines(edit: TextEdit, text: str) -> TextEdit:
+    """The edit with the rest of its lines: where `100` became of `1`, the `1` is still there."""
+    start = text.rfind("\n", 0, edit.start) + 1
+    end = text.find("\n", edit.end)
+    end = len(text) if end < 0 else end
+    return TextEdit(start, end, f"{text[start : edit.start]}{edit.new_text}{text[edit.end : end]}")
 
 
 def _was_in_editor(change: AppliedChange) -> bool:

@@ -57,6 +57,47 @@ class ChatList:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionResume:
+    """Make an earlier session the present one: `{session, title, heldBy, messages: [{role, text, isInterrupted}]}`.
+
+    `heldBy` names another process that has it open, and is empty where there is none: it can be read then, and not
+    gone on with. A turn that was cut short by the end of Flux is made whole.
+    """
+
+    session: str = _field("its id or the beginning of it; else the one last used in the first folder", "")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSearch:
+    """Messages with all the words, or parts of them: `{found: [{session, title, folder, usedAt, role, excerpt}]}`."""
+
+    words: str = _field("what to look for")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExport:
+    """A whole session as one text: `{text}`."""
+
+    session: str = _field("its id or the beginning of it")
+    format: str = _field("`markdown` or `json`", "markdown")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRename:
+    """Give a session another title. The result is `{session, title}`."""
+
+    session: str = _field("its id or the beginning of it")
+    title: str = _field("the new one")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDelete:
+    """Remove a session for good, without asking: `{session}`. Refused where another process has it open."""
+
+    session: str = _field("its id")
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCancel:
     """Stop a turn. The result is `{cancelled: [turn, …]}`."""
 
@@ -188,6 +229,11 @@ CommandArguments = (
     ChatSend
     | ChatNew
     | ChatList
+    | SessionResume
+    | SessionSearch
+    | SessionExport
+    | SessionRename
+    | SessionDelete
     | TurnCancel
     | TurnUndo
     | TurnRedo
@@ -208,6 +254,11 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.chat.send": ChatSend,
     "flux.chat.new": ChatNew,
     "flux.chat.list": ChatList,
+    "flux.session.resume": SessionResume,
+    "flux.session.search": SessionSearch,
+    "flux.session.export": SessionExport,
+    "flux.session.rename": SessionRename,
+    "flux.session.delete": SessionDelete,
     "flux.turn.cancel": TurnCancel,
     "flux.turn.undo": TurnUndo,
     "flux.turn.redo": TurnRedo,

@@ -113,6 +113,17 @@ class EditorSessions:
         self._used.add(session.id)
         return session
 
+    def is_busy(self, session_id: str) -> bool:
+        """Whether a chat is at work on a message."""
+        return session_id in self._chats and self._chats[session_id].is_busy
+
+    def forget(self, session_id: str) -> None:
+        """It was deleted."""
+        self._chats.pop(session_id, None)
+        self._used.discard(session_id)
+        if self._present == session_id:
+            self._present = ""
+
     def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
         """What a session used, or all that were at work since the server began. Raises SessionMissing."""
         if session_id:

@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "serve":
                 return _serve(arguments)
             case "sessions":
-                return _sessions()
+                from flux.ui.sessions import run_sessions
+
+                return run_sessions(arguments)
             case "models":
                 return _models(arguments)
             case "tokens":
@@ -116,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the language server on standard input and output")
     serve.add_argument("--tcp", metavar="HOST:PORT", help="listen on an address instead")
     serve.set_defaults(command="serve")
-    commands.add_parser("sessions", help="list stored sessions").set_defaults(command="sessions")
+    _add_sessions(commands.add_parser("sessions", help="list, show, search, export and delete stored sessions"))
     models = commands.add_parser("models", help="list the models of the chosen provider")
     _add_common(models)
     models.set_defaults(command="models")
@@ -124,6 +126,29 @@ def _parser() -> argparse.ArgumentParser:
     tokens.add_argument("action", choices=["install"], help="download the tables of tiktoken, once")
     tokens.set_defaults(command="tokens")
     return parser
+
+
+def _add_sessions(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="sessions", action="list", as_json=False, limit=100)
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND")
+    one = argparse.ArgumentParser(add_help=False)
+    one.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
+    limit = argparse.ArgumentParser(add_help=False)
+    limit.add_argument("--limit", metavar="N", type=int, default=100, help="at most so many")
+    listing = actions.add_parser("list", parents=[as_json, limit], help="the sessions, last used first")
+    listing.set_defaults(action="list")
+    actions.add_parser("show", parents=[one, as_json], help="what was said").set_defaults(action="show")
+    searching = actions.add_parser("search", parents=[as_json, limit], help="messages that have all the words")
+    searching.add_argument("words", metavar="WORD", nargs="+", help="a word or a part of one")
+    searching.set_defaults(action="search")
+    exporting = actions.add_parser("export", parents=[one, as_json], help="a whole session as Markdown or JSON")
+    exporting.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it there")
+    exporting.set_defaults(action="export")
+    deleting = actions.add_parser("delete", parents=[one], help="remove a session for good")
+    deleting.add_argument("--yes", dest="is_sure", action="store_true", help="do not ask")
+    deleting.set_defaults(action="delete")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -146,20 +171,6 @@ def _serve(arguments: argparse.Namespace) -> int:
     return server.serve_tcp(
         host.strip("[]"), int(port), lambda where: print(f"flux: {where}", file=sys.stderr, flush=True)
     )
-
-
-def _sessions() -> int:
-    import time
-
-    from flux.ui.opening import open_store
-    from flux.ui.render import one_line
-
-    store = open_store()
-    for session in store.sessions():
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.used_at))
-        print(f"{session.id}  {when}  {one_line(session.folder)}  {one_line(session.title)}")
-    store.close()
-    return DONE
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, TurnSettings
 from flux.context.item import Focus
+from flux.core.errors import SessionMissing
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolCall
 from flux.core.usage import Price
@@ -56,8 +57,9 @@ def open_session(
 ) -> Session:
     """A session whose model is a script."""
     store = store or SessionStore(None)
-    messages = store.live_messages(session_id)
-    if not messages:
+    try:
+        store.find(session_id)
+    except SessionMissing:
         store.create(session_id, workspace.roots[0])
     return Session(
         session_id,
@@ -66,7 +68,7 @@ def open_session(
         model=ModelChoice("scripted", limits, PRICE, takes_images=takes_images, counter=EstimatedCounter()),
         workspace=workspace,
         settings=settings or TurnSettings(),
-        messages=messages,
+        messages=store.live_messages(session_id),
     )
 
 

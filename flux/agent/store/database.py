@@ -118,7 +118,10 @@ class Database:
             self._do_waiting()
         except sqlite3.Error as e:
             self._move_to_memory(e)
-            self._do_waiting()
+            try:
+                self._do_waiting()
+            finally:
+                self._waiting.clear()
 
     def _do_waiting(self) -> None:
         if not self._waiting:

@@ -43,7 +43,7 @@ def search(path: Path, words: str, limit: int = 50) -> Sequence[Found]:
     Opens the file for itself, so it may run in a thread; the first search of many sessions takes seconds. Raises
     sqlite3.Error.
     """
-    wanted = [word.casefold() for word in words.split()]
+    wanted = [word.lower() for word in words.split()]
     if not wanted:
         return []
     with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as db:
@@ -92,7 +92,7 @@ def _matching(rows: Iterator[tuple[str, str, str, float, str]], wanted: Sequence
     for session_id, title, folder, used_at, body in rows:
         message = message_from_json(json.loads(body))
         text = said(message)
-        folded = text.casefold()
+        folded = text.lower()
         places = [folded.find(word) for word in wanted]
         if min(places) < 0 or message.role == "tool":
             continue

@@ -24,6 +24,11 @@ from flux.lsp.methods import (
     ReviewAccept,
     ReviewList,
     ReviewReject,
+    SessionDelete,
+    SessionExport,
+    SessionRename,
+    SessionResume,
+    SessionSearch,
     TurnCancel,
     TurnRedo,
     TurnUndo,
@@ -64,6 +69,10 @@ class Commands:
                 return {"session": (await self._server.sessions.start_chat()).id}
             case ChatList():
                 return self._chat_list()
+            case SessionResume() | SessionSearch() | SessionExport() | SessionRename() | SessionDelete():
+                from flux.lsp.features.stored import run_stored
+
+                return await run_stored(self._server.sessions, given)
             case TurnCancel(turn=turn):
                 return {"cancelled": self._server.turns.cancel(turn)}
             case TurnUndo():

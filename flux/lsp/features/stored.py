@@ -1,0 +1,82 @@
+"""The commands on stored sessions: resume, search, export, rename, delete."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import assert_never
+
+from flux.agent.store.export import to_json_text, to_markdown
+from flux.agent.store.search import search
+from flux.agent.store.values import said
+from flux.core.errors import Busy, InvalidArguments, SessionError
+from flux.lsp.methods import SessionDelete, SessionExport, SessionRename, SessionResume, SessionSearch
+from flux.lsp.sessions import EditorSessions
+
+Json = dict[str, object]
+StoredCommand = SessionResume | SessionSearch | SessionExport | SessionRename | SessionDelete
+
+_FORMATS = {"markdown": to_markdown, "json": to_json_text}
+
+
+async def run_stored(sessions: EditorSessions, given: StoredCommand) -> Json:
+    """The command's result. Raises SessionMissing, SessionHeld, Busy, InvalidArguments and SessionError."""
+    store = sessions.store
+    match given:
+        case SessionResume(session=session_id):
+            return await _resume(sessions, session_id)
+        case SessionSearch(words=words):
+            return {"found": await _search(sessions, words)}
+        case SessionExport(session=session_id, format=name):
+            if name not in _FORMATS:
+                raise InvalidArguments(f"There is no format {name!r}. There are: {', '.join(_FORMATS)}.")
+            return {"text": _FORMATS[name](store, store.find(session_id))}
+        case SessionRename(session=session_id, title=title):
+            if not title.strip():
+                raise InvalidArguments("A session needs a title.")
+            found = store.find(session_id)
+            store.rename(found.id, title)
+            return {"session": found.id, "title": store.find(found.id).title}
+        case SessionDelete(session=session_id):
+            found = store.find(session_id)
+            if found.id != session_id:
+                raise InvalidArguments("To delete a session its whole id is needed.")
+            if sessions.is_busy(found.id):
+                raise Busy("This session is at work on a message.", hint="Cancel it, or wait for its end.")
+            store.delete(found.id)
+            sessions.forget(found.id)
+            return {"session": found.id}
+    assert_never(given)
+
+
+async def _resume(sessions: EditorSessions, session_id: str) -> Json:
+    store = sessions.store
+    found = store.find(session_id) if session_id else store.newest(sessions.workspace.roots[0])
+    chat = await sessions.chat(found.id)
+    messages: list[Json] = [
+        {"role": stored.message.role, "text": said(stored.message), "isInterrupted": stored.is_interrupted}
+        for stored in store.messages(found.id)
+        if stored.message.role != "tool"
+    ]
+    return {"session": chat.id, "title": found.title, "heldBy": chat.held_by, "messages": messages}
+
+
+async def _search(sessions: EditorSessions, words: str) -> list[Json]:
+    path = sessions.store.path
+    if path is None:
+        raise SessionError("There are no stored sessions to search.")
+    try:
+        found = await asyncio.to_thread(search, path, words)
+    except sqlite3.Error as e:
+        raise SessionError(f"The sessions in {path} cannot be searched: {e}") from e
+    return [
+        {
+            "session": one.session_id,
+            "title": one.title,
+            "folder": one.folder,
+            "usedAt": one.used_at,
+            "role": one.role,
+            "excerpt": one.excerpt,
+        }
+        for one in found
+    ]
