@@ -56,6 +56,8 @@ class Client:
     """A buffer's text always ends with a line end, also an empty one."""
     may_misplace: bool = False
     """An edit may be made on a text that the editor has not told of, at positions that are wrong there."""
+    tells_late: bool = False
+    """It tells of what changed only when its user pauses."""
     has_plain_line_ends: bool = False
     """A file whose lines all end with CRLF has line feeds in its buffer, and what is inserted is taken as it is."""
     waits_briefly: bool = False
@@ -151,7 +153,7 @@ def _eglot(client: Client) -> Client:
     counting = replace(client.counting, line_ends="lf")
     # Until Emacs tells of what was typed (when its user pauses for eglot-send-changes-idle-time, 0.5 s) its version
     # stays, and an edit for that version is made, wherever its positions are by then (tried).
-    return replace(_impatient(client), counting=counting, may_misplace=True, has_plain_line_ends=True)
+    return replace(_impatient(client), counting=counting, may_misplace=True, tells_late=True, has_plain_line_ends=True)
 
 
 _KNOWN: Mapping[str, Callable[[Client], Client]] = {

@@ -36,7 +36,7 @@ class EditorText:
 
     def edits(self, edits: Iterable[TextEdit]) -> list[types.TextEdit]:
         """Edits of the text for an editor: each cut down to what really changes, and none inside a `\\r\\n`."""
-        cut = (_around_line_ends(self._text, _cut_to_change(self._text, edit)) for edit in edits)
+        cut = (_around_line_ends(self._text, cut_to_change(self._text, edit)) for edit in edits)
         return [
             types.TextEdit(types.Range(self._place(edit.start), self._place(edit.end)), edit.new_text) for edit in cut
         ]
@@ -65,7 +65,21 @@ class EditorText:
         return types.Position(position.line, column_to_units(line, position.column, self._counting.encoding))
 
 
-def _cut_to_change(text: str, edit: TextEdit) -> TextEdit:
+def offsets_of(text: str, place: types.Range, counting: Counting) -> tuple[int, int]:
+    """Where a range that an editor names begins and ends in the text; past the end is the end."""
+    index = LineIndex(text, counting.line_ends)
+
+    def offset(at: types.Position) -> int:
+        if at.line >= index.line_count:
+            return len(text)
+        line = index.line(at.line)
+        return index.line_start(at.line) + units_to_column(line, at.character, counting.encoding, counting.line_ends)
+
+    start, end = sorted((offset(place.start), offset(place.end)))
+    return start, end
+
+
+def cut_to_change(text: str, edit: TextEdit) -> TextEdit:
     """Without what is equal at both ends, so that cursors and marks beside it stay where they are."""
     removed, added = text[edit.start : edit.end], edit.new_text
     head = _shared_length(removed, added)

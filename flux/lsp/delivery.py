@@ -7,16 +7,15 @@ An editor's yes is not believed: the text that it reports afterwards shows what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from lsprotocol import types
 
-from flux.core.errors import FileMissing, StaleSnapshot, WriteRefused
+from flux.core.errors import StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.diff import text_edits_between
 from flux.edits.plan import (
     AppliedChange,
     CreateFile,
@@ -28,13 +27,18 @@ from flux.edits.plan import (
     rebase,
     rebase_change,
 )
+from flux.edits.text_edit import apply_edits
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
-from flux.lsp.misplaced import is_typed_into, made_on, text_under
+from flux.lsp.misplaced import is_made_besides, unified
 from flux.lsp.problems import ProblemSource
+from flux.lsp.trail import Trail
 from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
+
+TRIES = 6
+"""How often an edit that came to a wrong place is taken back, or made again, while the user goes on typing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Bounds:
     answer_s: float = 120.0
     after_yes_s: float = 2.0
     after_no_s: float = 0.3
+    late_after_yes_s: float = 4.0
+    """For an editor that tells of its changes only when its user pauses."""
 
 
 class Editor(ProblemSource, Protocol):
@@ -82,10 +88,13 @@ class _Target:
     """The editor says that it made the change."""
     is_seen: bool = False
     after: FileSnapshot | None = None
-    texts: list[str] = field(default_factory=list[str])
-    """What the document was meanwhile, where it was neither as before nor as it should be."""
-    misplaced: EditFile | None = None
-    """What takes the edit back where the editor made it on another text."""
+    trail: Trail | None = None
+    """What became of the open document."""
+
+    @property
+    def is_settled(self) -> bool:
+        """It is known what the editor did."""
+        return self.is_seen or (self.trail is not None and self.trail.made_on is not None)
 
 
 class TextMoved(Exception):
@@ -133,26 +142,59 @@ class Delivery:
         targets = [self._target(change) for change in changes]
         # Where only the first document's version is looked at, each goes alone, and the first failure stops the rest.
         groups = [[target] for target in targets] if self.editor.client.checks_first_version_only else [targets]
-        for group in groups:
-            reason = await self._send(label, group) if group else ""
-            if all(target.is_seen for target in group):
-                continue
-            missed = [target for target in group if not target.is_seen]
-            names = ", ".join(str(target.change.path) for target in missed)
-            try:
-                is_as_before = await self._take_back_misplaced(label, missed)
-            finally:
-                await self.take_back(label, [_applied(target) for target in targets if target.is_seen])
-            if any(map(self._has_moved, missed)):
-                if is_as_before:
-                    raise TextMoved(names)
-                reason = "the user typed meanwhile, so that it cannot be told what it did. Read the file again."
-            raise WriteRefused(f"The editor did not make the change of {names}: {reason}", path=names)
+        with self._following(targets):
+            for group in groups:
+                reason = await self._send(label, group) if group else ""
+                missed = [target for target in group if not target.is_seen]
+                if missed:
+                    await self._fail(label, missed, [target for target in targets if target.is_seen], reason)
         return tuple(_applied(target) for target in targets)
+
+    async def _fail(self, label: str, missed: Sequence[_Target], seen: Sequence[_Target], reason: str) -> NoReturn:
+        """Take back what was done of an edit, and say why it was not done."""
+        names = ", ".join(str(target.change.path) for target in missed)
+        try:
+            is_as_before = await self._take_back_misplaced(label, missed)
+        finally:
+            await self._take_back_seen(label, seen)
+        if any(target.is_settled or self._has_moved(target) for target in missed):
+            if is_as_before:
+                raise TextMoved(names)
+            reason = "the user typed meanwhile, so that it cannot be told what it did. Read the file again."
+        raise WriteRefused(f"The editor did not make the change of {names}: {reason}", path=names)
+
+    async def _take_back_seen(self, label: str, seen: Sequence[_Target]) -> None:
+        """Take back what was made; along its reports, where they show it, which bears typing at its edges too."""
+        others: list[AppliedChange] = []
+        for target in seen:
+            if target.trail is not None and target.trail.made_on is not None:
+                await self._take_back_along(label, target, target.trail)
+            else:
+                others.append(_applied(target))
+        await self.take_back(label, others)
+
+    @contextmanager
+    def _following(self, targets: Sequence[_Target]) -> Generator[None]:
+        """Follow what becomes of the open documents that are edited."""
+        followed: list[tuple[Document, Trail]] = []
+        for target in targets:
+            document = self.documents.get(target.uri)
+            if document is not None and isinstance(target.change, EditFile):
+                target.trail = Trail(document.text, self.documents.counting)
+                document.followers.append(target.trail.follow)
+                followed.append((document, target.trail))
+        try:
+            yield
+        finally:
+            for document, trail in followed:
+                document.followers.remove(trail.follow)
 
     async def _send(self, label: str, targets: Sequence[_Target]) -> str:
         """One applyEdit; marks what was seen to be made, and returns the reason why the rest was not."""
         edit = self._workspace_edit(targets)
+        for target in targets:
+            if target.trail is not None:
+                target.trail.send(target.edits)
 
         def is_all_seen() -> bool:
             self._look(targets)
@@ -185,14 +227,19 @@ class Delivery:
         if says_yes:
             # Another text than the edit's, under an edit that goes by versions, is decision enough. Where these are not
             # sure a late edit could be made twice.
-            is_exact = not self.editor.client.may_misplace
+            client = self.editor.client
 
             def is_decided() -> bool:
-                return is_all_seen() or any(
-                    target.misplaced is not None or (is_exact and self._has_moved(target)) for target in targets
-                )
+                if is_all_seen():
+                    return True
+                if client.may_misplace:
+                    return all(target.is_settled for target in targets)
+                return any(map(self._has_moved, targets))
 
-            await self.documents.until(is_decided, self.bounds.after_yes_s)
+            bound_s = self.bounds.late_after_yes_s if client.tells_late else self.bounds.after_yes_s
+            await self.documents.until(is_decided, bound_s)
+            if client.may_misplace and all(target.is_settled for target in targets):
+                return is_all_seen()
         # A removed file shows on the disk, of which nobody tells: it is looked for once more at the end.
         return await self.documents.until(is_all_seen, self.bounds.after_no_s) or is_all_seen()
 
@@ -237,32 +284,17 @@ class Delivery:
             if isinstance(change, RenameFile) and target.version is None:
                 target.is_seen, target.after = path.absolute().exists(), replace(change.snapshot, path=path)
             return
-        expected, text = change.new_text(), document.text
-        if self._is_same(text, expected):
-            target.is_seen, target.after = True, snapshot_of(path, document)
-        elif not isinstance(change, CreateFile) and _contains(change, text):
-            target.is_seen, target.after = True, replace(snapshot_of(path, document), text=expected)
-        elif isinstance(change, EditFile) and self.editor.client.may_misplace and text not in target.texts[-1:]:
-            self._look_elsewhere(target, change, snapshot_of(path, document))
-
-    def _look_elsewhere(self, target: _Target, change: EditFile, now: FileSnapshot) -> None:
-        """Mark the target where this text is the edits made on another one than they were for."""
-        counting = self.documents.counting
-        if target.misplaced is not None:
-            return
-        sent_for = change.snapshot.text
-        others = (text for text in target.texts if text != sent_for)
-        before = next((text for text in others if made_on(target.edits, text, counting) == now.text), None)
-        if before is None:
-            before = text_under(target.edits, sent_for, now.text, counting)
-        target.texts.append(now.text)
-        if before is not None:
-            target.misplaced = EditFile(now, text_edits_between(now.text, before))
-            return
-        expected = change.new_text()
-        replaced = [sent_for[edit.start : edit.end] for edit in change.edits]
-        if is_typed_into(expected, sent_for, replaced, now.text):
-            # What was typed into the new text at once may come in one report with it.
+        expected, now = change.new_text(), snapshot_of(path, document)
+        trail = target.trail if target.trail and target.trail.follow in document.followers else None
+        is_merged = trail is None or trail.has_whole_texts
+        if trail is not None and target.is_claimed and (is_merged or self.editor.client.tells_late):
+            trail.explain()
+        if isinstance(change, EditFile) and trail is not None and trail.made_on is not None:
+            if _is_in_place(change, trail.made_on, trail.made):
+                target.is_seen, target.after = True, replace(now, text=expected)
+        elif self._is_same(now.text, expected):
+            target.is_seen, target.after = True, now
+        elif is_merged and _is_made_besides(change, now.text):
             target.is_seen, target.after = True, replace(now, text=expected)
 
     def _is_same(self, text: str, expected: str) -> bool:
@@ -285,38 +317,47 @@ class Delivery:
 
     async def _take_back_misplaced(self, label: str, missed: Sequence[_Target]) -> bool:
         """Whether the missed files stand now as without the edits. Raises WriteRefused where one does not."""
-        client = self.editor.client
         is_known = True
         for target in missed:
-            if target.misplaced is None:
-                is_unclear = client.may_misplace and target.is_claimed and self._has_moved(target)
-                is_known = is_known and not is_unclear
-                continue
-            now = await self.now(target.change.path)
-            is_back = False
-            with suppress(StaleSnapshot, FileMissing):
-                again = self._target(rebase_change(target.misplaced, now))
-                await self._send(f"{label} (taken back)", [again])
-                is_back = again.is_seen
-            if not is_back:
-                raise WriteRefused(
-                    f"The user typed meanwhile, and the editor made the change of {target.change.path} at a wrong "
-                    "place. It could not be taken back: look at the file.",
-                    path=str(target.change.path),
-                )
+            if target.trail is not None and target.trail.made_on is not None:
+                await self._take_back_along(label, target, target.trail)
+            elif self.editor.client.may_misplace and target.is_claimed and self._has_moved(target):
+                is_known = is_known and target.trail is not None and target.trail.is_without_effect()
         return is_known
+
+    async def _take_back_along(self, label: str, target: _Target, trail: Trail) -> None:
+        """Leave what the user made of the text. What does so may come to a wrong place too, and is taken back then."""
+        path = target.change.path
+        is_known = True
+        for _ in range(TRIES):
+            document = self.documents.get(target.uri)
+            edits = trail.way_back()
+            if document is None or not edits or not is_known:
+                break
+            again = self._target(EditFile(snapshot_of(path, document), edits))
+            again.trail = trail
+            await self._send(f"{label} (taken back)", [again])
+            # Where it is not known what the editor did, more of it could make it worse.
+            is_known = again.is_settled or not (again.is_claimed and self.editor.client.may_misplace)
+        document = self.documents.get(target.uri)
+        if trail.way_back() or not is_known or document is None or trail.follow not in document.followers:
+            raise WriteRefused(
+                f"The user typed meanwhile, and the editor made the change of {path} at a wrong "
+                "place. It could not be taken back: look at the file.",
+                path=str(path),
+            )
 
     async def take_back(self, label: str, applied: Sequence[AppliedChange]) -> None:
         """Undo the part that was done. Raises WriteRefused where that fails too, naming what is changed now."""
         if not applied:
             return
         current = {path: await self.now(path) for change in applied for path in change.paths}
+        left: list[str] = []
         try:
             plan = undo_plan(applied, current, f"{label} (taken back)")
-            targets = [self._target(change) for change in plan.changes]
-            for target in targets:
-                await self._send(plan.label, [target])
-            left = [str(target.change.path) for target in targets if not target.is_seen]
+            for change in plan.changes:
+                if not await self._make_at_last(plan.label, change):
+                    left.append(str(change.path))
         except StaleSnapshot:
             left = [str(change.path) for change in applied]
         if left:
@@ -325,6 +366,19 @@ class Delivery:
                 f"The editor made a part of the change only, and it could not be taken back: {names} is changed.",
                 path=names,
             )
+
+    async def _make_at_last(self, label: str, change: FileChange) -> bool:
+        """Whether the change of one file was made, in the end also where it came to wrong places at first."""
+        for _ in range(TRIES):
+            target = self._target(change)
+            with self._following([target]):
+                await self._send(label, [target])
+                if target.is_seen or not self._has_moved(target):
+                    return target.is_seen
+                if not await self._take_back_misplaced(label, [target]):
+                    return False
+            change = rebase_change(change, await self.now(change.path))
+        return False
 
     def _workspace_edit(self, targets: Sequence[_Target]) -> types.WorkspaceEdit:
         client = self.editor.client
@@ -396,20 +450,16 @@ def _applied(target: _Target) -> AppliedChange:
     return AppliedChange(change.path, before, target.after, is_saved)
 
 
-def _contains(change: EditFile | RenameFile, text: str) -> bool:
-    """Whether `text` is the changed text and something typed besides: then the change can be taken out of it."""
-    before, after = unified(change.snapshot.text), unified(change.new_text())
+def _is_made_besides(change: CreateFile | EditFile | RenameFile, text: str) -> bool:
+    return not isinstance(change, CreateFile) and is_made_besides(change.new_text(), change.snapshot.text, text)
+
+
+def _is_in_place(change: EditFile, text: str, made: str) -> bool:
+    """Whether the edits of the change, made on this text with that outcome, came to the places they are for."""
     try:
-        rebase(text_edits_between(after, before), after, unified(text))
+        return unified(apply_edits(text, rebase(change.edits, change.snapshot.text, text))) == unified(made)
     except StaleSnapshot:
         return False
-    return True
-
-
-def unified(text: str) -> str:
-    """The text with line feeds only, as editors that unify line ends are compared."""
-    """The text with line feeds as its only line ends."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def snapshot_of(path: WorkspacePath, document: Document) -> FileSnapshot:

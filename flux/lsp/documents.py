@@ -34,6 +34,8 @@ class Document(TextDocument):
         self.version: int = version
         self.language_id: str = language_id
         self.buffer = LineBuffer(text, counting)
+        self.followers: list[Callable[[ContentChange], None]] = []
+        """Called with each change that was made."""
         self._counting = counting
 
     @property
@@ -54,6 +56,8 @@ class Document(TextDocument):
             self.buffer.replace((start.line, start.character), (end.line, end.character), change.text)
         else:
             self.buffer = LineBuffer(change.text, self._counting)
+        for follow in list(self.followers):
+            follow(change)
 
 
 class Documents(Workspace):

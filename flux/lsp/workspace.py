@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -30,8 +31,9 @@ from flux.edits.plan import (
     taken,
 )
 from flux.lsp.clients import Client
-from flux.lsp.delivery import Bounds, Delivery, Editor, TextMoved, snapshot_of, unified
+from flux.lsp.delivery import TRIES, Bounds, Delivery, Editor, TextMoved, snapshot_of
 from flux.lsp.documents import Document, Documents
+from flux.lsp.misplaced import unified
 from flux.lsp.problems import Problems
 from flux.lsp.uris import uri_of_path
 from flux.workspace.disk import is_mode_of_new_files
@@ -128,9 +130,9 @@ class LspWorkspace:
         async with self._applying:
             if self.editor.client.reports_problems:
                 await self._problems.remember(self.editor, dict(map(self._uri_and_text, plan.changes)))
-            try:
-                return await self._apply(plan)
-            except TextMoved:
+            for _ in range(TRIES - 1):
+                with suppress(TextMoved):
+                    return await self._apply(plan)
                 logger.info("The text changed while an edit was on its way; it is matched once more.")
             try:
                 return await self._apply(plan)

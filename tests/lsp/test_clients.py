@@ -86,6 +86,7 @@ def test_eglot_is_answered_at_once() -> None:
             applies_edits=True,
             takes_document_changes=True,
             may_misplace=True,
+            tells_late=True,
             has_plain_line_ends=True,
             waits_briefly=True,
         ),

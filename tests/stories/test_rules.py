@@ -71,6 +71,40 @@ async def test_an_edit_of_two_documents_in_neovim(
     assert outcome(versions) == seen
 
 
+LINES = "".join(f"line {number:02}..\n" for number in range(40))
+
+# Emacs 30.1, in a buffer of LINES: offsets and what is put there, then the version and the changes that are told.
+TOLD: list[tuple[list[tuple[int, str]], int, list[tuple[tuple[int, int, int, int], str]]]] = [
+    ([(0, "x"), (101, "y")], 1, [((0, 0, 10, 0), f"x{LINES[:100]}y")]),
+    ([(0, "x"), (102, "y")], 2, [((0, 0, 0, 0), "x"), ((10, 1, 10, 1), "y")]),
+    ([(202, "x"), (101, "y")], 2, [((20, 2, 20, 2), "x"), ((10, 1, 10, 1), "y")]),
+    ([(202, "x"), (102, "y")], 1, [((10, 2, 20, 2), f"y{LINES[102:202]}x")]),
+    ([(0, "x"), (59, "x"), (119, "x"), (179, "x"), (319, "z")], 1, [((0, 0, 31, 5), "")]),
+]
+
+
+@pytest.mark.parametrize(("typed", "version", "told"), TOLD)
+async def test_what_emacs_tells_of_changes_near_to_each_other_and_far(
+    typed: list[tuple[int, str]], version: int, told: list[tuple[tuple[int, int, int, int], str]]
+) -> None:
+    heard: list[tuple[int, list[tuple[tuple[int, int, int, int], str]]]] = []
+
+    class Heard(Unheard):
+        def changed(self, uri: str, version: int, changes: Sequence[Change]) -> None:
+            partial = [change for change in changes if isinstance(change, types.TextDocumentContentChangePartial)]
+            places = [(change.range.start, change.range.end, change.text) for change in partial]
+            heard.append((version, [((a.line, a.character, b.line, b.character), text) for a, b, text in places]))
+
+    editor = Eglot(Heard())
+    editor.open("file:///a", LINES)
+    for offset, text in typed:
+        editor.insert("file:///a", offset, text)
+    editor.flush()
+    assert heard[0][0] == version
+    assert [place for place, _ in heard[0][1]] == [place for place, _ in told]
+    assert all(text in ("", found) for (_, text), (_, found) in zip(told, heard[0][1], strict=True))
+
+
 @pytest.mark.editor
 def test_a_real_neovim_does_the_same(tmp_path: Path) -> None:
     environ = {**os.environ, "FLUX_TEST_ROWS": json.dumps([versions for versions, _ in SEEN_IN_NEOVIM])}

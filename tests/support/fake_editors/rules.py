@@ -391,38 +391,58 @@ class Helix(Editor):
         return told
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """What of a buffer has changed and was not told: from the first to the last character, and what stood there."""
+
+    start: int
+    end: int
+    before: str
+
+    def distance(self, start: int, end: int) -> int:
+        return max(self.start - end, start - self.end)
+
+    def with_change(self, text: str, start: int, end: int, length: int) -> Stretch:
+        """As it is when so many characters are put where these of the text are."""
+        first, last = min(start, self.start), max(end, self.end)
+        before = text[first : self.start] + self.before + text[self.end : last]
+        return Stretch(first, last + length - (end - start), before)
+
+
 class Eglot(Editor):
     """Declines: a version must be exact, or the request ends with an error; the user may be asked, and say no.
 
     Source: Emacs 30.1, eglot.el, and tried. An edit of several files is made one after the other; a user who says no is
     answered for by `applied: true`. What is inserted is taken as it is, also into a file with CRLF, whose buffer has
-    line feeds. Changes are told when the user pauses (after 500 ms there, 10 here) or before a request, neighbouring
-    ones as one, and count as a version only then: until then an edit for the version before them is made, wherever its
-    positions are by then.
+    line feeds. Changes are told when the user pauses (after 500 ms there, 10 here) or before a request. What changed
+    meanwhile is told as one change from the first to the last character that was touched (track-changes.el); only what
+    is further away than the changed stretch is long, and than 100 characters, is a change of its own, and from then on
+    the version counts those before it. Until then an edit for the old version is made, wherever its positions are.
     """
 
     name = "eglot"
     capabilities = capabilities_of("utf-32", "utf-8", "utf-16", edit={"documentChanges": True})
     line_ends = "\n"
     idle_s = 0.01
+    near = 100
 
     def __init__(self, reports: Reports, encoding: str = "utf-32") -> None:
         super().__init__(reports, encoding)
-        self._told: dict[str, str] = {}
+        self._stretches: dict[str, Stretch] = {}
+        self._untold: dict[str, list[Change]] = {}
         self._timer: asyncio.TimerHandle | None = None
-
-    def open(self, uri: str, text: str, version: int | None = None) -> None:
-        super().open(uri, text, version)
-        self._told[uri] = self.buffers[uri].text
 
     def flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         for uri, buffer in self.buffers.items():
-            told, self._told[uri] = self._told[uri], buffer.text
-            if told != buffer.text:
-                buffer.version += 1
-                self.reports.changed(uri, buffer.version, [self._difference(told, buffer.text)])
+            self._fetch(uri)
+            if changes := self._untold.pop(uri, None):
+                self.reports.changed(uri, buffer.version, changes)
+
+    def close(self, uri: str) -> None:
+        super().close(uri)
+        self._stretches.pop(uri, None)
 
     def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
         if not self.says_yes:
@@ -445,32 +465,50 @@ class Eglot(Editor):
             self.reports.opened(uri, self.buffers[uri].version, self.buffers[uri].text)
 
     def undo(self, uri: str) -> None:
-        self.buffers[uri].text = self.buffers[uri].undo.pop()
-        self._report(uri, [])
+        buffer = self.buffers[uri]
+        old, new = buffer.text, buffer.undo.pop()
+        head = common_length(old, new)
+        tail = common_length(old[head:][::-1], new[head:][::-1])
+        self._replace_in(uri, head, len(old) - tail, new[head : len(new) - tail])
 
-    def _replace(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> None:
-        buffer.text = with_edits(buffer.text, edits, self.encoding, self.line_ends)
+    def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
+        buffer = self.buffers[uri]
+        buffer.undo.append(buffer.text)
+        for edit in last_first(edits):
+            places = edit.range.start, edit.range.end
+            start, end = (offset_of(buffer.text, place, self.encoding, self.line_ends) for place in places)
+            self._replace_in(uri, start, end, edit.new_text)
 
-    def _report(self, uri: str, changes: list[Change]) -> None:
+    def _replace_in(self, uri: str, start: int, end: int, new: str) -> None:
+        buffer, stretch = self.buffers[uri], self._stretches.get(uri)
+        if stretch is not None and stretch.distance(start, end) > max(self.near, len(stretch.before), end - start):
+            self._fetch(uri)
+            stretch = None
+        if stretch is None:
+            stretch = Stretch(start, start, "")
+        self._stretches[uri] = stretch.with_change(buffer.text, start, end, len(new))
+        buffer.text = buffer.text[:start] + new + buffer.text[end:]
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self.idle_s, self.flush)
 
-    def _difference(self, old: str, new: str) -> Change:
-        """All that changed as one change."""
-        head = common_length(old, new)
-        tail = common_length(old[head:][::-1], new[head:][::-1])
-        start, end = (position_of(old, at, self.encoding, self.line_ends) for at in (head, len(old) - tail))
-        return types.TextDocumentContentChangePartial(types.Range(start, end), new[head : len(new) - tail])
+    def _fetch(self, uri: str) -> None:
+        """The stretch that changed becomes a change to tell, and counts as a version."""
+        if stretch := self._stretches.pop(uri, None):
+            buffer = self.buffers[uri]
+            now = buffer.text[stretch.start : stretch.end]
+            before = buffer.text[: stretch.start] + stretch.before + buffer.text[stretch.end :]
+            places = stretch.start, stretch.start + len(stretch.before)
+            start, end = (position_of(before, place, self.encoding, self.line_ends) for place in places)
+            change = types.TextDocumentContentChangePartial(types.Range(start, end), now)
+            self._untold.setdefault(uri, []).append(change)
+            buffer.version += 1
 
     def _line_end_of(self, text: str) -> str:
         return "\r\n" if "\n" in text and text.count("\r\n") == text.count("\n") else "\n"
 
     def _loaded(self, text: str, line_end: str) -> str:
         return text.replace("\r\n", "\n") if line_end == "\r\n" else text
-
-    def _as_inserted(self, buffer: Buffer, edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
-        return list(edits)
 
 
 class Plain(Editor):

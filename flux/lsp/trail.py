@@ -1,0 +1,181 @@
+"""What became of an open document since an edit of it was sent: what in it came by our edits, what by its user.
+
+Editors without versions make an edit wherever its positions are by then, and so does Emacs until it tells of typing.
+The changes that an editor reports show on which text it was made: then it can be taken back, and all that was typed
+before, after and inside it stays. Pure; sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lsprotocol import types
+
+from flux.core.text import Counting
+from flux.edits.diff import text_edits_between
+from flux.edits.text_edit import TextEdit
+from flux.lsp.convert import cut_to_change, offsets_of
+from flux.lsp.misplaced import explained, made_on, unified
+
+ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One replacement in the text before it, in code points."""
+
+    edit: TextEdit
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of the text: the user's, inserted by an edit of ours, or gone from it by one and to come back."""
+
+    text: str
+    kind: Literal["user", "ours", "replaced"]
+
+
+class Trail:
+    """The changes of one document, in their order, from the text that it had."""
+
+    def __init__(self, text: str, counting: Counting) -> None:
+        self._counting = counting
+        self._texts = [text]
+        self._steps: list[_Step] = []
+        self._sent: Sequence[types.TextEdit] = ()
+        self._since = 0
+        self.made_on: str | None = None
+        """The text on which the editor made the edits that were sent last; None while that is not seen."""
+        self.made = ""
+        """The text that came out."""
+        self.has_whole_texts = False
+        """The editor told of a change by the whole text, so that several may be one."""
+
+    def send(self, edits: Sequence[types.TextEdit]) -> None:
+        """These edits are on their way now."""
+        self._sent, self._since, self.made_on = edits, len(self._steps), None
+
+    def follow(self, change: ContentChange) -> None:
+        """Take in a change that the editor reported."""
+        text = self._texts[-1]
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            edit = TextEdit(*offsets_of(text, change.range, self._counting), change.text)
+        else:
+            self.has_whole_texts = True
+            edit = cut_to_change(text, TextEdit(0, len(text), change.text))
+        self._add(_Step(edit, is_ours=False))
+        self._recognise()
+        self._go_back()
+
+    def explain(self) -> None:
+        """Find the edits in a change that tells of them and of typing as one; once the editor says it made them."""
+        if self.made_on is not None:
+            return
+        for at in range(len(self._steps) - 1, self._since - 1, -1):
+            before, after = self._texts[at : at + 2]
+            found = explained(self._sent, before, after, self._counting)
+            if found is not None:
+                self.made_on, self.made = found
+                later = self._steps[at + 1 :]
+                del self._steps[at:], self._texts[at + 1 :]
+                for goal, is_ours in ((self.made_on, False), (self.made, True), (after, False)):
+                    for edit in _edits_between(self._texts[-1], goal)[::-1]:
+                        self._add(_Step(edit, is_ours))
+                for step in later:
+                    self._add(step)
+                return
+
+    def is_without_effect(self) -> bool:
+        """Whether the edits sent last change nothing on any text since: making them cannot be seen, and did nothing."""
+        return all(made_on(self._sent, text, self._counting) == text for text in self._texts[self._since :])
+
+    def way_back(self) -> tuple[TextEdit, ...]:
+        """Edits of the present text that leave what the user made of it, and nothing of ours."""
+        edits: list[TextEdit] = []
+        at = 0
+        start, restored = 0, ""
+        for piece in (*self._pieces(), _Piece("", "user")):
+            if piece.kind == "user":
+                if start < at or restored:
+                    edits.append(TextEdit(start, at, restored))
+                at += len(piece.text)
+                start, restored = at, ""
+            elif piece.kind == "ours":
+                at += len(piece.text)
+            else:
+                restored += piece.text
+        text = self._texts[-1]
+        return tuple(edit for edit in edits if text[edit.start : edit.end] != edit.new_text)
+
+    def _add(self, step: _Step) -> None:
+        text = self._texts[-1]
+        self._steps.append(step)
+        self._texts.append(text[: step.edit.start] + step.edit.new_text + text[step.edit.end :])
+
+    def _recognise(self) -> None:
+        """See whether the last steps are the edits that were sent; an editor may have made fewer of them, or more."""
+        if self.made_on is not None or not self._sent:
+            return
+        now, last = self._texts[-1], len(self._steps)
+        for count in sorted(range(1, 2 * len(self._sent) + 1), key=lambda count: abs(count - len(self._sent))):
+            first = last - count
+            text = self._texts[first] if first >= self._since else now
+            if text != now and unified(made_on(self._sent, text, self._counting)) == unified(now):
+                self._steps[first:] = [replace(step, is_ours=True) for step in self._steps[first:]]
+                self.made_on, self.made = text, now
+                return
+
+    def _go_back(self) -> None:
+        """Where the user came back to an earlier text, by an undo of the editor, it is as it was then."""
+        if self._steps and not self._steps[-1].is_ours and self._texts[-1] in self._texts[:-1]:
+            at = self._texts.index(self._texts[-1])
+            if any(step.is_ours for step in self._steps[at:]):
+                del self._steps[at:], self._texts[at + 1 :]
+                self._since = min(self._since, at)
+
+    def _pieces(self) -> Sequence[_Piece]:
+        pieces = [_Piece(self._texts[0], "user")]
+        for text, step in zip(self._texts, self._steps, strict=False):
+            for edit in (step.edit,) if step.is_ours else _closely(text, step.edit):
+                pieces = _with_edit(pieces, edit, is_ours=step.is_ours)
+        return pieces
+
+
+def _with_edit(pieces: Sequence[_Piece], edit: TextEdit, *, is_ours: bool) -> list[_Piece]:
+    head, rest = _split(pieces, edit.start)
+    middle, tail = _split(rest, edit.end - edit.start)
+    if is_ours:
+        replaced = [_Piece(piece.text, "replaced") for piece in middle if piece.kind != "ours"]
+        return [*head, *replaced, _Piece(edit.new_text, "ours"), *tail]
+    # What was typed before a text of ours stands before what that replaced.
+    return [*head, _Piece(edit.new_text, "user"), *(piece for piece in middle if piece.kind == "replaced"), *tail]
+
+
+def _split(pieces: Sequence[_Piece], length: int) -> tuple[list[_Piece], list[_Piece]]:
+    """The pieces of the first so many visible characters, and the others."""
+    head: list[_Piece] = []
+    for at, piece in enumerate(pieces):
+        if length == 0:
+            return head, list(pieces[at:])
+        size = 0 if piece.kind == "replaced" else len(piece.text)
+        if size > length:
+            rest = [_Piece(piece.text[length:], piece.kind), *pieces[at + 1 :]]
+            return [*head, _Piece(piece.text[:length], piece.kind)], rest
+        head.append(piece)
+        length -= size
+    return head, []
+
+
+def _closely(text: str, edit: TextEdit) -> Sequence[TextEdit]:
+    """What the edit of the text really changes, the last first: editors join what was typed at some distance."""
+    shift = edit.start
+    parts = _edits_between(text[edit.start : edit.end], edit.new_text)
+    return [TextEdit(part.start + shift, part.end + shift, part.new_text) for part in reversed(parts)]
+
+
+def _edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
+    """What differs, as closely as the lines tell."""
+    return tuple(cut_to_change(before, edit) for edit in text_edits_between(before, after))

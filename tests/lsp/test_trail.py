@@ -1,0 +1,181 @@
+"""On which text an editor made an edit, seen in the changes that it reports; and what of the outcome is the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol import types
+
+from flux.core.text import Counting
+from flux.edits.text_edit import apply_edits
+from flux.lsp.trail import ContentChange, Trail
+from tests.support.fake_editors.texts import last_first, position_of, with_edits
+
+TEXT = "one\ntwo\nthree\nfour\nfive\n"
+COUNTING = Counting("utf-16")
+
+
+def edit(line: int, end: int, new: str, end_line: int | None = None) -> types.TextEdit:
+    """Of a line up to a column, or from its begin to that of another line."""
+    start = types.Position(line, 0)
+    return types.TextEdit(types.Range(start, types.Position(line if end_line is None else end_line, end)), new)
+
+
+def made(*edits: types.TextEdit) -> list[ContentChange]:
+    """As an editor reports edits that it makes, the last first."""
+    return [types.TextDocumentContentChangePartial(edit.range, edit.new_text) for edit in last_first(edits)]
+
+
+def typed(line: int, column: int, text: str) -> ContentChange:
+    at = types.Position(line, column)
+    return types.TextDocumentContentChangePartial(types.Range(at, at), text)
+
+
+def check(
+    edits: Sequence[types.TextEdit], changes: Sequence[ContentChange], *, made_on: str | None, users: str
+) -> Trail:
+    """Edits sent for TEXT, then these reports: on which text they were made, and what is left without them."""
+    trail = Trail(TEXT, COUNTING)
+    trail.send(edits)
+    text = TEXT
+    for change in changes:
+        trail.follow(change)
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            text = with_edits(text, [types.TextEdit(change.range, change.text)], "utf-16")
+        else:
+            text = change.text
+    trail.explain()
+    assert trail.made_on == made_on
+    assert apply_edits(text, trail.way_back()) == users
+    return trail
+
+
+FOUR = edit(3, 4, "FOUR")
+
+
+def test_an_edit_on_the_text_that_it_was_for() -> None:
+    check([FOUR], made(FOUR), made_on=TEXT, users=TEXT)
+
+
+def test_two_typings_above_before_the_edit_arrives() -> None:
+    text = f"a\nb\n{TEXT}"
+    check([FOUR], [typed(0, 0, "b\n"), typed(0, 0, "a\n"), *made(FOUR)], made_on=text, users=text)
+
+
+def test_several_edits_in_one_report_of_many_changes() -> None:
+    edits = [edit(1, 3, "TWO"), FOUR]
+    text = f"a\n{TEXT}"
+    check(edits, [typed(0, 0, "a\n"), *made(*edits)], made_on=text, users=text)
+
+
+def test_an_edit_that_is_made_again_on_its_own_outcome_in_part() -> None:
+    edits = [edit(1, 3, "TWO"), edit(3, 5, "FOURX")]
+    check(edits, made(*edits), made_on=TEXT, users=TEXT)
+
+
+def test_typing_before_the_edit_and_after_it() -> None:
+    changes = [typed(0, 0, "a\n"), *made(FOUR), typed(5, 0, "b\n"), typed(0, 0, "c\n")]
+    check([FOUR], changes, made_on=f"a\n{TEXT}", users="c\na\none\ntwo\nthree\nfour\nb\nfive\n")
+
+
+def test_typing_inside_what_the_misplaced_edit_wrote_stays() -> None:
+    changes = [typed(0, 0, "a\n"), *made(FOUR), typed(3, 2, "typed")]
+    check([FOUR], changes, made_on=f"a\n{TEXT}", users="a\none\ntwo\nthretypede\nfour\nfive\n")
+
+
+def test_typing_over_the_very_place_stays() -> None:
+    changes = [typed(3, 2, "typed"), *made(FOUR)]
+    check([FOUR], changes, made_on=TEXT.replace("four", "fotypedur"), users=TEXT.replace("four", "fotypedur"))
+
+
+def test_removing_a_part_of_what_the_misplaced_edit_wrote() -> None:
+    removed = types.TextDocumentContentChangePartial(types.Range(types.Position(3, 2), types.Position(4, 2)), "")
+    check([FOUR], [typed(0, 0, "a\n"), *made(FOUR), removed], made_on=f"a\n{TEXT}", users="a\none\ntwo\nthreur\nfive\n")
+
+
+def test_an_undo_of_the_user_takes_the_edit_back() -> None:
+    text = f"a\n{TEXT}"
+    undone = types.TextDocumentContentChangeWholeDocument(text)
+    trail = check([FOUR], [typed(0, 0, "a\n"), *made(FOUR), undone], made_on=text, users=text)
+    assert trail.way_back() == ()
+
+
+def test_a_way_back_that_came_to_a_wrong_place_is_taken_back_with_the_edit() -> None:
+    trail = Trail(TEXT, COUNTING)
+    trail.send([FOUR])
+    for change in (typed(0, 0, "a\n"), *made(FOUR)):
+        trail.follow(change)
+    back = edit(3, 4, "three")
+    trail.send([back])
+    for change in (typed(0, 0, "b\n"), *made(back)):
+        trail.follow(change)
+    now = "b\na\none\nthree\nFOURe\nfour\nfive\n"
+    assert apply_edits(now, trail.way_back()) == f"b\na\n{TEXT}"
+
+
+def test_an_edit_of_another_line_end_than_was_sent() -> None:
+    sent = types.TextEdit(FOUR.range, "FO\r\nUR")
+    check([sent], [typed(0, 0, "a\n"), *made(edit(3, 4, "FO\nUR"))], made_on=f"a\n{TEXT}", users=f"a\n{TEXT}")
+
+
+def test_one_report_of_typing_and_the_edit() -> None:
+    whole = types.TextDocumentContentChangeWholeDocument
+    check([FOUR], [whole("a\none\ntwo\nFOURe\nfour\nfive\n")], made_on=f"a\n{TEXT}", users=f"a\n{TEXT}")
+    after = whole(TEXT.replace("four", "FOtypedUR"))
+    check([FOUR], [after], made_on=TEXT, users=TEXT.replace("four", "fourtyped"))
+
+
+@pytest.mark.parametrize("changes", [[], [typed(0, 0, "a\n")]])
+def test_what_was_not_reported_is_not_seen(changes: list[ContentChange]) -> None:
+    trail = Trail(TEXT, COUNTING)
+    trail.send([FOUR])
+    for change in changes:
+        trail.follow(change)
+    trail.explain()
+    assert trail.made_on is None
+    assert not trail.is_without_effect()
+
+
+def test_an_edit_without_effect_on_the_text_as_it_is() -> None:
+    trail = Trail(TEXT, COUNTING)
+    trail.send([edit(9, 0, "")])
+    assert trail.is_without_effect()
+
+
+PLACES = st.tuples(st.integers(0, 30), st.text("ab😋é\n", max_size=3))
+
+
+@given(st.lists(PLACES, max_size=4), st.lists(PLACES, max_size=4), st.integers(0, 4), st.text("xy\n", max_size=4))
+def test_typing_anywhere_before_and_after_an_edit_is_all_that_is_left_without_it(
+    before: list[tuple[int, str]], after: list[tuple[int, str]], line: int, new: str
+) -> None:
+    """The marks of the user, one character each and each its own, are what is compared."""
+    trail = Trail(TEXT, COUNTING)
+    sent = edit(line, 3, new)
+    trail.send([sent])
+    text, marks = TEXT, iter(map(chr, range(0x4E00, 0x5000)))
+
+    def put(change: ContentChange) -> None:
+        nonlocal text
+        assert isinstance(change, types.TextDocumentContentChangePartial)
+        text = with_edits(text, [types.TextEdit(change.range, change.text)], "utf-16")
+        trail.follow(change)
+
+    def type_marks(places: list[tuple[int, str]]) -> None:
+        for at, more in places:
+            place = position_of(text, min(at, len(text)), "utf-16")
+            put(types.TextDocumentContentChangePartial(types.Range(place, place), next(marks) + more))
+
+    type_marks(before)
+    users = text
+    put(*made(sent))
+    type_marks(after)
+    left = apply_edits(text, trail.way_back())
+    if trail.made_on is not None:
+        marks_of = [sorted(c for c in each if "\u4e00" <= c < "\u5000") for each in (text + users, left)]
+        assert sorted(set(marks_of[0])) == marks_of[1]
+        if not after:
+            assert left == users

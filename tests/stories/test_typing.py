@@ -1,0 +1,89 @@
+"""Typing under an edit that is on its way, more than once, in each editor: none is lost, and no edit is misplaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.stories.test_stories import FILES, TEXT, change, changed, every_editor
+from tests.stories.world import Turn, World, steps, world
+from tests.support.fake_editors.rules import Editor, Eglot, Plain
+
+
+async def check_is_made(made: World, *words: str) -> Turn:
+    """A turn that changes these lines of a.py does, with what is typed meanwhile beside it."""
+    turn = await made.run(*steps(*(change(word) for word in words)))
+    assert (turn.status, turn.unsaved, turn.refusals()) == ("completed", ["a.py"], [])
+    made.check({"a.py": changed(TEXT, *words)})
+    return turn
+
+
+@every_editor
+async def test_two_typings_above_before_the_edit_arrives(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, {"a.py": TEXT}) as made:
+
+        def type_twice() -> None:
+            made.type_line("a.py", "line two")
+            made.type_line("a.py", "line one")
+
+        made.editor.before_edit.append(type_twice)
+        await check_is_made(made, "four", "seven")
+
+
+@every_editor
+async def test_typing_before_the_edit_and_again_before_it_is_taken_back(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, {"a.py": TEXT}) as made:
+        made.editor.before_edit += [
+            lambda: made.type_line("a.py", "line two"),
+            lambda: made.type_line("a.py", "line one"),
+            lambda: made.type_line("a.py", "line one"),
+        ]
+        await check_is_made(made, "five")
+
+
+@every_editor
+async def test_typing_inside_what_the_misplaced_edit_wrote(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, {"a.py": TEXT}) as made:
+
+        def type_inside() -> None:
+            if "NE four" in made.text("a.py"):
+                made.editor.flush()
+                made.type("a.py", "NE four")
+                made.editor.flush()
+
+        made.editor.before_edit.append(lambda: made.type_line("a.py", "line one"))
+        made.editor.after_edit.append(type_inside)
+        turn = await made.run(*steps(change("four")))
+        # Where it is taken back, what was typed comes to stand before what it replaced.
+        assert turn.refusals() == []
+        made.check({"a.py": changed(TEXT, "four")})
+        assert any("taken back" in label for label in made.editor.labels) == (rules in {Eglot, Plain})
+
+
+@every_editor
+async def test_typing_in_all_of_three_files_before_their_edit_arrives(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, FILES, opened=list(FILES)) as made:
+
+        def type_in_all() -> None:
+            for name in FILES:
+                made.type_line(name, "line two")
+                made.type_line(name, "line one")
+
+        made.editor.before_edit += [type_in_all, lambda: made.type_line("b.py", "line one")]
+        turn = await made.run(*steps(*(change("four", name) for name in FILES)))
+        assert (turn.status, turn.unsaved, turn.refusals()) == ("completed", sorted(FILES), [])
+        made.check({name: changed(TEXT, "four") for name in FILES})
+
+
+@every_editor
+async def test_typing_in_a_file_that_is_edited_and_moved(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, {"a.py": TEXT}) as made:
+        made.editor.before_edit.append(lambda: made.type_line("a.py", "line one"))
+        move = {"name": "move_file", "arguments": {"path": "a.py", "new_path": "moved.py"}}
+        turn = await made.run(*steps(change("four"), move))
+        if rules in {Eglot, Plain}:
+            assert "is open, and the editor takes no such change" in turn.refusals()[-1]
+            return
+        assert (turn.status, turn.unsaved, turn.refusals()) == ("completed", ["moved.py"], [])
+        made.typed["moved.py"] = made.typed.pop("a.py")
+        made.files = {"moved.py": TEXT}
+        made.check({"moved.py": changed(TEXT, "four")})
