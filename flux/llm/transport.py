@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -199,8 +199,8 @@ class Transport:
         sdk = await self._ready()
         response = await self._post(sdk, path, encode(request), request.model)
         fault: BaseException
+        decoding = decoder(_request_id(response), taken_ids(request))
         try:
-            decoding = decoder(_request_id(response), taken_ids(request))
             _check_encoding(response)
             limit = max(MIN_ANSWER_LIMIT, ANSWER_BYTES_PER_TOKEN * request.max_output_tokens)
             async with aclosing(response.aiter_bytes()) as chunks:
@@ -213,6 +213,11 @@ class Transport:
             await response.extensions["network_stream"].aclose()
         finally:
             await response.aclose()
+        if not isinstance(fault, ProviderError):
+            for delta in _rest(decoding):
+                yield delta
+            if decoding.is_finished:
+                return
         raise self._located(fault, request.model, _request_id(response), has_begun=True)
 
     async def ask(self, path: str, body: bytes | None = None, *, model: str = "", timeout_s: float = ASK_S) -> Object:
@@ -354,6 +359,12 @@ async def _decode(
             return
     for delta in decoder.end():
         yield delta
+
+
+def _rest(decoder: Decoder) -> Iterator[Delta]:
+    """What had come when the connection broke; the answer may have been complete, and only its last bytes missing."""
+    with suppress(ProviderError):
+        yield from decoder.end()
 
 
 async def _read(response: httpx2.Response) -> bytes:

@@ -20,7 +20,7 @@ from flux.llm.base_provider import Response, fold
 from flux.llm.wire.sse import MAX_EVENT_BYTES
 from tests.soak.results import Size, record, size_from_arguments
 from tests.support.recorded import (
-    WIRES,
+    CODEC_WIRES,
     Recorded,
     decode,
     recordings,
@@ -48,6 +48,7 @@ No call is ever run with arguments that were cut short or are not UTF-8."""
 
 BROKEN = "StreamBroken"
 OVERLOADED = "Overloaded"
+REJECTED = "RequestRejected"
 
 Outcomes = tuple[str, ...]
 
@@ -67,13 +68,14 @@ class CodecFault:
 
 
 def on_every_wire(*outcomes: str) -> Mapping[str, Outcomes]:
-    return dict.fromkeys(WIRES, outcomes)
+    return dict.fromkeys(CODEC_WIRES, outcomes)
 
 
 _UNNUMBERED = {
     "anthropic": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
     "openai": (BROKEN, WHOLE, CALLS),
     "chat": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
+    "ollama": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
 }
 
 FAULTS: tuple[CodecFault, ...] = (
@@ -83,7 +85,7 @@ FAULTS: tuple[CodecFault, ...] = (
         lambda answer, at: answer.data[:at],
         {**on_every_wire(BROKEN, WHOLE), "chat": (BROKEN, WHOLE, CALLS)},
     ),
-    CodecFault("error event", "event", with_error_event, on_every_wire(OVERLOADED)),
+    CodecFault("error event", "event", with_error_event, {**on_every_wire(OVERLOADED), "ollama": (REJECTED,)}),
     CodecFault("broken JSON", "event", with_broken_json, on_every_wire(BROKEN)),
     CodecFault("event twice", "event", with_event_twice, _UNNUMBERED, is_one_place=False),
     CodecFault("event missing", "event", without_event, _UNNUMBERED, is_one_place=False),
@@ -162,7 +164,9 @@ def measure(size: Size) -> Mapping[str, object]:
 
 def rows() -> list[list[str]]:
     """The table of what may come of each fault, on each wire."""
-    return [[fault.name, f"every {fault.at}", *(cell(fault.outcomes[wire]) for wire in WIRES)] for fault in FAULTS]
+    return [
+        [fault.name, f"every {fault.at}", *(cell(fault.outcomes[wire]) for wire in CODEC_WIRES)] for fault in FAULTS
+    ]
 
 
 def cell(outcomes: Outcomes) -> str:

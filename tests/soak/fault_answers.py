@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from tests.soak.codec import AS_IT_CAME, BROKEN, CALLS, OVERLOADED, WHOLE, Outcomes, on_every_wire
+from tests.soak.codec import AS_IT_CAME, BROKEN, CALLS, OVERLOADED, REJECTED, WHOLE, Outcomes, on_every_wire
 from tests.support.fault_server import HTML, STREAMS
 from tests.support.recorded import (
     ERROR_EVENTS,
@@ -25,7 +25,6 @@ from tests.support.recorded import (
 from tests.support.replay_server import TLS, Answer, Exchange, briefly, replay_server
 
 TIMED_OUT = "TimedOut"
-REJECTED = "RequestRejected"
 LIMITED = "RateLimited"
 NO_CONNECTION = "ConnectionFailed"
 AFRESH = "answered on a new connection"
@@ -148,16 +147,18 @@ _UNNUMBERED = {
     "chat": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
 }
 
+_STALLS = {**on_every_wire(TIMED_OUT, WHOLE), "chat": (TIMED_OUT, WHOLE, CALLS)}
+
 AT_POINTS: tuple[PointFault, ...] = (
-    PointFault("cut", "byte", _cut, on_every_wire(BROKEN)),
-    PointFault("reset", "byte", _reset, on_every_wire(BROKEN)),
-    PointFault("stall", "byte", _stall, on_every_wire(TIMED_OUT), timeout_s=MAX_SILENCE_S),
+    PointFault("cut", "byte", _cut, _ENDS),
+    PointFault("reset", "byte", _reset, _ENDS),
+    PointFault("stall", "byte", _stall, _STALLS, timeout_s=MAX_SILENCE_S),
     PointFault("slow drip, byte by byte", "byte", _drip, on_every_wire(WHOLE)),
     PointFault("clean end too early", "byte", _clean_end, _ENDS),
     PointFault("HTTP/1.0, closed too early", "byte", _http_1_0, _ENDS),
     PointFault("Content-Length too short", "byte", _short_length, _ENDS),
-    PointFault("Content-Length too long, closed", "byte", _long_length, on_every_wire(BROKEN)),
-    PointFault("garbage for a chunk", "byte", _no_chunk, on_every_wire(BROKEN)),
+    PointFault("Content-Length too long, closed", "byte", _long_length, _ENDS),
+    PointFault("garbage for a chunk", "byte", _no_chunk, _ENDS),
     PointFault("error event", "event", _error_event, on_every_wire(OVERLOADED)),
     PointFault("broken JSON", "event", lambda r, at: _streams(with_broken_json(r, at)), on_every_wire(BROKEN)),
     PointFault("event twice", "event", lambda r, at: _streams(with_event_twice(r, at)), _UNNUMBERED),

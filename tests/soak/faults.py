@@ -279,7 +279,7 @@ Try = PointTry | InsteadTry | ElsewhereTry
 
 def every_try(points: int, chance: random.Random) -> Iterator[Try]:
     """Each fault inside an answer at so many points of each recording, and each fault in an answer's place."""
-    for recorded in recordings():
+    for recorded in recorded_streams():
         for fault in AT_POINTS:
             at_bytes = sorted(
                 {*chance.sample(range(1, len(recorded.data)), points // 2), *_event_ends(recorded, points)}
@@ -288,6 +288,11 @@ def every_try(points: int, chance: random.Random) -> Iterator[Try]:
             yield from (PointTry(fault, recorded, at) for at in places)
     yield from (InsteadTry(fault, wire) for fault in INSTEAD for wire in WIRES)
     yield from (ElsewhereTry(fault, wire) for fault in ELSEWHERE for wire in WIRES)
+
+
+def recorded_streams() -> list[Recorded]:
+    """The recordings of the wires that a stand is made for."""
+    return [recorded for recorded in recordings() if recorded.wire in WIRES]
 
 
 def _event_ends(recorded: Recorded, points: int) -> list[int]:
@@ -314,7 +319,7 @@ def measure(size: Size) -> Mapping[str, object]:
         tries = chance.sample([made for made in tries if isinstance(made, PointTry)], size.runs)
     outcomes = asyncio.run(run(tries))
     figures: dict[str, object] = {
-        "recorded answers": len(recordings()),
+        "recorded answers": len(recorded_streams()),
         "tries": len(tries),
         **dict(outcomes.most_common()),
     }
@@ -330,7 +335,14 @@ def _most_memory_mb() -> int:
 
 def rows() -> list[list[str]]:
     """The table of what comes of each fault, on each wire."""
-    points = [[fault.name, f"{POINTS} points", *(cell(fault.outcomes[wire]) for wire in WIRES)] for fault in AT_POINTS]
+    points = [
+        [
+            fault.name,
+            "every event" if fault.at == "event" else f"{POINTS} points",
+            *(cell(fault.outcomes[w]) for w in WIRES),
+        ]
+        for fault in AT_POINTS
+    ]
     others = [[fault.name, "instead", *[cell((fault.outcome,))] * len(WIRES)] for fault in (*INSTEAD, *ELSEWHERE)]
     return points + others
 

@@ -13,6 +13,7 @@ from flux.llm.base_provider import ModelRequest
 from tests.soak.fault_answers import ELSEWHERE, INSTEAD, Elsewhere, Instead, says
 from tests.soak.faults import ElsewhereTry, InsteadTry, Try, measure, provider_at, stand
 from tests.soak.results import sample_size
+from tests.support.fault_server import STREAMS
 from tests.support.recorded import WIRES
 from tests.support.replay_server import Exchange, briefly, replay_server
 
@@ -102,4 +103,20 @@ async def test_a_compression_that_was_not_asked_for_is_named() -> None:
         server.next_answers.append(says(200, b"x", content_encoding="gzip, br"))
         with pytest.raises(RequestRejected, match=r"compressed \(gzip, br\), which was not asked for"):
             await provider.complete(ModelRequest("m", ()))
+        await provider.close()
+
+
+@pytest.mark.parametrize("last", ["closes", "stalls"])
+async def test_an_answer_of_chat_that_said_why_it_ended_is_whole_though_its_connection_breaks(last: str) -> None:
+    """Servers leave `[DONE]` out, or close the connection before it."""
+
+    async def without_done(exchange: Exchange) -> bool:
+        await exchange.begin()
+        await exchange.chunk("".join(STREAMS["chat"]).encode().removesuffix(b"data: [DONE]\n\n"))
+        return await exchange.until_hung_up() if last == "stalls" else False
+
+    async with replay_server() as server:
+        provider = provider_at(server.base_url, "chat", 0.5)
+        server.next_answers.append(without_done)
+        assert (await provider.complete(ModelRequest("m", ()))).content == "Hello wörld"
         await provider.close()

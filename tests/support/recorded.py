@@ -14,6 +14,7 @@ from flux.llm.base_provider import Delta, Response, fold
 from flux.llm.wire.anthropic_messages import AnthropicDecoder
 from flux.llm.wire.chat_completions import ChatDecoder
 from flux.llm.wire.decoder import Decoder
+from flux.llm.wire.ollama_chat import OllamaDecoder
 from flux.llm.wire.openai_responses import ResponsesDecoder
 
 FOLDER = Path(__file__).parents[1] / "llm" / "recordings"
@@ -23,8 +24,10 @@ DECODERS: dict[str, type[Decoder]] = {
     "openai": ResponsesDecoder,
     "chat": ChatDecoder,
 }
+CODECS: dict[str, type[Decoder]] = {**DECODERS, "ollama": OllamaDecoder}
 WIRES = {"anthropic": "Anthropic Messages", "openai": "OpenAI Responses", "chat": "Chat Completions"}
-"""Their names for a reader."""
+"""Their names for a reader: those whose answers are streams of events, as the decoders above."""
+CODEC_WIRES = {**WIRES, "ollama": "Ollama"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def decode(
     wire: str, chunks: Iterable[bytes], request_id: str = "req_1", taken_ids: Iterable[str] = ("dup",)
 ) -> tuple[list[Delta], ProviderError | None]:
     """What a decoder gives, and the error that ended it."""
-    decoder = DECODERS[wire](request_id, taken_ids)
+    decoder = CODECS[wire](request_id, taken_ids)
     deltas: list[Delta] = []
     try:
         for chunk in chunks:
@@ -69,12 +72,12 @@ def decode(
 @cache
 def recordings() -> tuple[Recorded, ...]:
     """All of them, in the order of their names."""
-    return tuple(_read(file) for file in sorted(FOLDER.glob("*.sse")))
+    return tuple(_read(file) for file in sorted((*FOLDER.glob("*.sse"), *FOLDER.glob("*.ndjson"))))
 
 
 def _read(file: Path) -> Recorded:
     wire, data = file.stem.partition("_")[0], file.read_bytes()
-    decoder = DECODERS[wire]("req_1", {"dup"})
+    decoder = CODECS[wire]("req_1", {"dup"})
     given = [0]
     settled_at = len(data)
     for at in range(len(data)):
@@ -84,7 +87,7 @@ def _read(file: Path) -> Recorded:
     deltas, error = decode(wire, [data])
     assert error is None, file.name
     given[-1] = len(deltas)
-    events = tuple(_events(data))
+    events = tuple(_lines(data) if wire == "ollama" else _events(data))
     complete_at = next(end for _, end in events if decode(wire, [data[:end]])[1] is None)
     return Recorded(file.stem, wire, data, events, tuple(deltas), tuple(given), complete_at, settled_at)
 
@@ -97,6 +100,13 @@ def _events(data: bytes) -> Iterator[tuple[int, int]]:
         start = blank.end()
 
 
+def _lines(data: bytes) -> Iterator[tuple[int, int]]:
+    start = 0
+    for line in data.splitlines(keepends=True):
+        yield start, start + len(line)
+        start += len(line)
+
+
 ERROR_EVENTS: dict[str, bytes] = {
     wire: f"event: error\ndata: {json.dumps(data)}\n\n".encode()
     for wire, data in {
@@ -104,7 +114,7 @@ ERROR_EVENTS: dict[str, bytes] = {
         "openai": {"type": "error", "code": "server_error", "message": "Odd"},
         "chat": {"error": {"message": "Odd", "type": "server_error", "code": 502}},
     }.items()
-}
+} | {"ollama": b'{"error": "Odd"}\n'}
 
 
 def with_error_event(answer: Recorded, at: int) -> bytes:
@@ -115,7 +125,7 @@ def with_error_event(answer: Recorded, at: int) -> bytes:
 def with_broken_json(answer: Recorded, at: int) -> bytes:
     """The data of an event ends in its midst."""
     start, end = answer.events[at]
-    data_at = answer.data.index(b"data:", start, end) + len(b"data:")
+    data_at = answer.data.index(b"{" if answer.wire == "ollama" else b"data:", start, end) + len(b"data:")
     broken_at = data_at + len(answer.data[data_at:end].rstrip()) // 2
     return answer.data[:broken_at] + b"\n\n" + answer.data[end:]
 

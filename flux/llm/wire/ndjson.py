@@ -21,7 +21,7 @@ class LineSplitter:
         """The lines that these bytes complete. Raises StreamBroken where one grows without end."""
         self._rest += data
         if len(self._rest) > MAX_LINE_BYTES:
-            raise StreamBroken("one line of the answer is longer than any answer may be.")
+            raise StreamBroken(f"one line of the answer is longer than {MAX_LINE_BYTES >> 20} MB.")
         if b"\n" not in data:
             return
         *lines, self._rest = self._rest.split(b"\n")
