@@ -1,4 +1,4 @@
-"""Problems that a service of VS Code itself finds, and Flux: from one comes a code action, and new ones go to the model."""
+"""Problems that a service of VS Code finds: one gives a code action of Flux, and new ones go to the model."""
 
 from __future__ import annotations
 
