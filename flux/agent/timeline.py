@@ -296,10 +296,12 @@ def find_checkpoint(points: Sequence[Checkpoint], wanted: str) -> Checkpoint:
     tests: Sequence[Callable[[Checkpoint], bool]] = (
         lambda point: point.name == wanted,
         lambda point: str(point.number) == wanted,
+        lambda point: point.turn_id == wanted,
         lambda point: len(wanted) >= 3 and point.turn_id.startswith(wanted),
     )
     for test in tests:
-        if found := [point for point in points if test(point)]:
+        found = [point for point in points if test(point)]
+        if len(found) == 1 or (found and found[-1].name):  # a name of several sessions is that of the last one
             return found[-1]
     names = [name for point in points for name in (point.name, point.turn_id) if name]
     near = difflib.get_close_matches(wanted, names, 3)
