@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { Chat } from "./chat";
 import { askForKey } from "./keys";
-import type { Models, Place, Turn, TurnEvent, UsageReport } from "./protocol";
+import type { Checkpoint, Models, Place, Turn, TurnEvent, UsageReport } from "./protocol";
 import { ACCEPT, REJECT, Review } from "./review";
 import { Server, showError } from "./server";
 import { Status, usageText } from "./status";
@@ -94,10 +94,31 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     }
   }
 
-  async function undo(): Promise<void> {
-    const result = await server.ask<{ paths: string[] }>("flux.turn.undo");
+  async function go(command: string, done: string, given: object = {}): Promise<void> {
+    const result = await server.ask<{ paths: string[] }>(command, given);
     if (result) {
-      showBriefly(`taken back: ${result.paths.join(", ")}`);
+      showBriefly(result.paths.length > 0 ? `${done}: ${result.paths.join(", ")}` : "it is so already");
+    }
+  }
+
+  async function setCheckpoint(): Promise<void> {
+    const name = await vscode.window.showInputBox({ title: "Flux: a name for this point (empty: one with a number)" });
+    const point = name !== undefined && (await server.ask<Checkpoint>("flux.checkpoint.set", { name }));
+    if (point) {
+      showBriefly(`this point is ${point.name}`);
+    }
+  }
+
+  async function returnToCheckpoint(): Promise<void> {
+    const list = await server.ask<{ checkpoints: Checkpoint[] }>("flux.checkpoint.list");
+    const items = (list?.checkpoints ?? []).reverse().map(({ number, name, title, at }) => ({
+      checkpoint: String(number),
+      label: name || `before: ${title}`,
+      description: at ? new Date(at * 1000).toLocaleString() : "",
+    }));
+    const picked = list && (await vscode.window.showQuickPick(items, { title: "Flux: return to" }));
+    if (picked) {
+      await go("flux.checkpoint.restore", "returned", { checkpoint: picked.checkpoint });
     }
   }
 
@@ -140,7 +161,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     "flux.ask": ask,
     "flux.editSelection": edit,
     "flux.cancel": cancel,
-    "flux.undoTurn": undo,
+    "flux.undoTurn": () => go("flux.turn.undo", "taken back"),
+    "flux.redoTurn": () => go("flux.turn.redo", "made again"),
+    "flux.setCheckpoint": setCheckpoint,
+    "flux.returnToCheckpoint": returnToCheckpoint,
     "flux.chooseModel": chooseModel,
     "flux.reviewChanges": () => review.list(),
     "flux.showUsage": showUsage,

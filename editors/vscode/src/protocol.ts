@@ -60,6 +60,13 @@ export interface Models {
   models: { name: string; title: string; speed: string; price: [number, number] | null }[];
 }
 
+export interface Checkpoint {
+  number: number;
+  name: string;
+  title: string;
+  at: number;
+}
+
 export interface UsageReport {
   usage: { inputTokens: number; outputTokens: number };
   costText: string;

@@ -78,6 +78,10 @@ edit()
 check(text("a.py") == "typed one TWO three", "typing elsewhere is kept, and the edit made: " .. text("a.py"))
 run("flux.turn.undo", vim.empty_dict())
 check(text("a.py") == "typed one two three", "Flux's undo keeps it too: " .. text("a.py"))
+run("flux.turn.redo", vim.empty_dict())
+check(text("a.py") == "typed one TWO three", "a redo makes it again: " .. text("a.py"))
+run("flux.checkpoint.restore", { checkpoint = "2" })
+check(text("a.py") == "typed one two three", "the point before the turn comes back: " .. text("a.py"))
 
 -- 3. Typing at the place of the edit.
 before_edit(function()

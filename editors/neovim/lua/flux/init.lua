@@ -221,10 +221,49 @@ function M.cancel()
   end
 end
 
+---@param what string What was done, in words.
+local function told_of(what)
+  return function(result)
+    say(#result.paths > 0 and ("%s: %s"):format(what, table.concat(result.paths, ", ")) or "it is so already")
+  end
+end
+
 --- Take back what the last turn changed.
 function M.undo()
-  ask_present("flux.turn.undo", {}, function(result)
-    say("taken back: " .. table.concat(result.paths, ", "))
+  ask_present("flux.turn.undo", {}, told_of("taken back"))
+end
+
+--- Make again what was taken back last.
+function M.redo()
+  ask_present("flux.turn.redo", {}, told_of("made again"))
+end
+
+---@param name string Empty: one with a number.
+function M.checkpoint(name)
+  ask_present("flux.checkpoint.set", { name = name }, function(point)
+    say("this point is " .. point.name)
+  end)
+end
+
+---@param checkpoint string A name or a number; empty: choose from the list.
+function M.return_to(checkpoint)
+  local function go(wanted)
+    ask_present("flux.checkpoint.restore", { checkpoint = wanted }, told_of("returned"))
+  end
+  if checkpoint ~= "" then
+    return go(checkpoint)
+  end
+  ask_present("flux.checkpoint.list", {}, function(result)
+    vim.ui.select(vim.iter(result.checkpoints):rev():totable(), {
+      prompt = "Return to:",
+      format_item = function(point)
+        return point.name ~= "" and point.name or "before: " .. point.title
+      end,
+    }, function(point)
+      if point then
+        go(tostring(point.number))
+      end
+    end)
   end)
 end
 
