@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from flux.core.messages import ToolCall
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.scripted_provider import ScriptedProvider, Step
+from flux.workspace.disk import DiskWorkspace
 from flux.workspace.memory import MemoryWorkspace
 from tests.support.talks import call, open_session, send, step
 
@@ -447,3 +450,35 @@ async def test_the_user_typing_while_it_is_on_its_way_is_kept_or_the_undo_is_ref
     await talk.check(a_py=ten(_9="line nine"))
     await talk.session.redo()
     await talk.check(a_py=ten(_2="TWO", _9="line nine"))
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_the_users_git_is_not_touched(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        own = ("-c", "user.name=User", "-c", "user.email=user@example.org")
+        environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        run = subprocess.run(["git", *own, *arguments], cwd=tmp_path, env=environ, capture_output=True, check=True)
+        return run.stdout.decode()
+
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text(TEN, encoding="utf-8")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    (tmp_path / "b.py").write_text(ten(_5="five"), encoding="utf-8")
+    git("add", "b.py")
+    (tmp_path / "b.py").write_text(ten(_5="five", _6="six"), encoding="utf-8")
+    repository, status = bytes_below(tmp_path / ".git"), git("status", "--porcelain")
+
+    session = open_session(DiskWorkspace([tmp_path]), ScriptedProvider([]))
+    calls = [edit("a.py", ("line 2", "TWO")), call("write_file", path="n.py", text="n\n"), edit("b.py", ("six", "6"))]
+    session.provider = ScriptedProvider([*(step("", one) for one in calls), step("Done.")])
+    await send(session, "go")
+    await session.undo()
+    assert (git("status", "--porcelain"), bytes_below(tmp_path / ".git")) == (status, repository)
+    await session.redo()
+    await session.restore("1")
+    assert (git("status", "--porcelain"), bytes_below(tmp_path / ".git")) == (status, repository)
