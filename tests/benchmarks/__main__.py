@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import asking, edits, prompts, serving
+from tests.benchmarks import asking, edits, prompts, serving, storing
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "first-request": asking.first_request,
     "first-event": asking.first_event,
     "tokens": prompts.tokens,
+    "sessions": storing.session_list,
     "edits": edits.placing,
 }
 

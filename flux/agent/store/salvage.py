@@ -16,7 +16,7 @@ from typing import Any
 
 from flux.agent.store.schema import FORMAT, TABLES, migrate
 
-HOLE_ROWS = 20_000
+HOLE_ROWS = 5_000
 """So many row numbers are tried one by one where a table cannot be read from either end."""
 _HEADER_BYTES = 100
 
@@ -110,22 +110,26 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
 def _readable(db: sqlite3.Connection, table: str, columns: str) -> Iterator[_Row]:
     query = f"SELECT rowid, {columns} FROM {table} NOT INDEXED"
     seen: set[int] = set()
-    ends: list[int] = []
+    hole: list[int] = []
     for order in ("ASC", "DESC"):
-        with suppress(sqlite3.Error):
-            for row in db.execute(f"{query} ORDER BY rowid {order}"):
-                if row[0] in seen:
+        rowid = None
+        try:
+            for rowid, *values in db.execute(f"{query} ORDER BY rowid {order}"):
+                if rowid in seen:
                     return  # it was read from end to end
-                seen.add(row[0])
-                ends.append(row[0])
-                yield row[1:]
+                seen.add(rowid)
+                yield tuple(values)
+        except sqlite3.Error:
+            if rowid is not None:
+                hole.append(rowid)
+        else:
             return
-    first = min(ends, default=0)
-    last = max(ends, default=HOLE_ROWS)
-    for rowid in range(first, min(last, first + HOLE_ROWS) + 1):
-        if rowid not in seen:
-            with suppress(sqlite3.Error):
-                yield from (row[1:] for row in db.execute(f"{query} WHERE rowid = ?", (rowid,)))
+    if hole:
+        first, last = hole[0], hole[-1] if len(hole) > 1 else hole[0] + HOLE_ROWS
+        for rowid in range(min(first, last), min(max(first, last), min(first, last) + HOLE_ROWS)):
+            if rowid not in seen:
+                with suppress(sqlite3.Error):
+                    yield from (row[1:] for row in db.execute(f"{query} WHERE rowid = ?", (rowid,)))
 
 
 def _name_orphans(new: sqlite3.Connection) -> None:
