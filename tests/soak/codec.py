@@ -184,7 +184,7 @@ def main() -> int:
         assert isinstance(tries, int)
         record(
             "codec",
-            "python -m tests.soak.codec --record",
+            f"python -m tests.soak.codec{f' --runs {size.runs}' if size.runs else ''} --record",
             size.seed,
             figures,
             runs=tries,

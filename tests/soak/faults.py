@@ -357,7 +357,7 @@ def main() -> int:
         assert isinstance(tries, int)
         record(
             "faults",
-            "python -m tests.soak.faults --record",
+            f"python -m tests.soak.faults{f' --runs {size.runs}' if size.runs else ''} --record",
             size.seed,
             figures,
             runs=tries,
