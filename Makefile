@@ -32,6 +32,7 @@ bench: $(READY)  ## The table of figures, and build/bench.json
 soak: $(READY)  ## Every long measurement at its full size, and docs/reliability.md; a line for each
 	$(BIN)/python -m tests.soak.codec --record
 	$(BIN)/python -m tests.soak.faults --record
+	$(BIN)/python -m tests.soak.kills --record
 	$(BIN)/python -m tests.soak.report
 
 editors: $(READY)  ## The tests in real editors and against other people's servers; installs those into .tools

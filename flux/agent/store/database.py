@@ -213,6 +213,9 @@ def _code(error: sqlite3.Error) -> int:
 
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Only a new file is opened: to close one cancels every lock that this process has on it (POSIX), and another
+    # process would then take away the journal under a connection of ours (sqlite.org/howtocorrupt.html, 2.2).
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with suppress(OSError):
         path.chmod(0o600)

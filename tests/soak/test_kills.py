@@ -1,0 +1,23 @@
+"""A sample of the kills, with a fresh seed that is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.soak.kills import Door, measure_door, server, terminal
+from tests.soak.results import sample_size
+
+SAMPLE = 15
+"""For each door; `make soak` kills a thousand times."""
+
+
+@pytest.mark.timeout(400)  # each kill takes three processes, one after the other
+@pytest.mark.parametrize("door", [terminal, server])
+async def test_a_turn_that_was_killed_is_whole_and_goes_on(door: Door, tmp_path: Path) -> None:
+    size = sample_size(SAMPLE)
+    seen = await measure_door(size, door, door.__name__, tmp_path)
+    print(dict(seen))
+    assert seen["killed in the turn"] + seen["over before the kill"] == size.runs
+    assert seen["killed in the turn"] > 0
