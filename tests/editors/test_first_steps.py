@@ -22,7 +22,11 @@ from tests.support.real_editors.emacs import EmacsKeys, emacs
 from tests.support.real_editors.helix import HelixKeys, helix
 from tests.support.real_editors.terminal import BOUND_S, Terminal
 
-pytestmark = [pytest.mark.editor, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.editor,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(sys.platform == "win32", reason="the terminal is tmux"),
+]
 
 TEXT = "one\ntwo\nthree\n"
 MINE = "mine = 😋\n"

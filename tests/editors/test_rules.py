@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stories.probes import run
+from tests.stories.probes import edit_of, run
 from tests.stories.seen import SEEN
 from tests.support.fake_editors.desk import Desk
 from tests.support.real_editors.emacs import emacs_desk
@@ -30,6 +30,21 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     scratch.mkdir()
     async with DESKS[request.param](workspace, scratch) as made:
         yield made
+
+
+async def test_emacs_joins_an_edit_with_the_keys_right_before_it(tmp_path: Path) -> None:
+    # Its fake does not: no story of Flux's depends on it, and the page of Emacs says it.
+    scratch, workspace = tmp_path / "scratch", tmp_path / "workspace"
+    scratch.mkdir()
+    workspace.mkdir()
+    async with emacs_desk(workspace, scratch) as desk:
+        await desk.open("a.txt", "one\ntwo\n")
+        desk.keys.window.type("ab")
+        await desk.listener.until(lambda: desk.length("a.txt") == len("abone\ntwo\n"))
+        await desk.apply({"documentChanges": [edit_of(desk, "a.txt", ("1:0-1:3", "TWO"))]})
+        assert await desk.text("a.txt") == "abone\nTWO\n"
+        await desk.undo("a.txt")
+        assert await desk.text("a.txt") == "one\ntwo\n"
 
 
 async def test_a_real_editor_does_what_is_written_of_it(desk: Desk) -> None:

@@ -1,7 +1,7 @@
 """Five editors, each with the rules of a real one for what a server may do to its buffers.
 
 Where a rule was seen or read stands at it; `tests/stories/test_rules.py` holds each against what the real editor
-did, and Neovim also against the real one. Knows no connection: what the editor tells a server goes
+did, and `tests/editors/test_rules.py` the real ones. Knows no connection: what the editor tells a server goes
 to `Reports`, which is `in_process` or a client over standard input and output.
 """
 
