@@ -28,6 +28,8 @@ async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md"
 
 
 def _write(folder: Path, name: str, text: str, kind: str) -> Path:
+    if not folder.is_absolute():
+        raise FileNotFoundError("there is no home folder")  # or a folder called `~` would come up in the project
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}.{kind}"
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
