@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 from tests.stories.test_stories import FILES, TEXT, change, changed, every_editor
 from tests.stories.world import Turn, World, steps, world
 from tests.support.fake_editors.rules import Editor, Eglot, Plain
+from tests.support.lsp_client import Message
 
 
 async def check_is_made(made: World, *words: str) -> Turn:
@@ -87,3 +90,20 @@ async def test_typing_in_a_file_that_is_edited_and_moved(tmp_path: Path, rules: 
         made.typed["moved.py"] = made.typed.pop("a.py")
         made.files = {"moved.py": TEXT}
         made.check({"moved.py": changed(TEXT, "four")})
+
+
+@every_editor
+async def test_an_undo_that_is_sent_at_the_very_end_of_a_turn_finds_it(tmp_path: Path, rules: type[Editor]) -> None:
+    async with world(tmp_path, rules, {"a.py": TEXT}) as made:
+        sent: list[asyncio.Future[Any]] = []
+
+        def undo_at_the_end(message: Message) -> None:
+            if message.method == "flux/turnEvent" and message.params["type"] == "turn_end":
+                params = {"command": "flux.turn.undo", "arguments": [{}]}
+                sent.append(made.client.begin_request("workspace/executeCommand", params)[1])
+
+        made.client.watchers.append(undo_at_the_end)
+        await made.run(*steps(change("four")))
+        await made.client.until(sent[0].done)
+        assert sent[0].result()["paths"] == ["a.py"]
+        made.check()

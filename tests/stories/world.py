@@ -51,8 +51,10 @@ class Turn:
         return list(self.end["unsaved"])
 
     def results(self) -> list[tuple[bool, str]]:
-        """For each call whether it was refused, and what the model was told."""
-        return [(event["is_error"], event["content"]) for event in self.events if event["type"] == "tool_result"]
+        """For each call, in the model's order, whether it was refused, and what the model was told."""
+        calls = [event["call_id"] for event in self.events if event["type"] == "tool_call"]
+        answers = {event["call_id"]: event for event in self.events if event["type"] == "tool_result"}
+        return [(answers[call]["is_error"], answers[call]["content"]) for call in calls if call in answers]
 
     def refusals(self) -> list[str]:
         return [text for is_error, text in self.results() if is_error]
@@ -89,9 +91,13 @@ class World:
         self.type_at(name, self.text(name).index(before), "⟦{}⟧\n")
 
     def type_at(self, name: str, offset: int, mark: str = "⟪{}⟫") -> None:
+        self.editor.insert(self.uri(name), offset, self.mark(name, mark))
+
+    def mark(self, name: str, mark: str = "⟪{}⟫") -> str:
+        """A text to be typed that stands nowhere else."""
         typed = mark.format(next(self._numbers))
         self.typed.setdefault(name, []).append(typed.rstrip("\n"))
-        self.editor.insert(self.uri(name), offset, typed)
+        return typed
 
     # The model.
 
