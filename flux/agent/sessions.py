@@ -18,7 +18,7 @@ from flux.core.errors import ConfigError, SessionHeld
 from flux.core.messages import Message
 from flux.llm.base_provider import BaseLLMProvider
 from flux.llm.catalogue import Model, find_model, limits, models_of, price
-from flux.llm.provider_factory import choose_model, choose_provider, create_provider
+from flux.llm.registry import Registry, assign
 from flux.llm.tokens import find_counter
 from flux.workspace.workspace import Workspace
 
@@ -28,19 +28,26 @@ class Sessions:
 
     def __init__(self, settings: Settings, store: SessionStore) -> None:
         """Raises ConfigError where no provider can be used."""
-        choice = choose_provider(settings)
+        chat = assign(settings)
         self.settings = settings
         self.store = store
-        self.provider: BaseLLMProvider = create_provider(settings, choice.name)
-        self.reason = "" if settings.provider else f"using {choice.name}, as {choice.reason}"
-        self._model_name = choose_model(settings, choice.name)
+        self.registry = Registry(settings)
+        self.provider: BaseLLMProvider = self.registry.provider(chat.provider)
+        self.reason = chat.reason
+        self._model_name = chat.model
         self._model: ModelChoice | None = None
 
-    async def start(self, workspace: Workspace) -> Session:
-        """A new session."""
+    async def start(self, workspace: Workspace, role: str = "chat") -> Session:
+        """A new session, with who has the role. Raises ConfigError where they cannot be used."""
         session_id = uuid.uuid4().hex[:12]
+        who = assign(self.settings, role)
+        if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
+            provider, model = self.provider, await self._current_model()
+        else:
+            provider = self.registry.provider(who.provider)
+            model = await self._model_choice(who.provider, who.model)
         self.store.create(session_id, workspace.roots[0])
-        return await self._open(session_id, workspace, ())
+        return self._open(session_id, workspace, (), provider, model)
 
     async def resume(self, session_id: str, workspace: Workspace) -> Session:
         """The stored session of that id, or of the only one that begins so. Raises SessionMissing.
@@ -48,7 +55,8 @@ class Sessions:
         Where another process has it open, `held_by` of the session says so, and no message can be sent.
         """
         found = self.store.find(session_id)
-        session = await self._open(found.id, workspace, self.store.live_messages(found.id))
+        messages = self.store.live_messages(found.id)
+        session = self._open(found.id, workspace, messages, self.provider, await self._current_model())
         with suppress(SessionHeld):
             await session.take_up()
         return session
@@ -78,16 +86,23 @@ class Sessions:
         return list_models(self.settings)
 
     async def close(self) -> None:
-        await self.provider.close()
+        await self.registry.close()
         self.store.close()
 
-    async def _open(self, session_id: str, workspace: Workspace, messages: Sequence[Message]) -> Session:
-        settings = self.settings
+    def _open(
+        self,
+        session_id: str,
+        workspace: Workspace,
+        messages: Sequence[Message],
+        provider: BaseLLMProvider,
+        model: ModelChoice,
+    ) -> Session:
+        settings = self.settings.for_provider(provider.name)
         return Session(
             session_id,
             store=self.store,
-            provider=self.provider,
-            model=await self._current_model(),
+            provider=provider,
+            model=model,
             workspace=workspace,
             settings=TurnSettings(
                 settings.max_tokens,
@@ -103,22 +118,23 @@ class Sessions:
 
     async def _current_model(self) -> ModelChoice:
         if self._model is None:
-            name = self._model_name
-            self._model = ModelChoice(
-                name,
-                limits(name, self.settings),
-                price(name),
-                takes_images=row.takes_images if (row := find_model(name)) else True,
-                # Reading a tokenizer's ranks from the disk takes about a second.
-                counter=await asyncio.to_thread(find_counter, name, tokenizer_folders()),
-            )
+            self._model = await self._model_choice(self.provider.name, self._model_name)
         return self._model
+
+    async def _model_choice(self, provider: str, name: str) -> ModelChoice:
+        return ModelChoice(
+            name,
+            limits(name, self.settings.for_provider(provider)),
+            price(name),
+            takes_images=row.takes_images if (row := find_model(name)) else True,
+            # Reading a tokenizer's ranks from the disk takes about a second.
+            counter=await asyncio.to_thread(find_counter, name, tokenizer_folders()),
+        )
 
 
 def list_models(settings: Settings) -> Sequence[Model]:
     """The models that Flux knows of for the provider of these settings. Raises ConfigError where there is none."""
-    provider = choose_provider(settings).name
-    return models_of(provider)
+    return models_of(assign(settings).provider)
 
 
 def _pick(wanted: str, names: Sequence[str]) -> str:

@@ -74,8 +74,9 @@ edit = "laptop/qwen3-coder"     # provider/model, or a provider's name alone
 summary = "anthropic/claude-haiku-4-5"
 ```
 
-- A role that is not set is done by the chosen provider. A provider or model of a stronger layer, such as
-  `--provider`, is for all roles. What stands before the first slash is a provider.
+- A role that is not set is done by who chats, and that is the chosen provider where `chat` is not set. A provider
+  or model of a stronger layer, such as `--provider`, is for all roles. What stands before the first slash is a
+  provider.
 - `[api]` may hold any settings of the first table; they are meant as if they stood above all tables.
 - In your own `config.toml` the values of these settings (†, ‡) may name variables: `${{NAME}}` is replaced, from the
   environment or from the `.env` beside it. A value whose variable is not set is left out, and you are told. In a

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from flux.core.config import Settings
-from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest
+from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import ANTHROPIC, Endpoint
 from flux.llm.transport import HttpOptions, Sdk, Transport, Where
 from flux.llm.wire.anthropic_messages import PATH, VERSION, AnthropicDecoder, encode_request
+from flux.llm.wire.model_lists import read_models
 
 
 class AnthropicProvider(BaseLLMProvider):
@@ -21,6 +22,9 @@ class AnthropicProvider(BaseLLMProvider):
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)
+
+    async def models(self) -> Sequence[ServedModel]:
+        return read_models(await self._transport.ask("/v1/models?limit=1000"), runs_here=False)
 
     async def close(self) -> None:
         await self._transport.close()

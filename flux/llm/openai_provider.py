@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from flux.core.config import Settings
-from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest
+from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import OPENAI, Endpoint
 from flux.llm.transport import HttpOptions, Sdk, Transport, Where
+from flux.llm.wire.model_lists import read_models
 from flux.llm.wire.openai_responses import PATH, ResponsesDecoder, encode_request
 
 
@@ -20,6 +21,9 @@ class OpenAIProvider(BaseLLMProvider):
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, ResponsesDecoder, request)
+
+    async def models(self) -> Sequence[ServedModel]:
+        return read_models(await self._transport.ask("/models"), runs_here=False)
 
     async def close(self) -> None:
         await self._transport.close()

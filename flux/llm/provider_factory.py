@@ -115,16 +115,16 @@ def create_provider(config: Settings, provider: str | None = None) -> BaseLLMPro
         # These wires have models that take no tools behind them; what is behind the others does.
         return TextToolsProvider(made, settings.tools) if row.endpoint.wire in {"chat", "ollama"} else made
     registered = _registered()
-    kind = _kind(config, name)
+    kind = kind_of(config, name)
     if kind not in registered:
-        raise _unsupported(kind, supported_providers(config))
+        raise unsupported(kind, supported_providers(config))
     create = cast("Callable[[Settings], object]", registered[kind].load())  # whatever the package registered
     return _checked(create(settings), name)
 
 
 def find_builtin(settings: Settings, name: str) -> Builtin | None:
     """What comes with Flux under this name, or what the table `[providers.NAME]` makes of it; None for all others."""
-    kind = _kind(settings, name)
+    kind = kind_of(settings, name)
     row = BUILTINS.get(kind)
     if row is None or row.endpoint is None or name == kind:
         return row
@@ -140,7 +140,8 @@ def supported_providers(settings: Settings | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*BUILTINS, *tables, *_registered())))
 
 
-def _kind(settings: Settings, name: str) -> str:
+def kind_of(settings: Settings, name: str) -> str:
+    """What a provider of this name is like: the name itself, or what its table says."""
     if said := settings.table_value(name, "kind"):
         return str(said)
     return name if name in BUILTINS or name not in settings.tables() or name in _registered() else "compatible"
@@ -158,10 +159,11 @@ def _checked(made: object, name: str) -> BaseLLMProvider:
     return made
 
 
-def _unsupported(name: str, supported: Sequence[str]) -> ConfigError:
+def unsupported(name: str, supported: Sequence[str], key: str = "provider") -> ConfigError:
+    """The error for a name that is none of the supported; `key` is the setting that says it."""
     near = difflib.get_close_matches(name, supported, 3)
     return ConfigError(
         f"Unsupported provider: {name}. Supported providers: {', '.join(supported)}",
-        key="provider",
+        key=key,
         hint=f"Did you mean {' or '.join(near)}?" if near else "",
     )

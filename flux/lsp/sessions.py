@@ -88,7 +88,7 @@ class EditorSessions:
 
     async def start_chat(self) -> Session:
         """A new session, which is the present one."""
-        session = await self.start_once()
+        session = await self._start("chat")
         self._chats[session.id] = session
         self._present = session.id
         return session
@@ -109,7 +109,10 @@ class EditorSessions:
 
     async def start_once(self) -> Session:
         """A session for one code action, which does not become the present one."""
-        session = await (await self.sessions()).start(self.workspace)
+        return await self._start("edit")
+
+    async def _start(self, role: str) -> Session:
+        session = await (await self.sessions()).start(self.workspace, role)
         self._used.add(session.id)
         return session
 
@@ -135,7 +138,7 @@ class EditorSessions:
         """Let go of connections and of the store. May be called twice."""
         for sessions in [*self._retired, *([self._sessions] if self._sessions else [])]:
             try:
-                await sessions.provider.close()
+                await sessions.registry.close()
             except (OSError, FluxError, ConfigError) as e:
                 logger.warning("A provider did not close: %s", e)
         if self._store is not None:

@@ -39,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _models(arguments)
             case "tokens":
                 return _install_tokens()
+            case "providers":
+                from flux.ui.providers import show_providers
+
+                return show_providers(arguments)
+            case "auth":
+                from flux.ui.auth import run_auth
+
+                return run_auth(arguments)
             case _ if arguments.prompt is not None:
                 # Importing an SDK makes 200,000 objects; to look through them again and again is a fifth of its time.
                 gc.set_threshold(50_000)
@@ -125,6 +133,15 @@ def _parser() -> argparse.ArgumentParser:
     tokens = commands.add_parser("tokens", help="tokenizer data for exact counts")
     tokens.add_argument("action", choices=["install"], help="download the tables of tiktoken, once")
     tokens.set_defaults(command="tokens")
+    providers = commands.add_parser("providers", help="the providers that are set up, and whether they answer")
+    providers.add_argument("action", nargs="?", choices=["list", "check"], default="list")
+    providers.add_argument("names", nargs="*", metavar="NAME", help="these; else all")
+    _add_common(providers)
+    providers.set_defaults(command="providers")
+    auth = commands.add_parser("auth", help="keys that Flux keeps in the system's keyring")
+    auth.add_argument("action", choices=["set", "list", "remove"])
+    auth.add_argument("name", nargs="?", metavar="PROVIDER", help="whose key")
+    auth.set_defaults(command="auth")
     return parser
 
 
@@ -175,12 +192,12 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _models(arguments: argparse.Namespace) -> int:
     from flux.agent.sessions import list_models
-    from flux.llm.provider_factory import choose_model, choose_provider
+    from flux.llm.registry import assign
     from flux.ui.opening import open_settings
     from flux.ui.render import model_line
 
     settings = open_settings(arguments, ask=None)
-    current = choose_model(settings, choose_provider(settings).name)
+    current = assign(settings).model
     for number, model in enumerate(list_models(settings), 1):
         print(model_line(number, model, current))
     return DONE
