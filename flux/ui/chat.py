@@ -34,6 +34,7 @@ HELP = """\
 /help           this list
 /model [NAME]   the models; or go on with another one, by name, beginning or number
 /stats          tokens and cost of this session
+/thoughts       what the model thought in the last turn, whole
 /history        what was said in this session
 /clear          begin a new conversation (the old one stays stored)
 /undo [TO]      take back the changes of the last turn that made any; or return to a checkpoint
@@ -96,6 +97,7 @@ class _Chat:
             "/model": self._model,
             "/stats": self._stats,
             "/history": self._history,
+            "/thoughts": self._thoughts,
             "/clear": self._clear,
             "/undo": self._undo,
             "/redo": self._redo,
@@ -156,6 +158,9 @@ class _Chat:
 
     async def _help(self, _: str) -> None:
         print(HELP)
+
+    async def _thoughts(self, _: str) -> None:
+        print(visible(self._renderer.thoughts, sys.stdout) or "The model has shown no thoughts.")
 
     async def _model(self, wanted: str) -> None:
         if wanted:

@@ -31,6 +31,8 @@ _CONTROLS = {
     **{code: f"<U+{code:04X}>" for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))},
 }
 
+_FOLDED_LENGTH = 72
+
 
 def painted(text: str, colour: str, stream: TextIO) -> str:
     """The text in a colour where the stream is a terminal."""
@@ -59,8 +61,13 @@ class Renderer:
         self._aside = aside
         self._in_line = False
         self._shown_diff = ""
+        self._thought: list[str] = []
+        self.thoughts = ""
+        """What the model thought in the last turn in which it did."""
 
     def show(self, event: TurnEvent) -> None:
+        if self._thought and not isinstance(event, ReasoningStreamed):
+            self._fold_thought()
         match event:
             case TextStreamed(text):
                 self._answer.write(visible(text, self._answer))
@@ -85,10 +92,24 @@ class Renderer:
                 self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
             case TurnEnded():
                 self._end(event)
-            case TurnStarted() | ReasoningStreamed() | ApprovalAsked() | EditApplied() | UsageReported():
+            case ReasoningStreamed(text):
+                self._thought.append(text)
+            case TurnStarted():
+                self.thoughts = ""
+            case ApprovalAsked() | EditApplied() | UsageReported():
                 pass
             case _:
                 assert_never(event)
+
+    def _fold_thought(self) -> None:
+        """One line stands for a thought; all of it can be asked for."""
+        thought = "".join(self._thought).strip()
+        self._thought.clear()
+        self.thoughts = f"{self.thoughts}\n\n{thought}".strip()
+        words = one_line(thought)
+        shown = words if len(words) <= _FOLDED_LENGTH else f"{words[:_FOLDED_LENGTH]}… ({len(words.split()):,} words)"
+        if words:
+            self._say(f"· thought: {shown}", "dim")
 
     def _end(self, event: TurnEnded) -> None:
         if event.status == "failed":

@@ -23,7 +23,7 @@ SCRIPT: list[dict[str, object]] = [
         "tool_calls": [edit("3 * r", "3.14159 * r**2")],
         "expect": ["Correct the formula.", "# ünsaved", 'lines 2-3">'],
     },
-    {"text": "It is an area now."},
+    {"reasoning": "Is it?\nIt is.", "chunk": 4, "text": "It is an area now."},
     {"tool_calls": [edit("def area", "def circle_area")], "expect": ["Name it better.", 'line 2">']},
     {"text": "Renamed."},
     {"text": "word " * 500, "chunk": 5, "delay_s": 0.02},

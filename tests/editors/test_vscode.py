@@ -42,7 +42,7 @@ SCRIPT: list[dict[str, object]] = [
         "tool_calls": [edit("_newline = make_regex(", "_line_end = make_regex(")],
         "expect": ["Give the regex a better name.", "Current file: parser.py"],
     },
-    {"text": "Renamed."},
+    {"reasoning": "It reads better now.", "chunk": 6, "text": "Renamed."},
     {"tool_calls": [edit("def make_regex(", "def compiled(")], "expect": ["Name it better.", ' line 15">']},
     {"text": "Renamed."},
     {"text": "word " * 2000, "chunk": 5, "delay_s": 0.02},

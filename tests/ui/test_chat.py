@@ -441,6 +441,20 @@ def test_a_model_cannot_write_to_the_terminal_past_us(open_chat: Open) -> None:
     assert (chat.folder / "new.txt").read_bytes().decode() == f"{evil}\n"
 
 
+def test_a_thought_is_one_line_until_it_is_asked_for(open_chat: Open) -> None:
+    thought = "First I look.\n" + "Then I think about it. " * 8 + "At last I know."
+    chat = open_chat([{"reasoning": thought, "chunk": 9, "text": "Done."}])
+    chat.at_prompt()
+    chat.types("go")
+    shown = chat.sees("Done.")
+    assert "· thought: First I look. Then I think" in shown
+    assert "47 words)" in shown
+    assert "At last" not in shown
+    chat.at_prompt()
+    chat.types("/thoughts")
+    assert "First I look.\r\nThen" in chat.sees("At last I know.")
+
+
 def test_lines_that_are_piped_in_are_messages(tmp_path: Path, open_chat: Open) -> None:
     open_chat([{"text": "One."}, {"text": "Two."}]).screen.close(force=True)
     script = {"FLUX_PROVIDER": "scripted", "FLUX_SCRIPT": str(tmp_path / "script.json")}

@@ -14,6 +14,7 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
 
   private text = "";
   private textFollows = false;
+  private thoughtFollows = false;
   private shownCall = "";
   private timer: NodeJS.Timeout | undefined;
   private followsEnd = true;
@@ -64,6 +65,9 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
       case "text_delta":
         this.append(this.textFollows ? event.text : this.gap() + event.text.trimStart());
         break;
+      case "reasoning_delta":
+        this.append(this.quote(event.text));
+        break;
       case "tool_call":
         this.item(event.title);
         break;
@@ -88,6 +92,7 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
         break;
     }
     this.textFollows = event.type === "text_delta";
+    this.thoughtFollows = event.type === "reasoning_delta";
   }
 
   /** The end of a turn; undefined where there was none, and why was shown. */
@@ -122,6 +127,12 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
   private block(text: string): void {
     this.append(`${this.gap()}${text}\n`);
     this.textFollows = false;
+  }
+
+  /** Thoughts are quoted; each paragraph folds as the editor folds Markdown. */
+  private quote(text: string): string {
+    const begin = this.thoughtFollows ? "" : `${this.gap()}> *Thoughts*\n>\n> `;
+    return begin + text.replace(/\r?\n/g, "\n> ");
   }
 
   /** What Flux did; items that follow each other are one list. */

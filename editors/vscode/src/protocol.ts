@@ -8,7 +8,7 @@ export const EDITOR_DIAGNOSTICS = "flux/editor/diagnostics";
 
 export type TurnEvent = { turn_id: string; session_id: string } & (
   | { type: "turn_start"; provider: string; model: string }
-  | { type: "text_delta"; text: string }
+  | { type: "text_delta" | "reasoning_delta"; text: string }
   | { type: "tool_call"; title: string }
   | { type: "tool_result"; summary: string; is_error: boolean }
   | { type: "approval" | "edit_applied"; call_id: string; diff: string }

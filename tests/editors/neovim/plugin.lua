@@ -75,7 +75,7 @@ local transcript = text(chat)
 for _, part in ipairs({
   "## You\n\nCorrect the formula.\n\n*with a.py lines 2-3*\n\n## scripted",
   "\n\nI will correct the formula. I will correct the formula now.\n\n- edit a.py\n\n~~~~diff\n",
-  "\n def area(r):\n-    return 3 * r\n+    return 3.14159 * r**2\n~~~~\n\nIt is an area now.\n\n*done · unsaved: a.py",
+  "\n def area(r):\n-    return 3 * r\n+    return 3.14159 * r**2\n~~~~\n\n> *Thoughts*\n>\n> Is it?\n> It is.\n\nIt is an area now.\n\n*done · unsaved: a.py",
 }) do
   check(transcript:find(part, 1, true) ~= nil, ("the chat has %q in:\n%s"):format(part, transcript))
 end

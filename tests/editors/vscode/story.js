@@ -42,6 +42,7 @@ drive(async (window) => {
   const question = "## YouGive the regex a better name.*about parser.py*## scriptedI will rename it.";
   await window.check("below the question", await chat(), has(question));
   await window.until("the turn ends, and the chat says so", chat, has("*done · unsaved: parser.py"));
+  await window.check("and its thoughts", await chat(), has("> *Thoughts*", "> It reads better now."));
   await window.check("and the change", await chat(), has("~~~~diff", '+_line_end = make_regex(r"(\\r\\n|\\n|\\r)")'));
   await window.until("the edit is in the buffer", seen, has("_line_end = make_regex("));
   await window.check("the file on disk is as it was", onDisk(), (text) => text === saved);

@@ -10,6 +10,7 @@ local namespace = vim.api.nvim_create_namespace("flux.chat")
 ---@field client_id? integer
 ---@field session? string
 ---@field shown_call? string The call whose change was shown last.
+---@field in_thought? boolean The next thought goes on with the last one.
 ---@field needs_block? boolean The next text begins a paragraph.
 local state = {}
 
@@ -104,6 +105,13 @@ local function append_text(text)
   append(text)
 end
 
+--- Thoughts are quoted, below a line that says what they are.
+---@param text string
+local function append_thought(text)
+  local begin = state.in_thought and "" or gap() .. "> *Thoughts*\n>\n> "
+  append(begin .. text:gsub("\r?\n", "\n> "))
+end
+
 ---@type table<string, fun(event: table)>
 local render = {
   turn_start = function(event)
@@ -111,6 +119,9 @@ local render = {
   end,
   text_delta = function(event)
     append_text(event.text)
+  end,
+  reasoning_delta = function(event)
+    append_thought(event.text)
   end,
   tool_call = function(event)
     append_item(event.title)
@@ -148,6 +159,7 @@ function M.on_event(event, client_id)
   if show then
     show(event)
     state.needs_block = event.type ~= "text_delta"
+    state.in_thought = event.type == "reasoning_delta"
   end
 end
 
