@@ -15,7 +15,7 @@ export type TurnEvent = { turn_id: string; session_id: string } & (
   | { type: "review"; hunks: ProposedHunk[] }
   | { type: "retry"; reason: string; wait_s: number }
   | { type: "notice"; text: string }
-  | { type: "reasoning_delta" | "usage" | "turn_end" }
+  | { type: "usage" | "turn_end" }
 );
 
 /** A change that waits for the user; `diff` is of it alone. */
