@@ -6,6 +6,7 @@ Shared by all doors; a door adds its workspace and its approver.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,13 +15,18 @@ from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, TurnSettings
 from flux.core.config import Settings, tokenizer_folders
-from flux.core.errors import ConfigError, SessionHeld
+from flux.core.errors import ConfigError, ProviderError, SessionHeld
 from flux.core.messages import Message
-from flux.llm.base_provider import BaseLLMProvider
-from flux.llm.catalogue import Model, find_model, limits, models_of, price
+from flux.llm.base_provider import BaseLLMProvider, ServedModel
+from flux.llm.catalogue import FREE, Model, find_model, limits, models_of, price, served_model
 from flux.llm.registry import Registry, assign
 from flux.llm.tokens import find_counter
 from flux.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+LOOK_UP_S = 5.0
+"""How long a server may take to tell of a model before a session opens without."""
 
 
 class Sessions:
@@ -45,7 +51,7 @@ class Sessions:
             provider, model = self.provider, await self._current_model()
         else:
             provider = self.registry.provider(who.provider)
-            model = await self._model_choice(who.provider, who.model)
+            model = await self._model_choice(provider, who.model or await _name_of_model(provider))
         self.store.create(session_id, workspace.roots[0])
         return self._open(session_id, workspace, (), provider, model)
 
@@ -71,7 +77,7 @@ class Sessions:
         A name that is not in the list is taken as it is: the table is never complete. Returns the model's name. Raises
         ConfigError for a number or a beginning that fits none or several.
         """
-        self._model_name = _pick(wanted.strip(), [model.name for model in self.models()])
+        self._model_name = _pick(wanted.strip(), [model.name for model in await self.models()])
         self._model = None
         if session is not None:
             session.set_model(self.provider, await self._current_model())
@@ -79,11 +85,18 @@ class Sessions:
 
     @property
     def model_name(self) -> str:
+        """The model of new sessions, empty as long as the server has yet to say which it has."""
         return self._model_name
 
-    def models(self) -> Sequence[Model]:
-        """The models of the provider that Flux knows of."""
-        return list_models(self.settings)
+    async def current_model_name(self) -> str:
+        """The model of new sessions. Raises ConfigError, and ProviderErrors where its server must be asked for one."""
+        if not self._model_name:
+            self._model_name = await _name_of_model(self.provider)
+        return self._model_name
+
+    async def models(self) -> Sequence[Model]:
+        """The models of the provider."""
+        return await list_models(self.provider, self.settings)
 
     async def close(self) -> None:
         await self.registry.close()
@@ -118,23 +131,53 @@ class Sessions:
 
     async def _current_model(self) -> ModelChoice:
         if self._model is None:
-            self._model = await self._model_choice(self.provider.name, self._model_name)
+            self._model = await self._model_choice(self.provider, await self.current_model_name())
         return self._model
 
-    async def _model_choice(self, provider: str, name: str) -> ModelChoice:
+    async def _model_choice(self, provider: BaseLLMProvider, name: str) -> ModelChoice:
+        served = await _look_up(provider, name)
+        told = served.window_tokens if served else None
+        row = find_model(name)
+        unknown = None if row else provider.unknown_window_tokens
         return ModelChoice(
             name,
-            limits(name, self.settings.for_provider(provider)),
-            price(name),
-            takes_images=row.takes_images if (row := find_model(name)) else True,
+            limits(name, self.settings.for_provider(provider.name), told or unknown),
+            price(name) or (FREE if served and served.runs_here else None),
+            takes_images=row.takes_images if row else served is None or served.takes_images is not False,
             # Reading a tokenizer's ranks from the disk takes about a second.
             counter=await asyncio.to_thread(find_counter, name, tokenizer_folders()),
         )
 
 
-def list_models(settings: Settings) -> Sequence[Model]:
-    """The models that Flux knows of for the provider of these settings. Raises ConfigError where there is none."""
-    return models_of(assign(settings).provider)
+async def _look_up(provider: BaseLLMProvider, model: str) -> ServedModel | None:
+    """What the server says of the model; None also where it cannot be asked, which the first answer will tell."""
+    try:
+        async with asyncio.timeout(LOOK_UP_S):
+            return await provider.look_up(model)
+    except (ProviderError, TimeoutError) as e:
+        logger.info("%s could not be asked about %s: %s", provider.name, model, e)
+        return None
+
+
+async def _name_of_model(provider: BaseLLMProvider) -> str:
+    """The model to ask a provider for where the user has named none. Raises ConfigError and ProviderErrors."""
+    if name := await provider.default_model():
+        return name
+    raise ConfigError(
+        f"The provider {provider.name} needs a model's name, and its server has no model to choose.",
+        key="model",
+        hint="Set FLUX_MODEL; with Ollama, `flux models pull NAME` downloads a model.",
+    )
+
+
+async def list_models(provider: BaseLLMProvider, settings: Settings) -> Sequence[Model]:
+    """The models that the provider's server lists, those that Flux knows of where it has no list or cannot be asked."""
+    try:
+        served = await provider.models()
+    except ProviderError as e:
+        logger.info("%s could not be asked for its models: %s", provider.name, e)
+        served = ()
+    return [served_model(model, provider.name, settings) for model in served] or models_of(provider.name)
 
 
 def _pick(wanted: str, names: Sequence[str]) -> str:

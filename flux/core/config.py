@@ -111,6 +111,13 @@ class Settings:
     lm_studio_base_url: str = _address_of("lm_studio", "LM_STUDIO_BASE_URL")
     mlx_base_url: str = _address_of("mlx", "MLX_BASE_URL")
     ollama_base_url: str = _address_of("ollama", "OLLAMA_BASE_URL")
+    auto_order: str = _setting(
+        "",
+        TEXT,
+        "FLUX_AUTO_ORDER",
+        "What the provider auto tries, in this order: names of providers, local (servers on this machine that have a "
+        "model), keys (services whose key is set). Unset: local, keys.",
+    )
     ollama_keep_alive: str = _setting(
         "",
         TEXT,

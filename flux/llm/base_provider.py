@@ -57,7 +57,7 @@ class ServedModel:
     """A model as its server tells of it; None where it does not say.
 
     `window_tokens` is what a request by this provider gets, input and output together. `runs_here`: on the server's own
-    machine, so that nobody asks money for it.
+    machine, so that nobody asks money for it. `owner` is who the server says it is of: `vllm`, `llamacpp`.
     """
 
     name: str
@@ -68,6 +68,7 @@ class ServedModel:
     is_loaded: bool | None = None
     runs_here: bool = False
     size_bytes: int | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +269,11 @@ class BaseLLMProvider(ABC):
     async def look_up(self, model: str) -> ServedModel | None:
         """What the server says of one model, None where it says nothing. Raises ProviderErrors."""
         return None
+
+    async def default_model(self) -> str:
+        """The model to ask for where the user has named none: the first that the server has, which is a loaded one
+        where there is any. Empty where it lists none. Raises ProviderErrors."""
+        return next((model.name for model in await self.models()), "")
 
     async def close(self) -> None:
         """Let go of connections. May be called twice."""

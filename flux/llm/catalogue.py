@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
 from flux.core.usage import Price
-from flux.llm.base_provider import ThinkingKind
+from flux.llm.base_provider import ServedModel, ThinkingKind
 
 Speed = Literal["fast", "medium", "slow"]
 FREE = Price(0, 0, 0, 0)
@@ -100,15 +100,18 @@ def find_model(name: str) -> Model | None:
     return _by_name().get(wanted) or _by_name().get(wanted.rsplit("/", 1)[-1])
 
 
-def limits(model: str, settings: Settings) -> ModelLimits:
+def limits(model: str, settings: Settings, server_tokens: int | None = None) -> ModelLimits:
     """The model's sizes; the setting `context_window` wins over the table.
 
-    An unknown model is taken to have 128,000 tokens and to answer as long as the setting `max_tokens` says.
+    `server_tokens` is the window that the model's own server gives it, which bounds both. An unknown model is taken to
+    have 128,000 tokens and to answer as long as the setting `max_tokens` says.
     """
     row = find_model(model)
     max_output = (row.max_output_tokens if row else 0) or settings.max_tokens
-    if settings.context_window:
-        window = settings.context_window
+    window = settings.context_window
+    if server_tokens:
+        window = min(window or server_tokens, server_tokens)
+    if window:
         return ModelLimits(window, window, min(max_output, window))
     if row is None:
         return ModelLimits(UNKNOWN_WINDOW, UNKNOWN_WINDOW, min(max_output, UNKNOWN_WINDOW))
@@ -119,6 +122,24 @@ def price(model: str) -> Price | None:
     """The model's price, None where it is unknown."""
     row = find_model(model)
     return row.price if row else None
+
+
+def served_model(served: ServedModel, provider: str, settings: Settings) -> Model:
+    """The row of a model that a server lists: what the table has of it, and what the server says."""
+    row = find_model(served.name)
+    sizes = limits(served.name, settings, served.window_tokens)
+    known = row or Model(served.name, provider, 0, 0, 0, None, title=served.name)
+    return replace(
+        known,
+        name=served.name,
+        provider=provider,
+        input_tokens=sizes.input_tokens,
+        total_tokens=sizes.total_tokens,
+        max_output_tokens=sizes.max_output_tokens,
+        price=FREE if served.runs_here else known.price,
+        takes_tools=known.takes_tools if served.takes_tools is None else served.takes_tools,
+        takes_images=known.takes_images if served.takes_images is None else served.takes_images,
+    )
 
 
 @cache

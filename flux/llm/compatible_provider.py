@@ -11,7 +11,7 @@ from flux.core.errors import ProviderError
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import COMPATIBLE, Endpoint
 from flux.llm.openai_provider import open_openai
-from flux.llm.transport import Transport, Where
+from flux.llm.transport import OpenSdk, Transport, Where
 from flux.llm.wire.chat_completions import PATH, ChatDecoder, Quirks, encode_request
 from flux.llm.wire.model_lists import is_llama_cpp, read_lm_studio, read_models, read_props
 
@@ -19,7 +19,7 @@ from flux.llm.wire.model_lists import is_llama_cpp, read_lm_studio, read_models,
 class CompatibleProvider(BaseLLMProvider):
     """Raises ConfigError where there is no base URL, or a key that must not go there."""
 
-    def __init__(self, settings: Settings, endpoint: Endpoint = COMPATIBLE) -> None:
+    def __init__(self, settings: Settings, endpoint: Endpoint = COMPATIBLE, open_sdk: OpenSdk = open_openai) -> None:
         self.name = endpoint.name
         quirks = Quirks(endpoint.max_tokens_name, endpoint.takes_stream_options, endpoint.wants_thoughts_back)
         self._encode = partial(encode_request, quirks=quirks)
@@ -28,7 +28,7 @@ class CompatibleProvider(BaseLLMProvider):
         self._has_own_list = endpoint.has_lm_studio_list
         self._is_local = where.is_local
         self._root = where.base_url.removesuffix("/v1")
-        self._transport = Transport(where, {}, open_openai)
+        self._transport = Transport(where, {}, open_sdk)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, self._encode, ChatDecoder, request)

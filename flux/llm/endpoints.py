@@ -151,6 +151,24 @@ OLLAMA = Endpoint(
     needs_key=False,
     timeout_s=600.0,
 )
+LLAMA_CPP = Endpoint(
+    # github.com/ggml-org/llama.cpp, tools/server/README.md (2026-11-21); one server serves one model.
+    name="llama_cpp",
+    display_name="llama.cpp",
+    wire="chat",
+    default_base_url="http://localhost:8080/v1",
+    needs_key=False,
+    timeout_s=600.0,
+)
+VLLM = Endpoint(
+    # docs.vllm.ai/serving/openai_compatible_server (2026-11-21).
+    name="vllm",
+    display_name="vLLM",
+    wire="chat",
+    default_base_url="http://localhost:8000/v1",
+    needs_key=False,
+    timeout_s=600.0,
+)
 COMPATIBLE = Endpoint(
     name="compatible", display_name="a service with OpenAI's Chat Completions", wire="chat", needs_key=False
 )
@@ -166,6 +184,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     LM_STUDIO,
     MLX,
     OLLAMA,
+    LLAMA_CPP,
+    VLLM,
     COMPATIBLE,
 )
 """In the order in which a provider is chosen where several keys are found."""

@@ -5,7 +5,7 @@ Its door that is compatible with OpenAI ignores the context length and shortens 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,8 @@ from flux.core.config import Settings
 from flux.core.errors import ModelNotFound, StreamBroken
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel, Waiting
 from flux.llm.endpoints import OLLAMA, Endpoint
-from flux.llm.transport import HttpOptions, Sdk, Transport, Where
+from flux.llm.plain_http import open_plain
+from flux.llm.transport import Transport, Where
 from flux.llm.wire.ollama_chat import PATH, OllamaDecoder, Options, encode_request
 from flux.llm.wire.ollama_models import (
     ModelCard,
@@ -48,7 +49,7 @@ class OllamaProvider(BaseLLMProvider):
         self._wanted_tokens = settings.context_window
         self._keep_alive = settings.ollama_keep_alive
         self._pulls_missing = settings.pull_models
-        self._transport = Transport(where, {}, _open_plain)
+        self._transport = Transport(where, {}, open_plain)
         self._cards: dict[str, ModelCard] = {}
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
@@ -153,21 +154,3 @@ async def _in_steps(model: str, progress: AsyncGenerator[PullProgress]) -> Async
         if words != told:
             told = words
             yield f"Downloading {model}: {words}"
-
-
-def _open_plain(where: Where, http: HttpOptions) -> Sdk:
-    """No vendor's SDK: the HTTP client that both of them stand on."""
-    import httpx2
-
-    client = http.client(httpx2.AsyncClient)
-
-    async def send(method: str, path: str, body: bytes | None) -> httpx2.Response:
-        return await client.send(client.build_request(method, where.base_url + path, content=body), stream=True)
-
-    async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        return await send("POST", path, body)
-
-    async def get(path: str, headers: Mapping[str, str]) -> httpx2.Response:
-        return await send("GET", path, None)
-
-    return Sdk(post, get, client.aclose, httpx2.HTTPError)

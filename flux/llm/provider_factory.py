@@ -27,6 +27,7 @@ ENTRY_POINT_GROUP = "flux.providers"
 WAYS_TO_SET_UP = (
     "Set ANTHROPIC_API_KEY or OPENAI_API_KEY, or the key of another service (docs/configuration.md lists them); or "
     "FLUX_PROVIDER=lm_studio, or FLUX_PROVIDER=compatible with FLUX_BASE_URL, for a server of your own; "
+    "FLUX_PROVIDER=auto for a model on this machine; "
     "or FLUX_PROVIDER=demo to try Flux offline, without a model. Your editor's settings and config.toml take the same."
 )
 
@@ -41,6 +42,7 @@ class Builtin:
 
 
 _LOCAL = {
+    "auto": Builtin("flux.llm.provider_factory:create_auto", ""),
     "demo": Builtin("flux.llm.demo_provider:create", "demo"),
     "scripted": Builtin("flux.llm.scripted_provider:create", "scripted"),
 }
@@ -88,11 +90,14 @@ def choose_provider(settings: Settings) -> Choice:
 def choose_model(settings: Settings, provider: str) -> str:
     """The model to ask a provider for: the one that is set, else the provider's default.
 
-    The setting `model` is meant for the chosen provider. Raises ConfigError where neither is known.
+    The setting `model` is meant for the chosen provider. Empty where `BaseLLMProvider.default_model` has to say it.
+    Raises ConfigError where nobody can.
     """
-    if model := settings.for_provider(provider).model:
+    if provider != "auto" and (model := settings.for_provider(provider).model):
         return model
     row = find_builtin(settings, provider)
+    if row is not None and not row.default_model and (row.endpoint is None or not row.endpoint.needs_key):
+        return ""  # its server is asked, which may be on this machine
     if row is None or not row.default_model:
         raise ConfigError(f"The provider {provider} needs a model's name.", key="model", hint="Set FLUX_MODEL.")
     return row.default_model
@@ -132,6 +137,13 @@ def find_builtin(settings: Settings, name: str) -> Builtin | None:
     if settings.table_value(name, "base_url") is not None:
         endpoint = replace(endpoint, key_setting="")  # the vendor's key is for the vendor's own host
     return replace(row, endpoint=endpoint)
+
+
+def create_auto(config: Settings) -> BaseLLMProvider:
+    """The provider that is the first which answers. Raises ConfigError for an order of names that are no providers."""
+    from flux.llm.auto_provider import AutoProvider
+
+    return AutoProvider(config, supported_providers(config), create_provider, lambda name: choose_model(config, name))
 
 
 def supported_providers(settings: Settings | None = None) -> tuple[str, ...]:

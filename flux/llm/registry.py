@@ -225,5 +225,11 @@ class Metered(BaseLLMProvider):
     async def look_up(self, model: str) -> ServedModel | None:
         return await self.inner.look_up(model)
 
+    async def default_model(self) -> str:
+        model = await self.inner.default_model()
+        # `auto` is another provider once it has looked.
+        self.name, self.unknown_window_tokens = self.inner.name, self.inner.unknown_window_tokens
+        return model
+
     async def close(self) -> None:
         await self.inner.close()

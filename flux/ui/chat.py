@@ -166,7 +166,7 @@ class _Chat:
         if wanted:
             print(f"Going on with {await self._sessions.choose_model(wanted, self._session)}.")
             return
-        models, current = self._sessions.models(), self._session.model.name
+        models, current = await self._sessions.models(), self._session.model.name
         for number, model in enumerate(models, 1):
             print(model_line(number, model, current))
         if current not in [model.name for model in models]:

@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
                 return run_sessions(arguments)
             case "models":
-                return _models(arguments)
+                from flux.ui.models import run_models
+
+                return run_models(arguments)
             case "tokens":
                 return _install_tokens()
             case "providers":
@@ -127,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--tcp", metavar="HOST:PORT", help="listen on an address instead")
     serve.set_defaults(command="serve")
     _add_sessions(commands.add_parser("sessions", help="list, show, search, export and delete stored sessions"))
-    models = commands.add_parser("models", help="list the models of the chosen provider")
+    models = commands.add_parser("models", help="list the models of the chosen provider, and what runs here")
+    models.add_argument("action", nargs="?", choices=["pull"], help="pull NAME: let Ollama download a model")
+    models.add_argument("name", nargs="?", metavar="NAME")
     _add_common(models)
     models.set_defaults(command="models")
     tokens = commands.add_parser("tokens", help="tokenizer data for exact counts")
@@ -188,19 +192,6 @@ def _serve(arguments: argparse.Namespace) -> int:
     return server.serve_tcp(
         host.strip("[]"), int(port), lambda where: print(f"flux: {where}", file=sys.stderr, flush=True)
     )
-
-
-def _models(arguments: argparse.Namespace) -> int:
-    from flux.agent.sessions import list_models
-    from flux.llm.registry import assign
-    from flux.ui.opening import open_settings
-    from flux.ui.render import model_line
-
-    settings = open_settings(arguments, ask=None)
-    current = assign(settings).model
-    for number, model in enumerate(list_models(settings), 1):
-        print(model_line(number, model, current))
-    return DONE
 
 
 def _install_tokens() -> int:

@@ -131,15 +131,15 @@ async def check(server: Lists, name: str, pages: Mapping[str, object], *models: 
 
 
 async def test_llama_cpp_tells_its_window_and_what_its_template_takes(server: Lists) -> None:
-    listed = ServedModel("tiny.gguf", 4096, None, False, None, None, True, 479488)
+    listed = ServedModel("tiny.gguf", 4096, None, False, None, None, True, 479488, "llamacpp")
     await check(server, "compatible", {"/v1/models": LLAMA_CPP, "/props": PROPS}, listed)
     made = provider(server, "compatible")
-    assert await made.look_up("any") == ServedModel("any", 4096, True, False, None, True, True, 479488)
+    assert await made.look_up("any") == ServedModel("any", 4096, True, False, None, True, True, 479488, "llamacpp")
     await made.close()
 
 
 async def test_vllm_tells_its_window(server: Lists) -> None:
-    model = ServedModel("Qwen/Qwen3-8B", 40960, runs_here=True)
+    model = ServedModel("Qwen/Qwen3-8B", 40960, runs_here=True, owner="vllm")
     await check(server, "compatible", {"/v1/models": VLLM}, model)
     made = provider(server, "compatible")
     assert await made.look_up("Qwen/Qwen3-8B") == model

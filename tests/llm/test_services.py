@@ -101,9 +101,11 @@ SERVICES = {
     "litellm": Row("LITELLM_API_KEY", "http://localhost:4000/v1", "LITELLM_BASE_URL", "/v1", CHAT, "max_tokens"),
     "lm_studio": Row("FLUX_API_KEY", "http://localhost:1234/v1", "LM_STUDIO_BASE_URL", "/v1", CHAT, "max_tokens"),
     "mlx": Row("FLUX_API_KEY", "http://localhost:8080/v1", "MLX_BASE_URL", "/v1", CHAT, "max_tokens", "default_model"),
+    "llama_cpp": Row("FLUX_API_KEY", "http://localhost:8080/v1", "FLUX_BASE_URL", "/v1", CHAT, "max_tokens"),
+    "vllm": Row("FLUX_API_KEY", "http://localhost:8000/v1", "FLUX_BASE_URL", "/v1", CHAT, "max_tokens"),
     "compatible": Row("FLUX_API_KEY", "", "FLUX_BASE_URL", "/v1", CHAT, "max_tokens"),
 }
-WITHOUT_A_KEY = {"litellm", "lm_studio", "mlx", "compatible"}
+WITHOUT_A_KEY = {"litellm", "lm_studio", "mlx", "llama_cpp", "vllm", "compatible"}
 
 
 @pytest.fixture
@@ -162,6 +164,8 @@ def test_its_own_address_and_model_are_known(tmp_path: Path, name: str) -> None:
             create_provider(settings)
     if row.model:
         assert choose_model(settings, name) == row.model
+    elif name in WITHOUT_A_KEY:
+        assert not choose_model(settings, name)  # its server is asked
     else:
         with pytest.raises(ConfigError, match="needs a model's name"):
             choose_model(settings, name)

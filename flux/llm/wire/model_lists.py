@@ -64,6 +64,7 @@ def _served(model: Object, *, runs_here: bool) -> ServedModel:
         takes_images="image" in cast("list[object]", modalities) if isinstance(modalities, list) else None,
         runs_here=runs_here,
         size_bytes=count(child(model, "meta"), "size") or None,
+        owner=text(model, "owned_by"),
     )
 
 

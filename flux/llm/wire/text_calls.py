@@ -70,7 +70,7 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(\w*)[ \t]*\r?")
 _IN_STRING = {quote: re.compile(rf"{quote}|\\") for quote in "\"'"}
 _OUTSIDE = re.compile(r"[\"'\[\]{}()]")
 _PARAMETER_END = re.compile(r"\r?\n?</parameter>\s*(?=<parameter=|</function>|</tool_call>)")
-_MODULES = ("functions.", "default_api.", "tools.")
+_MODULES = ("", "functions.", "default_api.", "tools.")
 _PAIRS = {"{": "}", "[": "]", "(": ")"}
 
 
@@ -329,11 +329,11 @@ class TailScan:
             found = _WORD.match(self.text, self._at)
             if found is None:
                 return None
-            name = found[0].rpartition(".")[2]
+            names = {f"{module}{tool}": tool for tool in self._tools for module in _MODULES}
             if found.end() < len(self.text) or self.is_over:
                 self._at = found.end()
-                return name if name in self._tools else None
-            if "." not in found[0] and not any(tool.startswith(found[0]) for tool in (*self._tools, *_MODULES)):
+                return names.get(found[0])
+            if not any(name.startswith(found[0]) for name in names):
                 return None
             yield
 

@@ -200,7 +200,7 @@ class Commands:
                 "speed": model.speed,
                 "price": [model.price.input, model.price.output] if model.price else None,
             }
-            for model in sessions.models()
+            for model in await sessions.models()
         ]
         return {"provider": sessions.provider.name, "present": sessions.model_name, "models": models}
 
