@@ -153,6 +153,25 @@ class Settings:
         "(1800).",
         "both",
     )
+    ca_bundle: Path | None = _setting(
+        None,
+        PATH,
+        "FLUX_CA_BUNDLE",
+        "A PEM file of authorities that are believed besides your system's own, such as your network's.",
+        "both",
+        "user",
+    )
+    client_cert: Path | None = _setting(
+        None,
+        PATH,
+        "FLUX_CLIENT_CERT",
+        "A PEM file with the certificate to show to a service that asks.",
+        "both",
+        "user",
+    )
+    client_key: Path | None = _setting(
+        None, PATH, "FLUX_CLIENT_KEY", "The certificate's key, where it is not in the same file.", "both", "user"
+    )
     context_pruning: bool = _setting(
         True, TRUTH, "FLUX_CONTEXT_PRUNING", "Drop the oldest parts of a conversation before it outgrows the model."
     )
@@ -305,7 +324,7 @@ DECLARATIONS: tuple[Declaration, ...] = (
 )
 _BY_NAME = {declaration.name: declaration for declaration in DECLARATIONS}
 _BY_VARIABLE = {declaration.variable: declaration for declaration in DECLARATIONS if declaration.variable}
-_OF_THE_CHOSEN = {"model", "base_url", "api_key", "headers", "extra_body"}
+_OF_THE_CHOSEN = {"model", "base_url", "api_key", "headers", "extra_body", "client_cert", "client_key"}
 
 CONFIG_FOLDER_VARIABLE = "FLUX_CONFIG_FOLDER"
 STATE_FOLDER_VARIABLE = "FLUX_STATE_FOLDER"
@@ -341,6 +360,13 @@ def config_folder() -> Path:
 def state_folder() -> Path:
     """Where Flux keeps sessions, answers to trust questions and installed data."""
     return find_user_folders().state
+
+
+def is_in_container(environ: Mapping[str, str] | None = None, root: Path = Path("/")) -> bool:
+    """Whether Flux runs in a container, where `localhost` is the container itself: of Docker, Podman or Kubernetes."""
+    environ = os.environ if environ is None else environ
+    files = (root / ".dockerenv", root / "run" / ".containerenv")
+    return bool(environ.get("container") or environ.get("KUBERNETES_SERVICE_HOST")) or any(f.exists() for f in files)
 
 
 def program_environment(environ: Mapping[str, str] | None = None) -> Mapping[str, str]:

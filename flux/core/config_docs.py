@@ -144,6 +144,12 @@ no question. Answers are kept in files that only you can read.
   only what is set under its own name.
 - Keys are shown by no message and no log.
 
+## The way to a service
+
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are followed, but never for this machine itself. TLS believes
+your operating system's authorities (on Windows and macOS its own store, on Linux OpenSSL's files), or those of
+`SSL_CERT_FILE` and `SSL_CERT_DIR` instead; and those of `ca_bundle` besides. A project's files set none of it.
+
 Where no provider is set and one provider's own key is found, it is used, Anthropic first, and Flux says so.
 With no key at all, nothing is chosen: Flux never falls back to the demo in silence.
 """

@@ -73,8 +73,8 @@ def _find(layers: Sequence[Layer], names: tuple[str, ...]) -> Iterator[_Found]:
 
 
 def _check_company(layers: Sequence[Layer], url: _Found, service: Service) -> None:
-    """What goes along with each request may hold the user's secrets, as a key does."""
-    for name in ("headers", "extra_body"):
+    """What goes along with each request may hold the user's secrets, as a key does, or say who they are."""
+    for name in ("headers", "extra_body", "client_cert"):
         for found in _find(layers, (name,)):
             if url.source.is_project and found.source != url.source:
                 raise ConfigError(

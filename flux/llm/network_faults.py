@@ -20,11 +20,19 @@ _START_A_SERVER = (
 IS_ON_NEW_CONNECTION = "flux_is_on_new_connection"
 """Among the extensions of a request: a connection was opened for it."""
 
+_FROM_A_CONTAINER = (
+    "Flux runs in a container, whose localhost is the container itself: a server on the host is at "
+    "host.docker.internal (docs/how-to/run-in-a-container.md)."
+)
 _CHECK_ADDRESS = "Check the base URL, your network and your proxy."
-_CHECK_TLS = "Where your network inspects TLS, set SSL_CERT_FILE to its certificates; a local server may want http://."
+_CHECK_TLS = (
+    "Where your network inspects TLS, name its certificates in FLUX_CA_BUNDLE; a local server may want http://."
+)
 
 
-def explain(fault: BaseException, *, is_local: bool, timeout_s: float, has_begun: bool) -> ProviderError:
+def explain(
+    fault: BaseException, *, is_local: bool, is_in_container: bool, timeout_s: float, has_begun: bool
+) -> ProviderError:
     """The error for what an SDK or httpx2 raised. `has_begun`: the answer's headers had come."""
     chain = list(_chain(fault))
     names = {type(link).__name__ for link in chain}
@@ -43,6 +51,8 @@ def explain(fault: BaseException, *, is_local: bool, timeout_s: float, has_begun
                 return ConnectionFailed(f"the host was not found: {_reason(link)}.", hint=_CHECK_ADDRESS)
             case ConnectionRefusedError():
                 hint = _START_A_SERVER if is_local else _CHECK_ADDRESS
+                if is_local and is_in_container:
+                    hint = f"{_FROM_A_CONTAINER} {hint}"
                 return ConnectionFailed("nothing listens there.", hint=hint)
             case _:
                 pass

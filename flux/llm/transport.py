@@ -8,15 +8,17 @@ also where everything is passed explicitly (anthropic 2.11.0 and openai 3.52.0, 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import flux
-from flux.core.config import Settings
+from flux.core.config import Settings, is_in_container
 from flux.core.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -60,6 +62,37 @@ _RAW = {"X-Stainless-Raw-Response": "stream"}
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Who is believed besides the system's own authorities, and what is shown to who asks: PEM files."""
+
+    ca_bundle: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+
+    def context(self) -> ssl.SSLContext | bool:
+        """What httpx2 calls `verify`. By itself it believes the operating system, or SSL_CERT_FILE and SSL_CERT_DIR.
+
+        Raises ConfigError where a file cannot be used.
+        """
+        import httpx2
+
+        if self == Tls():
+            return True
+        context = httpx2.create_ssl_context()
+        file = self.ca_bundle
+        try:
+            if self.ca_bundle:
+                context.load_verify_locations(self.ca_bundle)
+            file = self.client_cert
+            if self.client_cert:
+                # Without a password: one that is asked for on the terminal would hold up everything.
+                context.load_cert_chain(self.client_cert, self.client_key, password="")
+        except (OSError, ValueError) as e:  # of ssl too
+            raise ConfigError(f"{file} cannot be used for TLS: {e.strerror if isinstance(e, OSError) else e}") from None
+        return context
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """Where requests go, with which key, what goes along, and how long to wait for anything more of an answer."""
 
@@ -69,6 +102,7 @@ class Where:
     timeout_s: float
     headers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
+    tls: Tls = Tls()
 
     @classmethod
     def of(cls, settings: Settings, endpoint: Endpoint) -> Where:
@@ -84,6 +118,7 @@ class Where:
             timeout_s,
             settings.headers or {},
             settings.extra_body or {},
+            Tls(settings.ca_bundle, settings.client_cert, settings.client_key),
         )
 
     @property
@@ -123,6 +158,7 @@ class HttpOptions:
     headers: Mapping[str, str] = field(repr=False)  # the key is among them
     local_hosts: tuple[str, ...]
     secrets: tuple[Secret, ...]
+    verify: ssl.SSLContext | bool
 
     def timeout(self) -> httpx2.Timeout:
         import httpx2
@@ -133,6 +169,7 @@ class HttpOptions:
         """A client of the SDK's own kind. Proxies of the environment are used, but never for this machine."""
         return kind(
             timeout=self.timeout(),
+            verify=self.verify,
             follow_redirects=False,  # the key would go along
             mounts={f"all://{host}": None for host in self.local_hosts},
             event_hooks={"request": [self._replace_headers], "response": [self._refuse]},
@@ -291,8 +328,9 @@ class Transport:
             headers[where.endpoint.key_header] = f"{scheme}{key.reveal()}"
         headers |= {name: value.reveal() for name, value in where.headers.items()}
         local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
+        verify = where.tls.context()
         try:
-            options = HttpOptions(where.timeout_s, headers, tuple(sorted(local_hosts)), self._secrets)
+            options = HttpOptions(where.timeout_s, headers, tuple(sorted(local_hosts)), self._secrets, verify)
             return self._open_sdk(where, options)
         except (ImportError, ValueError, httpx2.InvalidURL) as e:
             words = redact(str(e))
@@ -323,7 +361,14 @@ class Transport:
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
         """The error with all that is known of where it happened, and without the key."""
         where = self._where
-        error = explain(fault, is_local=where.is_local, timeout_s=where.timeout_s, has_begun=has_begun)
+        is_contained = where.is_local and is_in_container()
+        error = explain(
+            fault,
+            is_local=where.is_local,
+            is_in_container=is_contained,
+            timeout_s=where.timeout_s,
+            has_begun=has_begun,
+        )
         if isinstance(error, AuthenticationFailed) and isinstance(where.key, KeyHolder):
             self._retire()  # a command's key may live for an hour only
         error.message = redact(f"{where.title}: {error.message}", self._secrets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -161,10 +162,10 @@ class FaultServer:
 
 
 @asynccontextmanager
-async def fault_server() -> AsyncGenerator[FaultServer]:
+async def fault_server(tls: ssl.SSLContext | None = None) -> AsyncGenerator[FaultServer]:
     """A server of one's own, on a free port."""
     server = FaultServer()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
