@@ -10,9 +10,11 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from lsprotocol import types
@@ -21,6 +23,7 @@ from pygls.protocol import default_converter
 
 from flux import __version__
 from flux.core.errors import ConfigError, FluxError, InvalidArguments
+from flux.core.living import lives
 from flux.core.log import start_logging
 from flux.lsp.editor import LspEditor
 from flux.lsp.methods import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
@@ -51,6 +54,10 @@ CLOSING_S = 2.0
 """Seconds for turns and connections to end in order once the editor is gone."""
 EXIT_S = 4.0
 """Seconds after which the process ends whatever still runs."""
+EDITOR_S = 2.0
+"""How often it is looked whether the editor still lives, in seconds."""
+
+_ENDING = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP", "SIGINT") if name in signal.Signals.__members__)
 
 
 class FluxServer(LanguageServer):
@@ -247,16 +254,44 @@ def serve_stdio() -> int:
 
 async def _serve_descriptors(input_: int, output: int) -> int:
     server = FluxServer()
-    writer = ThreadWriter(output)
+    writer = ThreadWriter(output, lambda: server.end(1))
     server.protocol.set_writer(writer)
     running = asyncio.ensure_future(server.run())
     read_in_thread(input_, server.feed, lambda: server.end(1))
+    _end_by_signals(server)
+    watching = asyncio.create_task(_end_with_editor(server))
     gc.freeze()  # what was imported is never garbage; looking through it again costs pauses
     try:
         return await running
     finally:
+        watching.cancel()
         writer.close()
         _exit_soon()
+
+
+def _end_by_signals(server: FluxServer) -> None:
+    """Turns end in order, and the status is 128 and the signal's number."""
+    loop = asyncio.get_running_loop()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+        loop.call_soon_threadsafe(server.end, 128 + number)
+
+    for name in _ENDING:
+        signal.signal(name, end)
+
+
+async def _end_with_editor(server: FluxServer) -> None:
+    """LSP 3.17, `InitializeParams.processId`: another program may have our input open when the editor is gone.
+
+    A number that no process has here is one of another machine or container, and says nothing.
+    """
+    while server.process_id is None:  # noqa: ASYNC110  no event tells of it, nor of another process's end
+        await asyncio.sleep(EDITOR_S)
+    if lives(server.process_id):
+        while lives(server.process_id):  # noqa: ASYNC110
+            await asyncio.sleep(EDITOR_S)
+        server.end(1)
 
 
 def _exit_soon() -> None:

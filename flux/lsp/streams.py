@@ -72,10 +72,15 @@ def read_in_thread(descriptor: int, on_data: Callable[[bytes], None], on_end: Ca
 
 
 class ThreadWriter:
-    """Writes to a descriptor without ever making its caller wait. Implements pygls' writer."""
+    """Writes to a descriptor without ever making its caller wait. Implements pygls' writer.
 
-    def __init__(self, descriptor: int) -> None:
+    `on_broken` is called in the running loop where nobody reads any more.
+    """
+
+    def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
         self._descriptor = descriptor
+        self._on_broken = on_broken
+        self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="flux-output", daemon=True)
         self._thread.start()
@@ -95,4 +100,6 @@ class ThreadWriter:
                 while view:
                     view = view[os.write(self._descriptor, view) :]
             except OSError:
-                return  # nobody reads any more; the end of the input says so too
+                with suppress(RuntimeError):  # the loop may have ended first
+                    self._loop.call_soon_threadsafe(self._on_broken)
+                return

@@ -23,7 +23,7 @@ from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import open_input
-from flux.ui.interrupt import CtrlC
+from flux.ui.interrupt import CtrlC, until_told_to_end
 from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
 from flux.ui.render import Renderer, model_line, one_line, painted, painted_diff, visible
 from flux.ui.review import ReviewOnTerminal
@@ -58,7 +58,7 @@ def run_chat(arguments: argparse.Namespace) -> int:
         sessions = Sessions(settings, store)
     if sessions.reason:
         say(sessions.reason)
-    return asyncio.run(_Chat(arguments, sessions, settings).run())
+    return asyncio.run(until_told_to_end(_Chat(arguments, sessions, settings).run()))
 
 
 def _ask_trust(question: TrustQuestion) -> bool:

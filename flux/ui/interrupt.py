@@ -1,14 +1,39 @@
-"""Ctrl-C as a wish to stop what runs, not the program."""
+"""Ctrl-C as a wish to stop what runs, not the program; and the signals that end the program in order."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 PRESSES_TO_END = 3
+
+ENDING = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
+"""What tells a program to end: the system at its end, and a terminal that is closed. Windows has no SIGHUP."""
+
+
+async def until_told_to_end(work: Coroutine[Any, Any, int]) -> int:
+    """The status of the work, which is cancelled by such a signal: then 128 and the signal's number."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+        told.append(number)
+        loop.call_soon_threadsafe(task.cancel)
+
+    for name in ENDING:
+        signal.signal(name, end)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        return 128 + told[0]
 
 
 class CtrlC:

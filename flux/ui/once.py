@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import stat
 import sys
 from contextlib import aclosing
@@ -18,7 +17,7 @@ from flux.agent.sessions import Sessions
 from flux.core.errors import ConfigError
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import PlainInput
-from flux.ui.interrupt import CtrlC
+from flux.ui.interrupt import ENDING, CtrlC
 from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
 from flux.ui.render import Renderer
 from flux.ui.review import ReviewOnTerminal
@@ -55,7 +54,7 @@ class _Once:
         try:
             session = await open_session(self._arguments, sessions)
             status = 1
-            with CtrlC(session.cancel, signal.SIGTERM):
+            with CtrlC(session.cancel, *ENDING):
                 turn = session.send_message(text, approver=self._approver, is_reviewed=self._is_reviewed)
                 async with aclosing(turn) as events:
                     async for event in events:

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
@@ -42,8 +41,9 @@ from flux.edits.plan import (
     taken,
 )
 from flux.workspace.encoding import MAX_TEXT_BYTES, DecodedText, check_size, decode, encode_anew
-from flux.workspace.ignore import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, check_allowed, walk
+from flux.workspace.ignore import check_allowed, walk
 from flux.workspace.paths import check_inside, check_is_no_link, resolve, resolve_folder, root_labels
+from flux.workspace.temporary import clear_leftovers, kept_name, temporary_name
 
 _WRITING = threading.Lock()
 """One plan at a time in this process, whichever workspace it is for: between looking and writing nothing may come."""
@@ -220,14 +220,17 @@ def _make_all(steps: Sequence[_Step]) -> None:
     made_folders: list[Path] = []
     done: list[tuple[_Step, Path | None]] = []
     current = steps[0] if steps else None
+    for folder in {step.target.parent for step in steps}:
+        clear_leftovers(folder)
     try:
         for step in steps:
             current = step
             made_folders += _missing_folders(step.target.parent)
             step.target.parent.mkdir(parents=True, exist_ok=True)
             like = step.like or step.target
+            temporary = temporary_name(step.target)
             data = step.new_bytes
-            prepared.append((step, None if data is None else _write_temporary(step.target, data, like, step.mode)))
+            prepared.append((step, None if data is None else _write_beside(temporary, data, like, step.mode)))
         for step, temporary in prepared:
             current = step
             if _bytes_now(step.target) != step.old_bytes:
@@ -261,7 +264,7 @@ def _make_all(steps: Sequence[_Step]) -> None:
 def _make(step: _Step, temporary: Path | None) -> Path | None:
     """Do the step; where a removed file was put aside."""
     if temporary is None:
-        aside = _free_name(step.target)
+        aside = kept_name(step.target)
         step.target.rename(aside)
         return aside
     if step.old_bytes is None:
@@ -298,7 +301,7 @@ def _put_back(step: _Step, aside: Path | None) -> bool:
         elif step.old_bytes is None:
             step.target.unlink(missing_ok=True)
         elif _bytes_now(step.target) != step.old_bytes:
-            os.replace(_write_temporary(step.target, step.old_bytes, step.target), step.target)  # noqa: PTH105
+            os.replace(_write_beside(kept_name(step.target), step.old_bytes, step.target), step.target)  # noqa: PTH105
     except OSError:
         return False
     return True
@@ -308,9 +311,8 @@ def _missing_folders(folder: Path) -> list[Path]:
     return [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]
 
 
-def _write_temporary(target: Path, data: bytes, like: Path, mode: int | None = None) -> Path:
-    """A file beside the target with these bytes, flushed to the disk, with mode and owner of `like` if it exists."""
-    temporary = _free_name(target)
+def _write_beside(temporary: Path, data: bytes, like: Path, mode: int | None = None) -> Path:
+    """Makes the file with these bytes, flushed to the disk, with mode and owner of `like` if it exists."""
     try:
         with temporary.open("xb") as file:
             if mode is not None:
@@ -324,12 +326,6 @@ def _write_temporary(target: Path, data: bytes, like: Path, mode: int | None = N
         temporary.unlink(missing_ok=True)
         raise
     return temporary
-
-
-def _free_name(target: Path) -> Path:
-    """A name beside the target that no file has. Only this process makes files under it."""
-    names = (target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{n}{TEMPORARY_SUFFIX}") for n in count())
-    return next(name for name in names if not os.path.lexists(name))
 
 
 def _copy_mode(like: Path, temporary: Path) -> None:
