@@ -150,7 +150,11 @@ async def test_the_undo_of_a_turn_keeps_what_was_typed_since(tmp_path: Path, rul
         await made.run(*steps(change("four"), change("two")))
         made.type("a.py", "line one")
         made.type_line("a.py", "line seven")
-        assert await made.client.command("flux.turn.undo", {}) == {"paths": ["a.py"], "unsaved": ["a.py"]}
+        assert await made.client.command("flux.turn.undo", {}) == {
+            "paths": ["a.py"],
+            "unsaved": ["a.py"],
+            "refused": [],
+        }
         made.check()
 
 
