@@ -332,34 +332,56 @@ STATE_FOLDER_VARIABLE = "FLUX_STATE_FOLDER"
 
 @dataclass(frozen=True, slots=True)
 class UserFolders:
-    """Flux's own folders in the user's home. They need not exist."""
+    """Flux's own folders in the user's home, absolute; None where there is no home. They need not exist."""
 
-    config: Path
-    state: Path
+    config: Path | None
+    state: Path | None
 
 
 def find_user_folders(environ: Mapping[str, str] | None = None) -> UserFolders:
-    """Where the system keeps settings and state of a program called flux; the two variables above win."""
+    """Where the system keeps settings and state of a program called flux; the two variables above win.
+
+    Without a home a path that begins with it would lie in the current folder, which is the project: None instead.
+    """
     environ = os.environ if environ is None else environ
     config, state = environ.get(CONFIG_FOLDER_VARIABLE), environ.get(STATE_FOLDER_VARIABLE)
-    if config and state:
-        return UserFolders(Path(config).expanduser(), Path(state).expanduser())
-    import platformdirs
-
     return UserFolders(
-        Path(config).expanduser() if config else platformdirs.user_config_path("flux", appauthor=False),
-        Path(state).expanduser() if state else platformdirs.user_state_path("flux", appauthor=False),
+        _named_folder(config) if config else _usual_folder("user_config_path"),
+        _named_folder(state) if state else _usual_folder("user_state_path"),
     )
 
 
+def _named_folder(name: str) -> Path | None:
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError:  # it begins with a home that there is not
+        return None
+
+
+def _usual_folder(kind: Literal["user_config_path", "user_state_path"]) -> Path | None:
+    import platformdirs
+
+    try:
+        folder: Path = getattr(platformdirs, kind)("flux", appauthor=False)
+    except RuntimeError:  # platformdirs 4.14 where there is no home; earlier ones give `~/.config`
+        return None
+    return folder if folder.is_absolute() else None
+
+
 def config_folder() -> Path:
-    """Where the user's own `config.toml` is."""
-    return find_user_folders().config
+    """Where the user's own `config.toml` is. Raises ConfigError where there is no home."""
+    return _found(find_user_folders().config, CONFIG_FOLDER_VARIABLE)
 
 
 def state_folder() -> Path:
-    """Where Flux keeps sessions, answers to trust questions and installed data."""
-    return find_user_folders().state
+    """Where Flux keeps sessions, answers to trust questions and installed data. Raises as `config_folder`."""
+    return _found(find_user_folders().state, STATE_FOLDER_VARIABLE)
+
+
+def _found(folder: Path | None, variable: str) -> Path:
+    if folder is None:
+        raise ConfigError("There is no home folder.", hint=f"{variable} names a folder to use instead.")
+    return folder
 
 
 def is_in_container(environ: Mapping[str, str] | None = None, root: Path = Path("/")) -> bool:
@@ -384,7 +406,8 @@ def tokenizer_folders(environ: Mapping[str, str] | None = None) -> tuple[Path, .
     """Where tiktoken's ranks may lie on this machine, first look first."""
     environ = os.environ if environ is None else environ
     named = [environ[name] for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if environ.get(name)]
-    return (*map(Path, named), find_user_folders(environ).state / "tokenizers")
+    state = find_user_folders(environ).state
+    return (*map(Path, named), *([state / "tokenizers"] if state else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +446,7 @@ def load_settings(
     question = _trust_question(folder, project) if folder else None
     if question and trust.is_granted(question):
         question = None
-    users = list(_read_user(folders.config, warnings))
+    users = list(_read_user(folders.config, warnings)) if folders.config else []
     raw = [flatten(RawLayer(Source("explicit"), explicit), warnings), RawLayer(Source("environment"), environ)]
     raw += [] if question else project
     raw += users
@@ -432,7 +455,7 @@ def load_settings(
         if layer.source.uses_variables:
             variables = {name: str(value) for name, value in layer.values.items()} | variables
     layers = [_check_layer(layer, warnings, variables) for layer in raw]
-    settings = _settings([*layers, KeyStore(folders.config).layer()])
+    settings = _settings([*layers, *([KeyStore(folders.config).layer()] if folders.config else [])])
     return Loaded(settings, tuple(warnings), question.items if question else (), question)
 
 
@@ -566,7 +589,15 @@ def _check_value(declaration: Declaration, name: str, value: object, source: Sou
             source=str(source),
         ) from None
     if isinstance(parsed, Path):
-        parsed = parsed.expanduser()
+        try:
+            parsed = parsed.expanduser()
+        except RuntimeError:
+            raise ConfigError(
+                f"{name} in {source} begins with the home folder, and there is none.",
+                key=declaration.name,
+                source=str(source),
+                hint="Write the whole path.",
+            ) from None
         return source.file.parent / parsed if source.file else parsed
     return parsed
 

@@ -44,26 +44,35 @@ class TrustQuestion:
 
 
 class TrustStore:
-    """The user's answers: one small file for each yes, readable by the user alone, so that no two writers collide."""
+    """The user's answers: one small file for each yes, readable by the user alone, so that no two writers collide.
 
-    def __init__(self, state_folder: Path) -> None:
-        self._folder = state_folder / "trust"
+    Without a folder they last as long as this object.
+    """
+
+    def __init__(self, state_folder: Path | None) -> None:
+        self._folder = state_folder / "trust" if state_folder else None
+        self._granted: set[str] = set()
 
     def is_granted(self, question: TrustQuestion) -> bool:
         """Whether the user has said yes to this content in this folder."""
-        return self._file(question).is_file()
+        name = _name(question)
+        return name in self._granted or (self._folder is not None and (self._folder / name).is_file())
 
     def grant(self, question: TrustQuestion) -> None:
         """Remember a yes; may be called twice. Raises ConfigError where it cannot be written."""
+        self._granted.add(_name(question))
+        if self._folder is None:
+            return
         record = {"folder": str(question.folder), "set": [str(item) for item in question.items]}
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self._file(question), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            handle = os.open(self._folder / _name(question), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(record, file, ensure_ascii=False, indent=1)
         except OSError as e:
             raise ConfigError(f"The answer cannot be kept in {self._folder}: {e.strerror}") from e
 
-    def _file(self, question: TrustQuestion) -> Path:
-        name = hashlib.sha256(f"{question.folder}\n{question.digest}".encode("utf-8", "surrogatepass")).hexdigest()
-        return self._folder / f"{name}.json"
+
+def _name(question: TrustQuestion) -> str:
+    name = hashlib.sha256(f"{question.folder}\n{question.digest}".encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{name}.json"

@@ -17,6 +17,7 @@ from flux.lsp.editor import LspEditor
 
 if TYPE_CHECKING:
     from flux.core.config import Loaded, Settings
+    from flux.core.trust import TrustStore
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class EditorSettings:
         self._loaded: Loaded | None = None
         self._told: set[str] = set()
         self._refused: set[str] = set()
+        self._trust: TrustStore | None = None
 
     def begin(self, options: Mapping[str, object]) -> None:
         """Take the initialization options."""
@@ -62,11 +64,8 @@ class EditorSettings:
             self._loaded = await self._read(folder)
         question = self._loaded.trust_question
         if may_ask and question is not None and question.digest not in self._refused:
-            from flux.core.config import find_user_folders
-            from flux.core.trust import TrustStore
-
             if await self._editor.choose(str(question), (TRUST, NOT_NOW)) == TRUST:
-                TrustStore(find_user_folders().state).grant(question)
+                self._trust_store().grant(question)
                 self._loaded = await self._read(folder)
             else:
                 self._refused.add(question.digest)
@@ -82,13 +81,22 @@ class EditorSettings:
 
         section = await self._editor.configuration(SECTION)
         explicit = {**_set(self._initial), **_set(self._pushed), **_set(section), **_set(self._given)}
-        loaded = load_settings(Path(folder), explicit)
+        loaded = load_settings(Path(folder), explicit, trust=self._trust_store())
         for warning in loaded.warnings:
             if warning not in self._told:
                 self._told.add(warning)
                 self._editor.log(warning)
         self._log_as_set(loaded.settings)
         return loaded
+
+    def _trust_store(self) -> TrustStore:
+        """The one of this connection: without a home folder it alone knows the answers."""
+        if self._trust is None:
+            from flux.core.config import find_user_folders
+            from flux.core.trust import TrustStore
+
+            self._trust = TrustStore(find_user_folders().state)
+        return self._trust
 
     def _log_as_set(self, settings: Settings) -> None:
         from flux.core.log import start_logging

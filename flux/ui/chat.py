@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from pathlib import Path
 
 from flux.agent.approval import ApproveAll, Approver
 from flux.agent.events import EditsProposed
@@ -17,7 +18,7 @@ from flux.agent.review import Pending
 from flux.agent.sessions import Sessions
 from flux.agent.timeline import Gone
 from flux.agent.turn import applied_diff
-from flux.core.config import Settings, state_folder
+from flux.core.config import Settings, find_user_folders
 from flux.core.errors import ConfigError, FluxError, PiecesRefused
 from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
@@ -83,11 +84,16 @@ def _answer(question: str) -> str:
         return "no"
 
 
+def _history_file() -> Path | None:
+    state = find_user_folders().state
+    return state / "input_history" if state else None
+
+
 class _Chat:
     def __init__(self, arguments: argparse.Namespace, sessions: Sessions, settings: Settings) -> None:
         self._arguments = arguments
         self._sessions = sessions
-        self._input = open_input(state_folder() / "input_history")
+        self._input = open_input(_history_file())
         approval = approval_of(arguments, settings)
         self._is_reviewed = approval == "review"
         self._approver: Approver = ApproveAll() if approval == "auto" else AskOnTerminal(self._input)

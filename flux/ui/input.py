@@ -63,19 +63,19 @@ class PlainInput:
 
 
 class EditedInput:
-    """A line editor with history, kept in the user's state folder. Alt-Enter begins a new line."""
+    """A line editor with history, kept in the file if there is one. Alt-Enter begins a new line."""
 
-    def __init__(self, history: Path) -> None:
+    def __init__(self, history: Path | None) -> None:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import FileHistory, InMemoryHistory
         from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-        try:
-            history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            history.touch(mode=0o600)
-            kept = FileHistory(str(history))
-        except OSError:
-            kept = InMemoryHistory()
+        kept = InMemoryHistory()
+        if history is not None:
+            with suppress(OSError):
+                history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                history.touch(mode=0o600)
+                kept = FileHistory(str(history))
         keys = KeyBindings()
 
         @keys.add("escape", "enter")
@@ -113,7 +113,7 @@ class EditedInput:
         return await lines.prompt_async("", default=text, pre_run=open_editor, handle_sigint=False)
 
 
-def open_input(history: Path) -> Input:
+def open_input(history: Path | None) -> Input:
     """The best input that standard input and output allow."""
     if sys.stdin.isatty() and sys.stdout.isatty():
         return EditedInput(history)

@@ -36,11 +36,12 @@ def open_settings(arguments: argparse.Namespace, ask: AskTrust | None) -> Settin
     """
     explicit = {name: value for name in ("provider", "model") if (value := getattr(arguments, name))}
     folder = folders(arguments)[0]
-    loaded = load_settings(folder, explicit)
+    trust = TrustStore(find_user_folders().state)
+    loaded = load_settings(folder, explicit, trust=trust)
     if loaded.trust_question is not None:
         if getattr(arguments, "trust", False) or (ask is not None and ask(loaded.trust_question)):
-            TrustStore(find_user_folders().state).grant(loaded.trust_question)
-            loaded = load_settings(folder, explicit)
+            trust.grant(loaded.trust_question)
+            loaded = load_settings(folder, explicit, trust=trust)
         else:
             ignored = ", ".join(f"{item.name} in {item.source}" for item in loaded.ignored)
             say(f"ignored until you trust this folder (--trust): {ignored}")

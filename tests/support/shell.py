@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+NO_HOME = dict.fromkeys(("FLUX_STATE_FOLDER", "FLUX_CONFIG_FOLDER"), "~a-user-that-is-not/flux")
+"""Variables for a process that finds no home folder for its own folders."""
 CIRCLE = "def area(r):\n    return 3 * r\n"
 
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from flux.agent.session_store import SessionStore
 from flux.core.config import state_folder
-from flux.core.errors import FluxError
+from flux.core.errors import ConfigError, FluxError
 
 
 def open_user_store(door: str) -> tuple[SessionStore, str]:
@@ -15,12 +15,10 @@ def open_user_store(door: str) -> tuple[SessionStore, str]:
     Where they cannot be kept in the user's state folder they are in memory. `door` is how this process is named to
     others. May be called in a thread.
     """
-    folder = state_folder()
-    if not folder.is_absolute():
-        return SessionStore(None, door=door), (
-            "sessions will not be stored: there is no home folder. FLUX_STATE_FOLDER names one."
-        )
-    path = folder / "sessions.db"
+    try:
+        path = state_folder() / "sessions.db"
+    except ConfigError as e:
+        return SessionStore(None, door=door), f"sessions will not be stored: {e}"
     try:
         store = SessionStore(path, door=door)
     except (OSError, sqlite3.Error, FluxError) as e:

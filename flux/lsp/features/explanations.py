@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from flux.core.config import state_folder
+from flux.core.errors import ConfigError
 from flux.lsp.editor import LspEditor
 from flux.lsp.uris import uri_of_path
 
@@ -19,7 +20,7 @@ async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md"
     """Show the text as a document; where the editor cannot, say where it is. `name` becomes part of the file's name."""
     try:
         path = await asyncio.to_thread(_write, state_folder() / "explanations", name, text, kind)
-    except OSError as e:
+    except (OSError, ConfigError) as e:
         editor.show(f"{text}\n\n(Flux could not write this to a file: {e})")
         return
     if editor.client.shows_documents and await editor.show_document(uri_of_path(str(path)), takes_focus=True):
@@ -28,8 +29,6 @@ async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md"
 
 
 def _write(folder: Path, name: str, text: str, kind: str) -> Path:
-    if not folder.is_absolute():
-        raise FileNotFoundError("there is no home folder")  # or a folder called `~` would come up in the project
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}.{kind}"
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
