@@ -272,6 +272,18 @@ class Settings:
         return (Layer(Source("explicit"), given),)  # made by hand, not loaded
 
 
+def settings_of(values: Mapping[str, object]) -> Settings:
+    """Settings from a program's own mapping, in the names and tables of `config.toml`. No file is read.
+
+    `api_key_env` names a variable of the environment. Raises ConfigError, also for a name that is no setting.
+    """
+    warnings: list[str] = []
+    layer = _check_layer(flatten(RawLayer(Source("explicit"), values), warnings), warnings, os.environ)
+    if warnings:
+        raise ConfigError(" ".join(warnings))
+    return _settings((layer,))
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """A setting as it is documented."""

@@ -20,7 +20,7 @@ class AnthropicProvider(BaseLLMProvider):
         where = Where.of(settings, endpoint)
         self._transport = Transport(where, {"anthropic-version": VERSION}, open_anthropic)
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)
 
     async def models(self) -> Sequence[ServedModel]:

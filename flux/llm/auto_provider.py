@@ -43,7 +43,7 @@ class AutoProvider(BaseLLMProvider):
         self._model = ""
         self._reason = ""
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         chosen = await self._choose()
         reason, self._reason = self._reason, ""
         if reason:

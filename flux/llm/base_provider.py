@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, Self, TypedDict, Unpack, assert_never
 
-from flux.core.errors import StreamBroken
+from flux.core.errors import ConfigError, StreamBroken
 from flux.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolSpec
 from flux.core.usage import Usage
+from flux.llm.plain_messages import PlainMessages, read_messages
 
 FinishReason = Literal["stop", "length", "tool_calls", "refused"]
 
@@ -33,7 +35,7 @@ class ModelRequest:
     (`none` to `max`, empty: as it likes), and `thinking` how it is told so, which `flux.llm.fitting` knows.
     `window_tokens` is the window that the messages were fitted into, for servers that are told how large to make it; 0
     leaves it to the provider. `extra_body` are the user's own fields of the request, which win over
-    Flux's.
+    Flux's. `keeps_raw` adds a RawDelta for each piece of the answer.
     """
 
     model: str
@@ -49,7 +51,55 @@ class ModelRequest:
     thinking: ThinkingKind = ""
     window_tokens: int = 0
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
+    keeps_raw: bool = False
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
+
+
+class Abilities(Protocol):
+    """What a model can do, as far as the table of models knows."""
+
+    @property
+    def takes_tools(self) -> bool: ...
+    @property
+    def takes_images(self) -> bool: ...
+    @property
+    def executes_code(self) -> bool: ...
+    @property
+    def thinking(self) -> ThinkingKind: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a request has where the program that asks says nothing: what the settings have.
+
+    `abilities_of` finds a model in the table, which this module does not know; None: it is not in it.
+    """
+
+    model: str = ""
+    system: str = ""
+    max_output_tokens: int = 8192
+    temperature: float | None = None
+    is_streamed: bool = True
+    effort: str = ""
+    abilities_of: Callable[[str], Abilities | None] = lambda _: None
+
+
+class Options(TypedDict, total=False):
+    """What a program may say of one request; see ModelRequest. What is left out is as the settings have it.
+
+    `max_tokens` is the longest answer, `keep_raw` adds the answer's own bytes to the Response.
+    """
+
+    system: str
+    tools: Sequence[ToolSpec]
+    tool_choice: str
+    model: str
+    temperature: float | None
+    max_tokens: int
+    effort: str
+    is_streamed: bool
+    session_id: str
+    keep_raw: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +174,26 @@ class Finished:
     reason: FinishReason
 
 
-Delta = Waiting | Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished
+@dataclass(frozen=True, slots=True)
+class RawDelta:
+    """The next bytes of the answer as the service sent them; only where the request keeps them."""
+
+    data: bytes
+
+
+Delta = Waiting | Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished | RawDelta
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer. `parts` are in the order in which they came."""
+    """A whole answer. `parts` are in the order in which they came; `raw` is the service's own, where kept."""
 
     parts: tuple[Part, ...] = ()
     model: str = ""
     request_id: str = ""
     usage: Usage = Usage()
     finish_reason: FinishReason = "stop"
+    raw: bytes = field(default=b"", repr=False)
 
     @property
     def content(self) -> str:
@@ -148,6 +206,28 @@ class Response:
     @property
     def has_tool_calls(self) -> bool:
         return bool(self.tool_calls)
+
+    @property
+    def input_tokens(self) -> int:
+        return self.usage.input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        return self.usage.output_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        return self.usage.total_tokens
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """What else is known of the answer: the service's id for it, and shares of the tokens."""
+        return {
+            "request_id": self.request_id,
+            "cache_read_tokens": self.usage.cache_read_tokens,
+            "cache_write_tokens": self.usage.cache_write_tokens,
+            "reasoning_tokens": self.usage.reasoning_tokens,
+        }
 
     def message(self) -> Message:
         """The answer as a step of the conversation."""
@@ -163,6 +243,7 @@ class Folder:
         self._started = Started()
         self._usage = Usage()
         self._finish_reason: FinishReason | None = None
+        self._raw: list[bytes] = []
 
     @property
     def is_finished(self) -> bool:
@@ -191,6 +272,8 @@ class Folder:
                 self._started = delta
             case Finished(reason):
                 self._finish_reason = reason
+            case RawDelta(data):
+                self._raw.append(data)
             case Waiting():
                 pass
             case _:
@@ -200,7 +283,12 @@ class Folder:
         """What came so far."""
         parts = tuple(part for chunk in self._chunks if (part := chunk.part()) is not None)
         return Response(
-            parts, self._started.model, self._started.request_id, self._usage, self._finish_reason or "stop"
+            parts,
+            self._started.model,
+            self._started.request_id,
+            self._usage,
+            self._finish_reason or "stop",
+            b"".join(self._raw),
         )
 
     def _last(self, kind: str) -> _Chunk:
@@ -243,7 +331,10 @@ def fold(deltas: Iterable[Delta]) -> Response:
 
 
 class BaseLLMProvider(ABC):
-    """A model behind an endpoint. Safe to use for several requests at a time."""
+    """A model behind an endpoint. Safe to use for several requests at a time.
+
+    A provider implements `deltas`; a program asks by `stream` and `complete`, which make the request of what it says.
+    """
 
     name: str
     """The provider's name as the user chose it, e.g. `anthropic`."""
@@ -251,16 +342,48 @@ class BaseLLMProvider(ABC):
     unknown_window_tokens: int | None = None
     """The window to count on where the server could not be asked; None: as for any model that is not known."""
 
+    defaults: Defaults = Defaults()
+
     @abstractmethod
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         """The answer as it comes; ends with Finished.
 
         Raises a ProviderError where it does not. Closing the generator closes the connection.
         """
 
-    async def complete(self, request: ModelRequest) -> Response:
-        """The whole answer. Raises as `stream` does, and StreamBroken where the terminal event is missing."""
-        return fold([delta async for delta in self.stream(request)])
+    def stream(self, asked: ModelRequest | PlainMessages, **options: Unpack[Options]) -> AsyncGenerator[Delta]:
+        """The answer as it comes to a request, or to messages in any form of `flux.llm.plain_messages`.
+
+        Ends and raises as `deltas`. Raises ValueError for what is no message, and ConfigError where no model is named.
+        """
+        request = self._request(asked, options)
+        return self.deltas(request) if request.model else self._of_default_model(request)
+
+    async def complete(self, asked: ModelRequest | PlainMessages, **options: Unpack[Options]) -> Response:
+        """The whole answer. Raises as `stream`, and StreamBroken where the terminal event is missing."""
+        async with aclosing(self.stream(asked, **options)) as deltas:
+            return fold([delta async for delta in deltas])
+
+    def supports_tools(self, model: str = "") -> bool | None:
+        """Whether the model takes tools by itself. Of this and the next: of the default model where none is named;
+        None where the table of models does not know it, of which `look_up` may ask the server."""
+        known = self._abilities(model)
+        return known.takes_tools if known else None
+
+    def supports_thinking(self, model: str = "") -> bool | None:
+        """Whether the model can be asked to think."""
+        known = self._abilities(model)
+        return bool(known.thinking) if known else None
+
+    def supports_images(self, model: str = "") -> bool | None:
+        """Whether the model takes pictures."""
+        known = self._abilities(model)
+        return known.takes_images if known else None
+
+    def supports_code_execution(self, model: str = "") -> bool | None:
+        """Whether the service can run code for the model. No public table says that one cannot: never false."""
+        known = self._abilities(model)
+        return True if known and known.executes_code else None
 
     async def models(self) -> Sequence[ServedModel]:
         """The models that the server itself lists; none where it has no list. Raises ProviderErrors."""
@@ -278,3 +401,45 @@ class BaseLLMProvider(ABC):
     async def close(self) -> None:
         """Let go of connections. May be called twice."""
         return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _request(self, asked: ModelRequest | PlainMessages, options: Options) -> ModelRequest:
+        request = asked if isinstance(asked, ModelRequest) else self._of_messages(asked)
+        if options:
+            renamed = {_RENAMED.get(name, name): value for name, value in options.items()}
+            if "tools" in options:
+                renamed["tools"] = tuple(options["tools"])
+            request = replace(request, **renamed)  # pyright: ignore[reportArgumentType] -- each is of its field's type
+        return request
+
+    async def _of_default_model(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+        model = await self.default_model()
+        if not model:
+            raise ConfigError(f"The provider {self.name} needs a model's name.", key="model", hint="Set FLUX_MODEL.")
+        async with aclosing(self.deltas(replace(request, model=model))) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def _of_messages(self, given: PlainMessages) -> ModelRequest:
+        defaults = self.defaults
+        system, messages = read_messages(given)
+        return ModelRequest(
+            defaults.model,
+            messages,
+            system=system or defaults.system,
+            max_output_tokens=defaults.max_output_tokens,
+            temperature=defaults.temperature,
+            is_streamed=defaults.is_streamed,
+            effort=defaults.effort,
+        )
+
+    def _abilities(self, model: str) -> Abilities | None:
+        return self.defaults.abilities_of(model or self.defaults.model)
+
+
+_RENAMED = {"max_tokens": "max_output_tokens", "keep_raw": "keeps_raw"}

@@ -30,7 +30,7 @@ class CompatibleProvider(BaseLLMProvider):
         self._root = where.base_url.removesuffix("/v1")
         self._transport = Transport(where, {}, open_sdk)
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, self._encode, ChatDecoder, request)
 
     async def models(self) -> Sequence[ServedModel]:

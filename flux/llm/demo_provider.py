@@ -93,7 +93,7 @@ class DemoProvider(BaseLLMProvider):
 
     name = "demo"
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         move = await asyncio.to_thread(next_move, request)
         text = move.text
         if not any(message.role == "assistant" for message in request.messages):

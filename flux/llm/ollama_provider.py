@@ -52,7 +52,7 @@ class OllamaProvider(BaseLLMProvider):
         self._transport = Transport(where, {}, open_plain)
         self._cards: dict[str, ModelCard] = {}
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         if self._pulls_missing and not await self.is_installed(request.model):
             async with aclosing(self.pull(request.model)) as progress:
                 async for words in _in_steps(request.model, progress):

@@ -19,7 +19,7 @@ class OpenAIProvider(BaseLLMProvider):
         self.name = endpoint.name
         self._transport = Transport(Where.of(settings, endpoint), {}, open_openai)
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, ResponsesDecoder, request)
 
     async def models(self) -> Sequence[ServedModel]:

@@ -1,7 +1,8 @@
 """From settings to a provider: one table of built-ins, and what other packages register.
 
 A package of the user's own registers a callable `(Settings) -> BaseLLMProvider` under a name in the entry point group
-`flux.providers`. A provider's module, and the SDK under it, is imported when the provider is made.
+`flux.providers`; a program does the same by `register_provider`. A provider's module, and the SDK under it, is imported
+when the provider is made.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from flux.core.config import Settings
+from flux.core.config import Settings, settings_of
 from flux.core.errors import ConfigError
 from flux.core.keys import KeyHolder
-from flux.llm.base_provider import BaseLLMProvider
+from flux.llm.base_provider import BaseLLMProvider, Defaults
+from flux.llm.catalogue import find_model
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
 from flux.llm.text_tools_provider import TextToolsProvider
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINT_GROUP = "flux.providers"
+
+Create = Callable[[Settings], BaseLLMProvider]
+_programs_own: dict[str, Create] = {}
+"""What this program registered, by name: for the whole process, as entry points are."""
 
 WAYS_TO_SET_UP = (
     "Set ANTHROPIC_API_KEY or OPENAI_API_KEY, or the key of another service (docs/configuration.md lists them); or "
@@ -103,13 +109,41 @@ def choose_model(settings: Settings, provider: str) -> str:
     return row.default_model
 
 
-def create_provider(config: Settings, provider: str | None = None) -> BaseLLMProvider:
+def create_provider(config: Settings | Mapping[str, object], provider: str | None = None) -> BaseLLMProvider:
     """The provider of that name, else the one that `choose_provider` gives.
 
+    A mapping has the names of `config.toml`, and nothing else is read then: no file, no variable that it does not name.
     Raises ConfigError (a ValueError) for an unknown name, a missing key, and a key that must not go to the base URL.
     """
+    if not isinstance(config, Settings):
+        config = settings_of(config)
     name = provider.strip().lower() if provider else choose_provider(config).name
     settings = config.for_provider(name)
+    made = _create(config, settings, name)
+    made.defaults = Defaults(
+        _default_model(config, name),
+        settings.system_prompt,
+        settings.max_tokens,
+        settings.temperature,
+        settings.streaming,
+        settings.thinking,
+        find_model,
+    )
+    return made
+
+
+def register_provider(name: str, create: Create) -> None:
+    """Let a program use its own provider by name, as an entry point in `flux.providers` does for a package.
+
+    The last one registered under a name counts. Raises ConfigError for the name of one that comes with Flux.
+    """
+    name = name.strip().lower()
+    if not name or name in BUILTINS:
+        raise ConfigError(f"{name!r} cannot be the name of a provider of one's own.", key="provider")
+    _programs_own[name] = create
+
+
+def _create(config: Settings, settings: Settings, name: str) -> BaseLLMProvider:
     row = find_builtin(config, name)
     if row is not None:
         create = pkgutil.resolve_name(row.path)
@@ -119,12 +153,21 @@ def create_provider(config: Settings, provider: str | None = None) -> BaseLLMPro
         made = _checked(create(settings, row.endpoint), name)
         # These wires have models that take no tools behind them; what is behind the others does.
         return TextToolsProvider(made, settings.tools) if row.endpoint.wire in {"chat", "ollama"} else made
-    registered = _registered()
     kind = kind_of(config, name)
+    if kind in _programs_own:
+        return _checked(_programs_own[kind](settings), name)
+    registered = _registered()
     if kind not in registered:
         raise unsupported(kind, supported_providers(config))
     create = cast("Callable[[Settings], object]", registered[kind].load())  # whatever the package registered
     return _checked(create(settings), name)
+
+
+def _default_model(config: Settings, name: str) -> str:
+    try:
+        return choose_model(config, name)
+    except ConfigError:
+        return ""  # the one who asks may name one
 
 
 def find_builtin(settings: Settings, name: str) -> Builtin | None:
@@ -149,14 +192,16 @@ def create_auto(config: Settings) -> BaseLLMProvider:
 def supported_providers(settings: Settings | None = None) -> tuple[str, ...]:
     """The names that can be used: built-ins first, then the user's tables, then other packages'."""
     tables = settings.tables() if settings else ()
-    return tuple(dict.fromkeys((*BUILTINS, *tables, *_registered())))
+    return tuple(dict.fromkeys((*BUILTINS, *tables, *_programs_own, *_registered())))
 
 
 def kind_of(settings: Settings, name: str) -> str:
     """What a provider of this name is like: the name itself, or what its table says."""
     if said := settings.table_value(name, "kind"):
         return str(said)
-    return name if name in BUILTINS or name not in settings.tables() or name in _registered() else "compatible"
+    if name in BUILTINS or name not in settings.tables() or name in _programs_own or name in _registered():
+        return name
+    return "compatible"
 
 
 def _registered() -> dict[str, EntryPoint]:

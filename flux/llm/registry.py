@@ -204,9 +204,10 @@ class Metered(BaseLLMProvider):
         self.inner = inner
         self.name = inner.name
         self.unknown_window_tokens = inner.unknown_window_tokens
+        self.defaults = inner.defaults
         self._spent = spent
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         usage = Usage()
         try:
             async with aclosing(self.inner.stream(request)) as deltas:

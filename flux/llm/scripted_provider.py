@@ -96,7 +96,7 @@ class ScriptedProvider(BaseLLMProvider):
         self._record = record
         self.requests: list[ModelRequest] = []
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         self.requests.append(request)
         number = len(self.requests)
         if self._record is not None:

@@ -52,7 +52,7 @@ class TextToolsProvider(BaseLLMProvider):
         self._tools = tools
         self._without_tools: set[str] = set()
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         if self._is_text(request.model):
             async with aclosing(self._as_text(request)) as deltas:
                 async for delta in deltas:

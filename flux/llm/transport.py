@@ -29,7 +29,7 @@ from flux.core.errors import (
 )
 from flux.core.keys import Key, KeyHolder, fetch_key
 from flux.core.secret import Secret, redact
-from flux.llm.base_provider import Delta, ModelRequest
+from flux.llm.base_provider import Delta, ModelRequest, RawDelta
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
 from flux.llm.network_faults import IS_ON_NEW_CONNECTION, explain, retry_after_s, was_connection_stale
@@ -239,9 +239,10 @@ class Transport:
         decoding = decoder(_request_id(response), taken_ids(request))
         try:
             _check_encoding(response)
+            patience_s = PATIENCE * self._where.timeout_s
             limit = max(MIN_ANSWER_LIMIT, ANSWER_BYTES_PER_TOKEN * request.max_output_tokens)
             async with aclosing(response.aiter_bytes()) as chunks:
-                async for delta in _decode(chunks, decoding, limit, PATIENCE * self._where.timeout_s):
+                async for delta in _decode(chunks, decoding, limit, patience_s, keeps_raw=request.keeps_raw):
                     yield delta
             return
         except (ProviderError, *_transport_errors()) as e:
@@ -381,12 +382,14 @@ class Transport:
 
 
 async def _decode(
-    chunks: AsyncIterator[bytes], decoder: Decoder, limit: int, patience_s: float
+    chunks: AsyncIterator[bytes], decoder: Decoder, limit: int, patience_s: float, *, keeps_raw: bool
 ) -> AsyncGenerator[Delta]:
     received = 0
     heard_at = time.monotonic()
     async for chunk in chunks:
         received += len(chunk)
+        if keeps_raw:
+            yield RawDelta(chunk)
         if received > limit:
             raise StreamBroken(
                 f"the answer is longer than {limit >> 20} MB.", hint="The setting max_tokens bounds answers."

@@ -95,14 +95,14 @@ def talk() -> tuple[Session, SessionStore, ScriptedProvider, Steppable]:
 class Rewound(ScriptedProvider):
     """Plays its script for the first message, and says one word to any later one."""
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         if request.messages[-1].role == "user" and request.messages[-1].text().endswith("And now?"):
             self.requests.append(request)
             answer = ScriptedProvider([step("Well.")])
             async for delta in answer.stream(request):
                 yield delta
             return
-        async for delta in super().stream(request):
+        async for delta in super().deltas(request):
             yield delta
 
 
@@ -203,7 +203,7 @@ async def test_a_mistake_in_a_provider_fails_the_turn_and_keeps_the_conversation
     class Raises(BaseLLMProvider):
         name = "raises"
 
-        def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+        def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
             raise ValueError("at once")
 
     store = SessionStore(None)

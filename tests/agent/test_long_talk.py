@@ -45,7 +45,7 @@ class Diligent(BaseLLMProvider):
     def __init__(self) -> None:
         self.requests: list[ModelRequest] = []
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         self.requests.append(request)
         yield Started(request.model)
         calls = self._calls(request)

@@ -381,7 +381,7 @@ class Refusing(BaseLLMProvider):
         self._says = says
         self.refused = 0
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         if request.tools:
             self.refused += 1
             raise self._error

@@ -53,7 +53,7 @@ class Witness(BaseLLMProvider):
         self.error: ProviderError | None = None
         self._inner = inner
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+    async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         folder, self.error = Folder(), None
         try:
             async with aclosing(self._inner.stream(request)) as deltas:

@@ -13,6 +13,7 @@ from flux.core.usage import Usage
 from flux.llm.base_provider import (
     Delta,
     Finished,
+    RawDelta,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -81,7 +82,7 @@ def deltas_to_json(deltas: Iterable[Delta]) -> list[Any]:
             texts.clear()
         if isinstance(delta, UsageDelta):
             pieces.append(["usage", asdict(delta.usage)])
-        else:
+        elif not isinstance(delta, RawDelta):  # of which all is in the other deltas
             pieces.append([_DELTA_NAMES[type(delta)], *asdict(delta).values()])
     if texts:
         pieces.append(["text", "".join(texts)])
