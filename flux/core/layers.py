@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from flux.core.errors import ConfigError
+from flux.core.keys import Key, KeyHolder
 from flux.core.secret import Secret, is_key, redact
 
 LayerKind = Literal[
@@ -139,7 +140,9 @@ def _word(value: object) -> str:
     return _text(value).lower()
 
 
-def _secret(value: object) -> Secret:
+def _key(value: object) -> Key:
+    if isinstance(value, KeyHolder):
+        return value
     text = value.reveal() if isinstance(value, Secret) else _text(value)
     if not is_key(text):
         raise ValueError
@@ -221,7 +224,7 @@ _OUR_FIELDS = {"model", "messages", "input", "system", "instructions", "tools", 
 
 TEXT = Kind("text", _text)
 WORD = Kind("a name", _word)
-KEY = Kind("a key: printable ASCII without spaces", _secret)
+KEY = Kind("a key: printable ASCII without spaces", _key)
 URL = Kind("a URL that begins with http:// or https://, without user, password or query", _url)
 TRUTH = Kind("true or false", _truth)
 COMMAND = Kind("a command: a text, or a list of its words", _command)

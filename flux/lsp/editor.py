@@ -15,7 +15,7 @@ from pygls.exceptions import JsonRpcException
 
 from flux.core.errors import WriteRefused
 from flux.lsp.clients import Client
-from flux.lsp.methods import EDITOR_DIAGNOSTICS
+from flux.lsp.methods import EDITOR_DIAGNOSTICS, SECRET
 from flux.lsp.protocol import FluxProtocol
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_S = 5.0
 """Seconds for an answer that takes an editor no time."""
+SECRET_S = 60.0
+"""Seconds for a key: the editor's store may ask its user to unlock it."""
 USER_ANSWER_S = 600.0
 """Seconds for a user to answer; then it counts as no answer."""
 
@@ -86,6 +88,12 @@ class LspEditor:
             logger.warning("The editor's answer to %s is not of its shape.", EDITOR_DIAGNOSTICS)
             return None
         return EditorProblems(shown, str(given.get("when", "typed")))
+
+    async def secret(self, setting: str) -> str:
+        """The key that the editor keeps for a setting; empty where it keeps none, or does not give it."""
+        answer = await self._ask(SECRET, {"setting": setting}, SECRET_S)
+        value = cast("dict[str, object]", answer).get("value") if isinstance(answer, dict) else None
+        return value if isinstance(value, str) else ""
 
     async def confirm(self, question: str) -> bool:
         return await self.choose(question, ("Write", "Do not write")) == "Write"

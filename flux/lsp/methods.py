@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 TURN_EVENT = "flux/turnEvent"
 SET_SETTINGS = "flux/setSettings"
 EDITOR_DIAGNOSTICS = "flux/editor/diagnostics"
+SECRET = "flux/secret"
 REVIEW_ACCEPT = "flux.review.accept"
 REVIEW_REJECT = "flux.review.reject"
 DOCUMENT_SCHEME = "flux"

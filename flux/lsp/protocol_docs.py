@@ -85,12 +85,17 @@ To change a hunk, accept it and edit it: it stands unsaved in the buffer. Or sen
   `flux` after it, and wins.
 - `turnEvents`: true, to get `flux/turnEvent` and show chats and edits by it. Progress is reported all the same.
 - `diagnostics`: true, where the editor answers `flux/editor/diagnostics`.
+- `secrets`: the names of settings for which the editor keeps a key in a store of its own, such as
+  `["anthropic_api_key", "providers.work.api_key"]`, where it answers `flux/secret`.
 - `keyFollows`: true, where the key comes later by `flux/setSettings`, so that its absence is not reported.
 
 ## Requests and notifications of Flux's own
 
 - `flux/setSettings` (request, from the editor): an object of settings that win over all others until the server ends,
   such as a key from the editor's own secret store. The result is `{provider, model}`.
+- `flux/secret` (request, to the editor): `{setting}`, one of the names in `secrets`. The result is `{value}`, the key,
+  or null where there is none any more. It is asked when a request to a provider needs this key, and again after the key
+  was refused; the key is kept in memory only.
 - `flux/editor/diagnostics` (request, to the editor): `{uri, version, waitMs}`, what it shows for this version of a
   document or a later one, of all sources; with `waitMs` 0 at once, else when it has come, at the latest after that
   time. The result is `{diagnostics, when?}`, `diagnostics` as in LSP and in the negotiated encoding, `when` `"saved"`

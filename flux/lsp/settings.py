@@ -33,6 +33,7 @@ class EditorSettings:
         self._initial: Mapping[str, object] = {}
         self._pushed: Mapping[str, object] = {}
         self._given: dict[str, object] = {}
+        self._secrets: tuple[str, ...] = ()
         self._loaded: Loaded | None = None
         self._told: set[str] = set()
         self._refused: set[str] = set()
@@ -42,10 +43,14 @@ class EditorSettings:
         """Take the initialization options."""
         settings = options.get("settings")
         self._initial = cast("dict[str, object]", settings) if isinstance(settings, dict) else {}
+        secrets = options.get("secrets")
+        names = cast("list[object]", secrets) if isinstance(secrets, list) else []
+        self._secrets = tuple(name for name in names if isinstance(name, str))
 
     def give(self, values: Mapping[str, object]) -> None:
         """Put values on top of all others, until the server ends."""
         self._given.update(values)
+        self._secrets = tuple(name for name in self._secrets if name not in values)  # a new one, or none any more
         self._loaded = None
 
     def change(self, settings: object) -> None:
@@ -78,9 +83,11 @@ class EditorSettings:
 
     async def _read(self, folder: str) -> Loaded:
         from flux.core.config import load_settings
+        from flux.lsp.secrets import EditorKey
 
         section = await self._editor.configuration(SECTION)
-        explicit = {**_set(self._initial), **_set(self._pushed), **_set(section), **_set(self._given)}
+        kept = {name: EditorKey(name, self._editor) for name in self._secrets}
+        explicit = {**_set(self._initial), **_set(self._pushed), **_set(section), **kept, **_set(self._given)}
         loaded = load_settings(Path(folder), explicit, trust=self._trust_store())
         for warning in loaded.warnings:
             if warning not in self._told:

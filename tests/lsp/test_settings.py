@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fault_server import fault_server
 from tests.support.lsp_bench import Bench, bench
 from tests.support.lsp_client import CAPABILITIES, ResponseError
 
@@ -133,3 +134,39 @@ async def test_a_user_who_wants_to_be_asked_is_asked(tmp_path: Path) -> None:
         assert made.buffers() == {"a.py": "one\n"}
         await check_answer(made, "Done.")
         assert made.buffers() == {"a.py": "1\n"}
+
+
+async def test_a_key_of_the_editors_own_store_is_asked_for_when_it_is_needed_and_not_before(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def keep(params: dict[str, Any]) -> dict[str, str] | None:
+        asked.append(params["setting"])
+        return {"value": "key-of-the-editor-01"} if len(asked) == 1 else None
+
+    async with fault_server() as service:
+        settings = {"provider": "work", "providers": {"work": {"base_url": f"{service.base_url}/v1", "model": "ok"}}}
+        async with bench(
+            tmp_path,
+            variables={"FLUX_LOG_FILE": str(tmp_path / "log")},
+            options={"settings": settings, "secrets": ["providers.work.api_key", "groq_api_key", 1]},
+            answers={"flux/secret": keep},
+        ) as made:
+            assert asked == []
+            for _ in range(2):
+                await check_answer(made, "Hello wörld")
+            assert asked == ["providers.work.api_key"]
+            assert {request.headers["authorization"] for request in service.received} == {"Bearer key-of-the-editor-01"}
+            # A key that is given now is taken instead; with none any more it is asked for no longer.
+            await made.client.request("flux/setSettings", {"providers.work.api_key": "key-given-later-01"})
+            await check_answer(made, "Hello wörld")
+            assert service.received[-1].headers["authorization"] == "Bearer key-given-later-01"
+            assert asked == ["providers.work.api_key"]
+        written = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert all(b"key-of-the-editor" not in path.read_bytes() for path in written)
+
+
+async def test_a_key_that_the_editor_does_not_give_is_an_error_that_says_so(tmp_path: Path) -> None:
+    options = {"settings": {"provider": "groq", "base_url": "http://127.0.0.1:9/v1"}, "secrets": ["groq_api_key"]}
+    async with bench(tmp_path, variables=NOTHING, options=options, answers={"flux/secret": lambda _: None}) as made:
+        with pytest.raises(ResponseError, match="the key that your editor keeps as groq_api_key is empty"):
+            await made.client.command("flux.chat.send", {"text": "Hi."})

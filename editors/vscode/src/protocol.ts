@@ -4,6 +4,7 @@ import type { Range } from "vscode-languageclient/node";
 
 export const TURN_EVENT = "flux/turnEvent";
 export const SET_SETTINGS = "flux/setSettings";
+export const SECRET = "flux/secret";
 export const EDITOR_DIAGNOSTICS = "flux/editor/diagnostics";
 
 export type TurnEvent = { turn_id: string; session_id: string } & (

@@ -12,8 +12,8 @@ import {
   State,
 } from "vscode-languageclient/node";
 import { answerProblems, type Question, watchProblems } from "./problems";
-import { EDITOR_DIAGNOSTICS, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
-import { storedKeys } from "./keys";
+import { EDITOR_DIAGNOSTICS, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { storedKey, storedKeys } from "./keys";
 
 const VERSION_MS = 15_000;
 /** Settings of this extension, which the server does not know. */
@@ -42,14 +42,15 @@ export class Server implements vscode.Disposable {
     if (!command) {
       return showHowToInstall();
     }
-    const hasKeys = Object.keys(await storedKeys(this.context.secrets)).length > 0;
+    const secrets = await storedKeys(this.context.secrets);
     const [program = "", ...args] = command;
     const options: ServerOptions = { command: program, args, options: { cwd } };
-    const client = new LanguageClient("flux", "Flux", options, clientOptions(hasKeys, this.own));
+    const client = new LanguageClient("flux", "Flux", options, clientOptions(secrets, this.own));
     client.onNotification(TURN_EVENT, this.onEvent);
+    client.onRequest(SECRET, ({ setting }: { setting: string }) => storedKey(this.context.secrets, setting));
     client.onRequest(EDITOR_DIAGNOSTICS, (question: Question) => answerProblems(client, question));
     // Also when the client has started a server anew that had ended by itself.
-    client.onDidChangeState(({ newState }) => newState === State.Running && this.greet());
+    client.onDidChangeState(({ newState }) => newState === State.Running && this.onStarted());
     this.client = client;
     try {
       await client.start();
@@ -58,15 +59,7 @@ export class Server implements vscode.Disposable {
     }
   }
 
-  private async greet(): Promise<void> {
-    this.onStarted();
-    const keys = await storedKeys(this.context.secrets);
-    if (Object.keys(keys).length > 0) {
-      await this.set(keys).catch(showError);
-    }
-  }
-
-  /** Settings that win over all others until the server ends; keys go this way only. */
+  /** Settings that win over all others until the server ends, such as a key that was just given. */
   async set(settings: Record<string, string>): Promise<void> {
     await this.client?.sendRequest(SET_SETTINGS, settings);
   }
@@ -99,13 +92,13 @@ export function showError(error: unknown): void {
 }
 
 function clientOptions(
-  keyFollows: boolean,
+  secrets: string[],
   own: Record<string, (argument: object) => Promise<void>>,
 ): LanguageClientOptions {
   return {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "flux" }],
     synchronize: { configurationSection: "flux" },
-    initializationOptions: { settings: fluxSettings(), turnEvents: true, diagnostics: true, keyFollows },
+    initializationOptions: { settings: fluxSettings(), turnEvents: true, diagnostics: true, secrets },
     middleware: {
       workspace: {
         configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),
