@@ -11,9 +11,10 @@ import asyncio
 import difflib
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
+from flux.agent.recovery import recover
 from flux.agent.session_store import SessionStore
 from flux.agent.store.journal import Entry, Mark, Reversal, StoredTurn, Way
 from flux.agent.uninterrupted import to_its_end
@@ -26,6 +27,7 @@ from flux.core.errors import (
     NothingChanged,
     PiecesRefused,
     RefusedPiece,
+    SessionHeld,
     SessionMissing,
     WorkspaceError,
     WriteRefused,
@@ -128,8 +130,19 @@ class Timeline:
 
     async def _one_at_a_time(self, go: Callable[[], Awaitable[Gone]]) -> Gone:
         async with self._going:
-            notice = await self.settle()
-            return replace(await go(), notice=notice)
+            notices = [*await self._settle_turns(), await self.settle()]
+            return replace(await go(), notice="\n".join(filter(None, notices)))
+
+    async def _settle_turns(self) -> Sequence[str]:
+        """Make whole what killed turns left in sessions that nobody has taken up since: what they made counts too."""
+        told: list[str] = []
+        folder = self._scope["folder"]
+        for session_id in self._store.in_flight.sessions_with_intents(folder) if folder else ():
+            with suppress(SessionHeld):
+                if session_id not in self._busy():
+                    with self._store.holding(session_id):
+                        told.append(await recover(self._store, session_id, self._workspace))
+        return told
 
     async def _undo(self, turn_id: str, *, partial: bool) -> Gone:
         entries = self._entries()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.lsp_bench import Bench, bench, edit
-from tests.support.lsp_client import ResponseError
+from tests.support.lsp_client import NO_ANSWER, ResponseError
 
 TEXT = "".join(f"{n}\n" for n in range(1, 11))
 STEPS = [
@@ -97,6 +97,32 @@ async def test_after_a_restart_of_the_server_all_of_it_is_still_there(tmp_path: 
     async with bench(tmp_path, buffers={"a.py": saved}) as made:
         await check(made, "flux.turn.redo", {}, text(_2="two", _9="nine", _5="five"))
         await check(made, "flux.checkpoint.restore", {"checkpoint": "1"}, TEXT)
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+async def test_a_change_that_a_killed_turn_had_sent_is_taken_back_without_its_session(
+    tmp_path: Path, is_made: bool
+) -> None:
+    async with bench(tmp_path, *STEPS, buffers={"a.py": TEXT}) as made:
+        made.client.answers["workspace/applyEdit"] = lambda _: NO_ANSWER
+        ask = {"uri": made.uri("a.py"), "instruction": "Go."}
+        _, running = made.client.begin_request("workspace/executeCommand", {"command": "flux.edit", "arguments": [ask]})
+        await made.client.until(lambda: made.client.sent("workspace/applyEdit") != [])
+        made.client.process.kill()
+        with pytest.raises(ConnectionError):
+            await running
+    left = text(_2="two", _9="nine") if is_made else TEXT
+    async with bench(tmp_path, buffers={"a.py": left}) as made:
+        if is_made:
+            await check(made, "flux.turn.undo", {}, TEXT)
+            told = made.client.sent("window/showMessage")[-1]["message"]
+            assert "Flux ended in the middle of the last turn" in told
+            assert "It was changed before that: a.py." in told
+            await check(made, "flux.turn.redo", {}, left)
+        else:
+            with pytest.raises(ResponseError, match="There is no change of Flux to take back"):
+                await made.client.command("flux.turn.undo", {})
+            assert made.buffers() == {"a.py": TEXT}
 
 
 async def test_an_undo_right_at_the_end_of_a_turn_is_not_too_early_and_one_in_it_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 from flux.agent.store.database import Database
 from flux.agent.store.edits import change_from_json, change_to_json
-from flux.agent.store.values import deltas_from_json, deltas_to_json
+from flux.agent.store.values import deltas_from_json, deltas_to_json, storable
 from flux.core.messages import ToolResult
 from flux.core.snapshot import FileSnapshot
 from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
@@ -107,8 +107,16 @@ class InFlight:
             intents.append(Intent(id_, turn_id, tuple(call_ids), tuple(map(change_from_json, changes))))
         return intents
 
-    def _rows(self, query: str, session_id: str) -> list[tuple[str, ...]]:
-        return self._database.rows(query, (session_id,))
+    def sessions_with_intents(self, folder: str) -> Sequence[str]:
+        """The sessions that began in a folder and of whose changes it is not known yet what came of them."""
+        query = (
+            "SELECT DISTINCT session_id FROM intent JOIN session ON session.id = session_id"
+            " WHERE folder = ? AND outcome = ''"
+        )
+        return [row[0] for row in self._rows(query, storable(folder))]
+
+    def _rows(self, query: str, value: str) -> list[tuple[str, ...]]:
+        return self._database.rows(query, (value,))
 
 
 class AnswerLog:
