@@ -33,6 +33,7 @@ soak: $(READY)  ## Every long measurement at its full size, and docs/reliability
 	$(BIN)/python -m tests.soak.codec --record
 	$(BIN)/python -m tests.soak.faults --record
 	$(BIN)/python -m tests.soak.kills --record
+	$(BIN)/python -m tests.soak.kills_undo --record
 	$(BIN)/python -m tests.soak.pressure --record
 	$(BIN)/python -m tests.soak.report
 

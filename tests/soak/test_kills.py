@@ -7,10 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests.soak.kills import Door, measure_door, server, terminal
+from tests.soak.kills_undo import measure_undo
 from tests.soak.results import sample_size
 
 SAMPLE = 15
 """For each door; `make soak` kills a thousand times."""
+
+
+UNDO_SAMPLE = 6
+
+
+@pytest.mark.timeout(200)
+async def test_an_undo_that_was_killed_agrees_with_the_files_and_is_gone_on_with(tmp_path: Path) -> None:
+    size = sample_size(UNDO_SAMPLE)
+    seen = await measure_undo(size, tmp_path)
+    print(dict(seen))
+    assert sum(count for what, count in seen.items() if what.startswith("killed")) == size.runs
 
 
 @pytest.mark.timeout(400)  # each kill takes three processes, one after the other
