@@ -105,7 +105,8 @@ class AutoProvider(BaseLLMProvider):
 
     def _local(self, server: RunningServer) -> tuple[str, str, str]:
         names = [model.name for model in server.models]
-        model = self._settings.model if self._settings.model in names else names[0]
+        # MLX also lists what it would have to load first; its own name is that of the model that it was started with.
+        model = self._settings.model if self._settings.model in names else server.endpoint.default_model or names[0]
         return server.endpoint.name, model, f"Using {model} of {server}, which is the first that answers."
 
     def _model_of(self, provider: str) -> str:

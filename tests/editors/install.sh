@@ -10,5 +10,9 @@ for name in neovim helix emacs aimock vscode; do
     bash "$script"
   fi
 done
+for name in litellm llama mlx; do
+  echo "== $name"
+  bash "$HERE/../wire/install_$name.sh"
+done
 echo "== extension for VS Code"
 make -C "$HERE/../.." vsix
