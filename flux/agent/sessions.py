@@ -10,23 +10,41 @@ import logging
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, TurnSettings
 from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError, ProviderError, SessionHeld
-from flux.core.messages import Message
+from flux.core.messages import Message, Reasoning
 from flux.llm.base_provider import BaseLLMProvider, ServedModel
 from flux.llm.catalogue import FREE, Model, find_model, limits, models_of, price, served_model
+from flux.llm.local_servers import find_running
+from flux.llm.provider_factory import choose_model, kind_of, supported_providers
 from flux.llm.registry import Registry, assign
 from flux.llm.tokens import find_counter
 from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
+LIST_S = 4.0
+"""How long a provider may take to list its models before what Flux knows of them is shown."""
+
 LOOK_UP_S = 5.0
 """How long a server may take to tell of a model before a session opens without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Who goes on. `notice`: what of the conversation the new model does not see, in words for the user."""
+
+    provider: str
+    model: str
+    notice: str = ""
+
+    def __str__(self) -> str:
+        return f"Going on with {self.model} ({self.provider}).{f' {self.notice}' if self.notice else ''}"
 
 
 class Sessions:
@@ -42,6 +60,7 @@ class Sessions:
         self.reason = chat.reason
         self._model_name = chat.model
         self._model: ModelChoice | None = None
+        self._listed: Sequence[Model] = ()
 
     async def start(self, workspace: Workspace, role: str = "chat") -> Session:
         """A new session, with who has the role. Raises ConfigError where they cannot be used."""
@@ -71,17 +90,24 @@ class Sessions:
         """The session last used in the first folder of the workspace. Raises SessionMissing."""
         return await self.resume(self.store.newest(workspace.roots[0]).id, workspace)
 
-    async def choose_model(self, wanted: str, session: Session | None = None) -> str:
-        """Go on with the model of that name, unambiguous beginning or number in `models`; new sessions too.
+    async def choose_model(self, wanted: str, session: Session | None = None) -> Switch:
+        """Go on with the model of that name, `PROVIDER/NAME`, unambiguous beginning or number; new sessions too.
 
-        A name that is not in the list is taken as it is: the table is never complete. Returns the model's name. Raises
-        ConfigError for a number or a beginning that fits none or several.
+        Numbers are those of the list that was shown last. A name that is not in it is taken as it is: no list is
+        complete. Raises ConfigError for a number or a beginning that fits none or several, and for a provider that
+        cannot be used.
         """
-        self._model_name = _pick(wanted.strip(), [model.name for model in await self.models()])
-        self._model = None
-        if session is not None:
-            session.set_model(self.provider, await self._current_model())
-        return self._model_name
+        listed = self._listed or await self.models()
+        provider, name = _pick(wanted.strip(), listed, supported_providers(self.settings), self.provider.name)
+        chosen = self.registry.provider(provider)
+        name = name or choose_model(self.settings, provider) or await _name_of_model(chosen)
+        model = await self._model_choice(chosen, name)
+        is_other = chosen is not self.provider
+        self.provider, self._model_name, self._model = chosen, model.name, model
+        if session is None:
+            return Switch(chosen.name, model.name)
+        session.set_model(chosen, model)
+        return Switch(chosen.name, model.name, _left_behind(session.history()) if is_other else "")
 
     @property
     def model_name(self) -> str:
@@ -95,8 +121,9 @@ class Sessions:
         return self._model_name
 
     async def models(self) -> Sequence[Model]:
-        """The models of the provider."""
-        return await list_models(self.provider, self.settings)
+        """What can be used now: the provider's models, those of others that are set up, and what runs here."""
+        self._listed = await usable_models(self.registry, self.settings, self.provider)
+        return self._listed
 
     async def close(self) -> None:
         await self.registry.close()
@@ -177,19 +204,53 @@ async def list_models(provider: BaseLLMProvider, settings: Settings) -> Sequence
     except ProviderError as e:
         logger.info("%s could not be asked for its models: %s", provider.name, e)
         served = ()
-    return [served_model(model, provider.name, settings) for model in served] or models_of(provider.name)
+    if served:
+        return [served_model(model, provider.name, settings) for model in served]
+    return [replace(model, provider=provider.name) for model in models_of(kind_of(settings, provider.name))]
 
 
-def _pick(wanted: str, names: Sequence[str]) -> str:
+async def usable_models(registry: Registry, settings: Settings, first: BaseLLMProvider) -> Sequence[Model]:
+    """The models of a provider, then of all others that are set up, then what runs on this machine besides."""
+
+    async def of(name: str) -> Sequence[Model]:
+        try:
+            async with asyncio.timeout(LIST_S):
+                return await list_models(registry.provider(name), settings.for_provider(name))
+        except ConfigError as e:  # such as a key that is missing: it cannot be used now
+            logger.info("%s cannot be used: %s", name, e)
+            return ()
+        except TimeoutError:
+            logger.info("%s did not list its models within %g s", name, LIST_S)
+            return models_of(name)
+
+    names = list(dict.fromkeys((first.name, *registry.names())))
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(find_running(settings))
+        lists = [group.create_task(of(name)) for name in names]
+    running = [server for server in looking.result() if server.endpoint.name not in names]
+    here = [served_model(model, server.endpoint.name, settings) for server in running for model in server.models]
+    return [*(model for listed in lists for model in listed.result()), *here]
+
+
+def _left_behind(messages: Sequence[Message]) -> str:
+    hidden = sum(isinstance(p, Reasoning) and not p.text.strip() for message in messages for p in message.parts)
+    return f"{hidden} hidden thoughts of the earlier model can be read by it alone, and stay behind." if hidden else ""
+
+
+def _pick(wanted: str, listed: Sequence[Model], providers: Sequence[str], present: str) -> tuple[str, str]:
+    """(provider, model) of what the user typed; the model is empty where only a provider was named."""
+    if not wanted:
+        raise ConfigError("No model was named.", key="model")
     if wanted.isdigit():
-        if not 1 <= int(wanted) <= len(names):
+        if not 1 <= int(wanted) <= len(listed):
             raise ConfigError(f"There is no model number {wanted}.", key="model", hint="`/model` lists them.")
-        return names[int(wanted) - 1]
-    if wanted in names or not wanted:
-        if not wanted:
-            raise ConfigError("No model was named.", key="model")
-        return wanted
-    near = [name for name in names if name.startswith(wanted)]
+        return listed[int(wanted) - 1].provider, listed[int(wanted) - 1].name
+    if exact := [model for model in listed if model.name == wanted]:
+        return exact[0].provider, wanted
+    provider, _, name = wanted.partition("/")
+    if provider.lower() in providers:
+        return provider.lower(), name
+    near = {model.name: model.provider for model in reversed(listed) if model.name.startswith(wanted)}
     if len(near) > 1:
-        raise ConfigError(f"{wanted!r} could be {', '.join(near)}.", key="model")
-    return near[0] if near else wanted
+        raise ConfigError(f"{wanted!r} could be {', '.join(sorted(near))}.", key="model")
+    return next(((provider, name) for name, provider in near.items()), (present, wanted))

@@ -121,7 +121,7 @@ class Registry:
         """The provider of that name, the same one each time. Raises ConfigError."""
         name = name.strip().lower()
         if name not in self._made:
-            self._made[name] = Metered(create_provider(self._settings, name), self._spent)
+            self._made[name] = Metered(name, create_provider(self._settings, name), self._spent)
         return self._made[name]
 
     def of_role(self, role: str) -> tuple[BaseLLMProvider, str]:
@@ -200,9 +200,9 @@ class Registry:
 class Metered(BaseLLMProvider):
     """A provider around another that adds what it used to `spent`, under its name."""
 
-    def __init__(self, inner: BaseLLMProvider, spent: dict[str, Spent]) -> None:
+    def __init__(self, name: str, inner: BaseLLMProvider, spent: dict[str, Spent]) -> None:
         self.inner = inner
-        self.name = inner.name
+        self.name = name
         self.unknown_window_tokens = inner.unknown_window_tokens
         self.defaults = inner.defaults
         self._spent = spent
@@ -229,7 +229,8 @@ class Metered(BaseLLMProvider):
     async def default_model(self) -> str:
         model = await self.inner.default_model()
         # `auto` is another provider once it has looked.
-        self.name, self.unknown_window_tokens = self.inner.name, self.inner.unknown_window_tokens
+        self.name = self.inner.name if self.name == "auto" else self.name
+        self.unknown_window_tokens = self.inner.unknown_window_tokens
         return model
 
     async def close(self) -> None:

@@ -206,17 +206,22 @@ class ActionRun:
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """The models of the provider: `{provider, present, models: [{name, title, speed, price}]}`.
+    """What can be used now: `{provider, present, models: [{name, provider, title, speed, price, window, …}]}`.
 
-    `price` is dollars for a million tokens, `[in, out]`, null where it is unknown.
+    The provider's models come first, then those of others that are set up, then what runs on this machine. Each has
+    `images` and `thinks` besides: whether it takes pictures, and thinks before it answers. `price` is dollars for a
+    million tokens, `[in, out]`, null where it is unknown.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSet:
-    """Go on with another model of the provider. The result is `{model}`."""
+    """Go on with another model, of another provider too. The result is `{provider, model, notice}`.
 
-    model: str = _field("a name, the beginning of one, or a number in the list")
+    `notice` says what of the conversation the new model does not see.
+    """
+
+    model: str = _field("a name, `PROVIDER/NAME`, the beginning of a name, or a number in the list that was asked last")
 
 
 @dataclass(frozen=True, slots=True)

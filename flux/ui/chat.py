@@ -170,13 +170,14 @@ class _Chat:
 
     async def _model(self, wanted: str) -> None:
         if wanted:
-            print(f"Going on with {await self._sessions.choose_model(wanted, self._session)}.")
+            print(await self._sessions.choose_model(wanted, self._session))
             return
-        models, current = await self._sessions.models(), self._session.model.name
+        models = await self._sessions.models()
+        current = f"{self._session.provider.name}/{self._session.model.name}"
         for number, model in enumerate(models, 1):
             print(model_line(number, model, current))
-        if current not in [model.name for model in models]:
-            print(f"*     {current}  (not in Flux's table)")
+        if current not in [f"{model.provider}/{model.name}" for model in models]:
+            print(f"*     {current}  (in no list)")
 
     async def _stats(self, _: str) -> None:
         usage, cost = self._session.get_token_usage()

@@ -7,15 +7,12 @@ import asyncio
 import sys
 from contextlib import aclosing
 
-from flux.agent.sessions import list_models
+from flux.agent.sessions import usable_models
 from flux.core.config import Settings
 from flux.core.errors import ConfigError
-from flux.llm.base_provider import ServedModel
 from flux.llm.catalogue import models_of
-from flux.llm.local_servers import RunningServer, find_running
 from flux.llm.ollama_provider import OllamaProvider
-from flux.llm.provider_factory import create_provider
-from flux.llm.registry import assign
+from flux.llm.registry import Registry, assign
 from flux.llm.wire.ollama_models import PullProgress
 from flux.ui.interrupt import CtrlC
 from flux.ui.opening import open_settings, say
@@ -34,36 +31,20 @@ def run_models(arguments: argparse.Namespace) -> int:
 
 
 async def _list(settings: Settings) -> None:
-    chat = assign(settings)
-    name, current = chat.provider, chat.model
+    registry = Registry(settings)
     try:
-        provider = create_provider(settings, name)
+        chat = assign(settings)
+        provider = registry.provider(chat.provider)
+        models = await usable_models(registry, settings, provider)
+        current = f"{provider.name}/{chat.model or await provider.default_model()}"
     except ConfigError:  # without its key a service is not asked
-        models = models_of(name)
-    else:
-        try:
-            models = await list_models(provider, settings)
-            current = current or await provider.default_model()
-            name = provider.name
-        finally:
-            await provider.close()
+        models, current = models_of(assign(settings).provider), ""
+    finally:
+        await registry.close()
     if not models:
-        say(f"Flux knows no models of {name}, and it lists none")
+        say("No provider lists a model, and Flux knows of none.")
     for number, model in enumerate(models, 1):
         print(model_line(number, model, current))
-    for server in await find_running(settings):
-        if server.endpoint.name != name:
-            print(_elsewhere(server))
-
-
-def _elsewhere(server: RunningServer) -> str:
-    """A server that is not the chosen provider, and how to choose it."""
-    names = ", ".join(one_line(_name(model)) for model in server.models) or "no model"
-    return f"\nAlso running here: {server} (--provider {server.endpoint.name}): {names}"
-
-
-def _name(model: ServedModel) -> str:
-    return f"{model.name} (loaded)" if model.is_loaded else model.name
 
 
 async def _pull(settings: Settings, model: str) -> int:

@@ -142,11 +142,17 @@ class Renderer:
 
 
 def model_line(number: int, model: Model, current: str) -> str:
-    """One line of the list of models: number, name, display name, window, speed class, price for a million tokens."""
-    mark = "*" if model.name == current else " "
+    """One line of the list of models: number, name, title, window, speed class, price for a million tokens, abilities.
+
+    `current` is the present one as PROVIDER/NAME.
+    """
+    mark = "*" if f"{model.provider}/{model.name}" == current else " "
+    can = [word for word, is_so in (("images", model.takes_images), ("thinks", model.thinking)) if is_so]
+    abilities = ", ".join([*([] if model.takes_tools else ["no tools"]), *can])
     price = f"${model.price.input:g} in, ${model.price.output:g} out" if model.price else "price unknown"
     window = f"{model.input_tokens // 1000}k"
-    return f"{mark}{number:3}  {model.name:20} {model.display_name:20} {window:>6}  {model.speed:7} {price}"
+    line = f"{mark}{number:3}  {model.name:24} {model.display_name:24} {window:>6}  {model.speed:7} {price:24}"
+    return f"{line} {model.provider:10} {abilities}".rstrip()
 
 
 def painted_diff(diff: str, stream: TextIO) -> str:

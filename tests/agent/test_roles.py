@@ -31,6 +31,6 @@ async def test_code_actions_and_the_chat_have_models_of_their_own(tmp_path: Path
     workspace = MemoryWorkspace({})
     chat, edit = await sessions.start(workspace), await sessions.start(workspace, "edit")
     assert (chat.provider.name, chat.model.limits.total_tokens) == ("scripted", 9000)
-    assert (edit.provider.name, edit.model.limits.total_tokens) == ("demo", 5000)
+    assert (edit.provider.name, edit.model.limits.total_tokens) == ("small", 5000)
     assert (await sessions.start(workspace, "inline")).provider is chat.provider
     await sessions.close()

@@ -78,6 +78,7 @@ def test_a_whole_request_to_anthropic() -> None:
                 "role": "assistant",
                 "content": [
                     {"type": "thinking", "signature": "sig", "thinking": "Hm."},
+                    {"type": "text", "text": "(Thoughts: Hm.)\n\n"},
                     {"type": "text", "text": "I read."},
                     {"type": "tool_use", "id": "c1", "name": "read_file", "input": {"path": "ä.py"}},
                 ],
@@ -108,6 +109,7 @@ def test_a_whole_request_to_openai() -> None:
         "temperature": 0.5,
         "input": [
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Read ä.py 😋"}]},
+            {"type": "message", "role": "assistant", "content": "(Thoughts: Hm.)\n\n"},
             {"type": "reasoning", "id": "rs_1", "encrypted_content": "g"},
             {"type": "message", "role": "assistant", "content": "I read."},
             {"type": "function_call", "call_id": "c1", "name": "read_file", "arguments": '{"path": "ä.py"}'},
@@ -130,7 +132,7 @@ def test_a_whole_request_to_chat_completions() -> None:
             {"role": "user", "content": "Read ä.py 😋"},
             {
                 "role": "assistant",
-                "content": "I read.",
+                "content": "(Thoughts: Hm.)\n\n(Thoughts: Hm.)\n\nI read.",
                 "tool_calls": [
                     {
                         "id": "c1",
@@ -195,11 +197,21 @@ def test_a_long_history_that_was_sent_before_is_ready_at_once(wire: str) -> None
     assert min(seconds() for _ in range(20)) < 0.02
 
 
+def foreign(*thoughts: Reasoning) -> list[Text]:
+    """Thoughts of other wires as the model sees them."""
+    return [Text(f"(Thoughts: {thought.text})\n\n") for thought in thoughts]
+
+
 @pytest.mark.parametrize("wire", ENCODERS)
-def test_thoughts_go_back_only_to_the_wire_they_came_from_and_not_alone(wire: str) -> None:
-    own = {"anthropic": (SIGNED, REDACTED), "openai": (ENCRYPTED,), "chat": ()}[wire]
-    everything = assistant_message(SIGNED, REDACTED, ENCRYPTED, Reasoning("plain"), Text("A"))
-    assert sent(wire, everything) == sent(wire, assistant_message(*own, Text("A")))
+def test_thoughts_go_back_to_their_own_wire_signed_and_to_others_as_text_and_never_alone(wire: str) -> None:
+    plain = Reasoning("plain")
+    everything = assistant_message(SIGNED, REDACTED, ENCRYPTED, plain, Text("A"))
+    shown = {
+        "anthropic": (SIGNED, REDACTED, *foreign(ENCRYPTED, plain)),
+        "openai": (*foreign(SIGNED), ENCRYPTED, *foreign(plain)),
+        "chat": foreign(SIGNED, ENCRYPTED),
+    }[wire]
+    assert sent(wire, everything) == sent(wire, assistant_message(*shown, Text("A")))
     assert sent(wire, user_message("a"), assistant_message(SIGNED, ENCRYPTED), user_message("b")) == sent(
         wire, user_message("a"), user_message("b")
     )

@@ -204,7 +204,7 @@ async def test_a_session_has_the_window_that_the_server_gives_and_says_it_in_eve
     assert end(await send(session, "What is x?")).status == "completed"
     assert [chat["options"]["num_ctx"] for chat in ollama.chats] == [16_384, 16_384]
     assert [model.name for model in await sessions.models()] == ["qwen:latest", "gemma:latest"]
-    assert await sessions.choose_model("gem", session) == "gemma:latest"
+    assert (await sessions.choose_model("gem", session)).model == "gemma:latest"
     assert session.model.limits.total_tokens == 8192
     await sessions.close()
 

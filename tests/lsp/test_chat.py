@@ -220,5 +220,6 @@ async def test_tokens_and_models(tmp_path: Path) -> None:
         assert (one["usage"]["inputTokens"], both["usage"]["inputTokens"]) == (100, 200)
         models = await made.client.command("flux.model.list")
         assert (models["provider"], models["present"]) == ("scripted", "scripted")
-        assert await made.client.command("flux.model.set", {"model": "other-1"}) == {"model": "other-1"}
+        switch = await made.client.command("flux.model.set", {"model": "other-1"})
+        assert switch == {"provider": "scripted", "model": "other-1", "notice": ""}
         assert (await made.client.command("flux.model.list"))["present"] == "other-1"

@@ -275,8 +275,8 @@ def test_the_commands(open_chat: Open) -> None:
         ("/hstory", r"There is no command /hstory. Did you mean /history\?"),
         ("/frobnicate", "There is no command /frobnicate. See /help."),
         ("/model 7", "There is no model number 7."),
-        ("/model gpt-9", "Going on with gpt-9."),
-        ("/model", r"\*     gpt-9"),
+        ("/model gpt-9", r"Going on with gpt-9 \(scripted\)\."),
+        ("/model", r"\*     scripted/gpt-9"),
         ("/clear", "A new conversation. The old one: flux --resume "),
     ]:
         chat.types(line)

@@ -138,7 +138,7 @@ def _assistant(message: Message, quirks: Quirks) -> bytes:
     parts = parts_to_replay(message, WIRE)
     if not parts:
         return b""
-    found: Object = {"role": "assistant", "content": message.text() or None}
+    found: Object = {"role": "assistant", "content": Message("assistant", tuple(parts)).text() or None}
     calls = [
         {
             "id": call.id,

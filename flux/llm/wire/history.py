@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from flux.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult
 from flux.llm.base_provider import ModelRequest
 
+_SIGNED = frozenset(("anthropic", "openai"))
+"""The wires on which a model's own thoughts bear a sign: those without one are another wire's, which has none."""
 NO_RESULT = "No result: the call was interrupted."
 
 
@@ -38,20 +40,25 @@ def taken_ids(request: ModelRequest) -> set[str]:
 
 
 def parts_to_replay(message: Message, wire: str) -> list[Part]:
-    """The parts of an answer that can go back to `wire`: no empty texts, no thoughts of other models.
+    """The parts of an answer that can go back to `wire`: no empty texts, and thoughts of other wires as text.
 
     Thoughts that nothing follows are left out: both vendors refuse them (an answer that was cut while it thought).
     """
+    answered = [at for at, part in enumerate(message.parts) if _says_something(part)]
     kept: list[Part] = []
-    for part in message.parts:
+    for part in message.parts[: max(answered, default=-1) + 1]:
         if isinstance(part, Reasoning):
             if part.opaque and part.wire == wire:
                 kept.append(part)
-        elif not isinstance(part, Text) or part.text.strip():
+            elif part.text.strip() and (part.wire or wire in _SIGNED):
+                kept.append(Text(f"(Thoughts: {part.text.strip()})\n\n"))
+        elif _says_something(part):
             kept.append(part)
-    while kept and isinstance(kept[-1], Reasoning):
-        kept.pop()
     return kept
+
+
+def _says_something(part: Part) -> bool:
+    return not isinstance(part, Reasoning) and not (isinstance(part, Text) and not part.text.strip())
 
 
 def _missing(waiting: dict[str, ToolCall]) -> list[Message]:

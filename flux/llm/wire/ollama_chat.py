@@ -101,9 +101,10 @@ def _user(message: Message) -> bytes:
 
 
 def _assistant(message: Message) -> bytes:
-    if not parts_to_replay(message, WIRE):
+    parts = parts_to_replay(message, WIRE)
+    if not parts:
         return b""
-    found: Object = {"role": "assistant", "content": message.text()}
+    found: Object = {"role": "assistant", "content": Message("assistant", tuple(parts)).text()}
     calls = [
         {"id": call.id, "function": {"name": call.name, "arguments": arguments_object(call.arguments_json)}}
         for call in message.tool_calls()

@@ -96,7 +96,8 @@ class Commands:
             case ModelSet(model=model):
                 sessions = await self._server.sessions.sessions()
                 chat = await self._server.sessions.chat() if self._server.sessions.present_id else None
-                return {"model": await sessions.choose_model(model, chat)}
+                switch = await sessions.choose_model(model, chat)
+                return {"provider": switch.provider, "model": switch.model, "notice": switch.notice}
             case UsageShow(session=session_id):
                 return self._usage(session_id)
         assert_never(given)
@@ -196,8 +197,12 @@ class Commands:
         models: list[Json] = [
             {
                 "name": model.name,
+                "provider": model.provider,
                 "title": model.display_name,
                 "speed": model.speed,
+                "window": model.input_tokens,
+                "images": model.takes_images,
+                "thinks": bool(model.thinking),
                 "price": [model.price.input, model.price.output] if model.price else None,
             }
             for model in await sessions.models()
