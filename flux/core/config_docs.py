@@ -42,7 +42,10 @@ with a star works without a key.
 | `lm_studio`* | LM Studio | `http://localhost:1234/v1`, or `LM_STUDIO_BASE_URL` | |
 | `mlx`* | `mlx_lm.server` | `http://localhost:8080/v1`, or `MLX_BASE_URL` | |
 | `ollama`* | Ollama, by its own API; it gets the window said | `http://localhost:11434`, or `OLLAMA_BASE_URL` | |
-| `compatible`* | any other server with Chat Completions (vLLM, llama.cpp …) | `FLUX_BASE_URL` | |
+| `llama_cpp`* | llama.cpp's server | `http://localhost:8080/v1` | |
+| `vllm`* | vLLM | `http://localhost:8000/v1` | |
+| `auto`* | the first that answers, in the order of `auto_order` | | |
+| `compatible`* | any other server with Chat Completions | `FLUX_BASE_URL` | |
 | `demo`* | fixed rules, offline, no model | | |
 | `scripted`* | a fake for tests | | |
 
