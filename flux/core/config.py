@@ -142,6 +142,13 @@ class Settings:
         "How long the model thinks before it answers, as near as the model has it. Unset: left to the provider.",
         "both",
     )
+    stored_responses: bool = _setting(
+        False,
+        TRUTH,
+        "FLUX_STORED_RESPONSES",
+        "Let OpenAI's Responses API keep the conversation, and send only what is new (previous_response_id).",
+        "both",
+    )
     streaming: bool = _setting(
         True, TRUTH, "FLUX_STREAMING", "Show the answer as it comes; false asks for it in one piece."
     )

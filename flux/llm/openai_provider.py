@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 from flux.core.config import Settings
+from flux.core.errors import ModelNotFound, RequestRejected
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import OPENAI, Endpoint
 from flux.llm.transport import HttpOptions, Sdk, Transport, Where
 from flux.llm.wire.model_lists import read_models
 from flux.llm.wire.openai_responses import PATH, ResponsesDecoder, encode_request
+from flux.llm.wire.stored_responses import StoredRequest
 
 
 class OpenAIProvider(BaseLLMProvider):
@@ -17,10 +20,30 @@ class OpenAIProvider(BaseLLMProvider):
 
     def __init__(self, settings: Settings, endpoint: Endpoint = OPENAI) -> None:
         self.name = endpoint.name
+        self._is_stored = settings.stored_responses
         self._transport = Transport(Where.of(settings, endpoint), {}, open_openai)
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+        if self._is_stored:
+            return self._stored_deltas(request)
         return self._transport.stream(PATH, encode_request, ResponsesDecoder, request)
+
+    async def _stored_deltas(self, request: ModelRequest, *, may_continue: bool = True) -> AsyncGenerator[Delta]:
+        sent = StoredRequest(may_continue)
+        has_begun = False
+        try:
+            async with aclosing(self._transport.stream(PATH, sent.encode, ResponsesDecoder, request)) as deltas:
+                async for delta in deltas:
+                    has_begun = True
+                    yield sent.seal(delta)
+            return
+        except (RequestRejected, ModelNotFound):
+            if has_begun or not sent.has_continued:
+                raise
+        # The answer is no longer stored, or not for this key: everything is sent again.
+        async with aclosing(self._stored_deltas(request, may_continue=False)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def models(self) -> Sequence[ServedModel]:
         return read_models(await self._transport.ask("/models"), runs_here=False)

@@ -98,6 +98,11 @@ class FaultServer:
             writer.write(_head(status, {**headers, "content-length": str(len(body))}) + body)
             await writer.drain()
             return True
+        if fault == "forgets" and "previous_response_id" in request.json:
+            body = _error("Previous response not found.", "invalid_request_error", "previous_response_not_found")
+            writer.write(_head(400, {**_JSON, "content-length": str(len(body))}) + body)
+            await writer.drain()
+            return True
         if fault == "endless_error":
             writer.write(_head(500, {"content-type": "text/plain"}))
             await self._pour(writer, b"x" * 65536)
@@ -107,12 +112,17 @@ class FaultServer:
             writer.write(_head(200, {"content-type": "application/json", "content-length": str(len(body))}) + body)
             await writer.drain()
             return True
-        return await self._stream(wire, fault, reader, writer)
+        return await self._stream(wire, request, reader, writer)
 
-    async def _stream(self, wire: str, fault: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _stream(
+        self, wire: str, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """An answer in events; faults come behind its first words."""
+        fault = str(request.json.get("model", ""))
         ids = {"request-id": "req_123"} if wire == "anthropic" else {"x-request-id": "req_123"}
         first, rest = STREAMS[wire]
+        if request.json.get("store") is True:
+            rest = rest.replace('"id": "r"', f'"id": "resp_{len(self.received)}", "store": true')
         newline = "\r\n" if fault == "crlf" else "\n"
         writer.write(_head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked", **ids}))
 

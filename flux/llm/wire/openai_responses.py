@@ -7,7 +7,7 @@ the type stubs of the openai SDK 3.52.0 (2026-11-21), `types/responses/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from flux.core.errors import StreamBroken
@@ -31,6 +31,8 @@ from flux.llm.wire.json_values import (
 )
 
 WIRE = "openai"
+STORED = "openai stored"
+"""The `wire` of a part without words that has the id of a stored answer: no wire sends it (`stored_responses`)."""
 PATH = "/responses"
 
 MIN_OUTPUT_TOKENS = 16
@@ -40,8 +42,11 @@ _WITHOUT_REASONING = ("gpt-3", "gpt-4", "chatgpt-4")
 """These refuse to be asked for encrypted thoughts; all later models think."""
 
 
-def encode_request(request: ModelRequest) -> bytes:
-    """The request's body. What does not change within a session comes first, so that requests share their prefix."""
+def encode_request(request: ModelRequest, messages: Sequence[Message] | None = None) -> bytes:
+    """The request's body. What does not change within a session comes first, so that requests share their prefix.
+
+    `messages`: only these, out of its sound ones.
+    """
     head: Object = {"model": request.model, "store": False}
     if request.system.strip():
         head["instructions"] = request.system
@@ -69,7 +74,9 @@ def encode_request(request: ModelRequest) -> bytes:
     if request.temperature is not None:
         head["temperature"] = request.temperature
     head |= request.extra_body
-    items = b",".join(encoded for message in sound_messages(request.messages) if (encoded := _kept(request, message)))
+    if messages is None:
+        messages = sound_messages(request.messages)
+    items = b",".join(encoded for message in messages if (encoded := kept_item(request, message)))
     return b'%s,"input":[%s],"stream":%s}' % (to_bytes(head)[:-1], items, to_bytes(request.is_streamed))
 
 
@@ -82,7 +89,8 @@ def encode_message(message: Message) -> bytes:
     return b",".join(to_bytes(_item(part)) for part in parts)
 
 
-def _kept(request: ModelRequest, message: Message) -> bytes:
+def kept_item(request: ModelRequest, message: Message) -> bytes:
+    """The message as `encode_message` has it, encoded once."""
     key = (WIRE, message)
     encoded = request.encoded.get(key)
     if encoded is None:
@@ -214,6 +222,8 @@ class ResponsesDecoder(Decoder):
         yield from self._count(child(answer, "usage"))
         match text(answer, "status"):
             case "completed" | "":
+                if answer.get("store") is True and text(answer, "id"):
+                    yield ReasoningDelta(wire=STORED, opaque=text(answer, "id"))
                 yield from self._finish("refused" if self._has_refused else "stop")
             case "incomplete":
                 why = text(child(answer, "incomplete_details"), "reason")
