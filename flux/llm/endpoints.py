@@ -139,6 +139,7 @@ MLX = Endpoint(
     base_url_setting="mlx_base_url",
     needs_key=False,
     timeout_s=1800.0,
+    unknown_window_tokens=32_768,  # it takes any length, beyond what its model was made for
 )
 OLLAMA = Endpoint(
     # docs.ollama.com/api (2026-11-21), its own API and not its compatible door. The first answer waits for the model to

@@ -34,7 +34,7 @@ def fit(request: ModelRequest) -> ModelRequest:
         temperature=request.temperature if row.sampling_allowed and not thinks_aloud else None,
         tool_choice=request.tool_choice if takes_choice or request.tool_choice == "none" else "auto",
         max_output_tokens=min(request.max_output_tokens, row.max_output_tokens or request.max_output_tokens),
-        messages=request.messages if row.takes_images else tuple(map(_without_images, request.messages)),
+        messages=request.messages if row.takes_images else tuple(map(without_images, request.messages)),
     )
 
 
@@ -49,7 +49,8 @@ def _nearest(effort: str, row: Model) -> str:
     return min(levels, key=lambda level: (abs(EFFORTS.index(level) - wanted), EFFORTS.index(level)))
 
 
-def _without_images(message: Message) -> Message:
+def without_images(message: Message) -> Message:
+    """The message with a word in the place of each image."""
     if not any(isinstance(part, Image) for part in message.parts):
         return message
     parts: tuple[Part, ...] = tuple(NO_IMAGE if isinstance(part, Image) else part for part in message.parts)

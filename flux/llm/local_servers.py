@@ -76,7 +76,8 @@ async def _knock(base_url: str) -> None:
     """Raises OSError where nothing listens: before the HTTP client is imported for nothing."""
     url = urlsplit(base_url)
     port = url.port or (443 if url.scheme == "https" else 80)
-    _, writer = await asyncio.open_connection(url.hostname, port)
+    # `localhost` has two addresses, and on Windows one that refuses takes two seconds to do so.
+    _, writer = await asyncio.open_connection(url.hostname, port, happy_eyeballs_delay=0.1)
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()

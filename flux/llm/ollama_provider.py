@@ -14,6 +14,7 @@ from flux.core.config import Settings
 from flux.core.errors import ModelNotFound, StreamBroken
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel, Waiting
 from flux.llm.endpoints import OLLAMA, Endpoint
+from flux.llm.fitting import without_images
 from flux.llm.plain_http import open_plain
 from flux.llm.transport import Transport, Where
 from flux.llm.wire.ollama_chat import PATH, OllamaDecoder, Options, encode_request
@@ -58,6 +59,8 @@ class OllamaProvider(BaseLLMProvider):
                 async for words in _in_steps(request.model, progress):
                     yield Waiting(words)
         card = await self._card(request.model)
+        if _has(card, "vision") is False:
+            request = replace(request, messages=tuple(map(without_images, request.messages)))
         window = request.window_tokens or self._window(card, 0)
         options = Options(min(window, card.trained_tokens or window), _thinks(card) is True, self._keep_alive)
         answer = self._transport.stream(PATH, partial(encode_request, options=options), OllamaDecoder, request)

@@ -41,7 +41,7 @@ from flux.llm.text_tools_provider import TextToolsProvider
 from flux.llm.wire.ollama_chat import OllamaDecoder, Options, encode_request
 from flux.llm.wire.ollama_models import PullProgress
 from tests.support.fault_server import fault_server
-from tests.support.ollama_server import GB, FakeModel, OllamaServer, called, ollama_server
+from tests.support.ollama_server import GB, FakeModel, OllamaServer, called, ollama_server, said
 
 TOOL = ToolSpec("read_file", "Reads.", {"type": "object", "properties": {"path": {"type": "string"}}})
 RECORDED: list[dict[str, Any]] = [
@@ -416,6 +416,17 @@ async def test_a_fault_in_the_middle_keeps_the_text_before_it(
             folder.add(delta)
     assert folder.response().content == "Hello "
     assert (raised.value.endpoint, raised.value.model) == ("ollama", model)
+    await made.close()
+
+
+async def test_an_image_goes_only_to_a_model_that_sees(server: OllamaServer) -> None:
+    made = provider(server)
+    look = Message("user", (Text("Look"), Image("image/png", "QUJD")))
+    for model in ("qwen", "ok"):
+        server.answers.append(said("I see."))
+        await made.complete(ask(model, messages=(look,)))
+    assert [chat["messages"][1].get("images") for chat in server.chats] == [["QUJD"], None]
+    assert "This model takes none" in server.chats[1]["messages"][1]["content"]
     await made.close()
 
 
