@@ -13,7 +13,7 @@ from typing import Literal
 from flux.agent.session_store import SessionStore
 from flux.agent.store.in_flight import Intent
 from flux.core.errors import FileMissing, FluxError, WorkspaceError
-from flux.core.messages import Message, ToolCall, ToolResult
+from flux.core.messages import Message, ToolCall, ToolResult, user_message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost
 from flux.edits.diff import text_edits_between
@@ -26,6 +26,7 @@ from flux.workspace.workspace import Workspace
 
 ENDED = "Interrupted: Flux ended before it was done."
 UNKNOWN = f"{ENDED} The file may or may not have been changed: read it again."
+UNANSWERED = "Flux was ended before you could answer the message above."
 CUT = "Flux was ended in the middle of your last answer; it stands above as far as it had come."
 
 Outcome = Literal["made", "not made", "unknown"]
@@ -33,14 +34,26 @@ Outcome = Literal["made", "not made", "unknown"]
 
 async def recover(store: SessionStore, session_id: str, workspace: Workspace) -> str:
     """Make the session whole; what the user should know of it, else an empty text. Does nothing a second time."""
+    asked = _recover_asked(store, session_id)
     interrupted = _recover_answer(store, session_id)
     settled = [await _settle(store, session_id, intent, workspace) for intent in store.in_flight.intents(session_id)]
     answered = _recover_results(store, session_id, settled)
     store.end_drafts(session_id)
     lines = [str(one) for one in settled]
-    if interrupted or answered:
+    if asked or interrupted or answered:
         lines.insert(0, "Flux ended in the middle of the last turn; what had come of it is kept.")
     return "\n".join(lines)
+
+
+def _recover_asked(store: SessionStore, session_id: str) -> bool:
+    """The user's words are never lost, be it without what would have gone along with them."""
+    asked = store.in_flight.asked(session_id)
+    if asked is None:
+        return False
+    turn_id, text = asked
+    store.add_message(session_id, turn_id, user_message(text))
+    store.add_note(session_id, UNANSWERED)
+    return True
 
 
 def _recover_answer(store: SessionStore, session_id: str) -> bool:

@@ -74,6 +74,7 @@ class Session:
         self._is_always_approved = False
         self._running: asyncio.Task[Exception | None] | None = None
         self._is_undoing = False
+        self._announced = ""
 
     @property
     def is_busy(self) -> bool:
@@ -136,7 +137,6 @@ class Session:
             self._running = None
             events.put_nowait(None)
 
-        events.put_nowait(TurnStarted(turn.id, self.id, self.provider.name, self.model.name))
         # Owned by this generator: an async generator cannot hold a task group open over its yields.
         task = self._running = asyncio.create_task(self._run(turn, text, focus, undecided))
         task.add_done_callback(close)
@@ -157,8 +157,6 @@ class Session:
         """What ended the turn early, None where it was completed."""
         try:
             await self.take_up()
-            if notice := self.take_notice():
-                turn.emit(Noticed(notice))
             await self._begin(turn, text, focus, undecided)
             await turn.run()
         except asyncio.CancelledError:
@@ -171,11 +169,22 @@ class Session:
             log.exception("a turn failed")
             return error
         finally:
+            self._announce(turn)
+            if self._conversation.turn_id != turn.id:
+                self._store.in_flight.forget_asked(self.id)
             self._is_always_approved = turn.is_always_approved
             self._propose(turn, undecided)
             if notice := self._store.take_notice():
                 turn.emit(Noticed(notice))
         return None
+
+    def _announce(self, turn: Turn) -> None:
+        """The first event of a turn, once."""
+        if self._announced != turn.id:
+            self._announced = turn.id
+            turn.emit(TurnStarted(turn.id, self.id, turn.provider.name, turn.model.name))
+            if notice := self.take_notice():
+                turn.emit(Noticed(notice))
 
     def _propose(self, turn: Turn, undecided: Undecided | None) -> None:
         """Keep for the user's review what the turn would change, also where it did not come to its end."""
@@ -210,6 +219,9 @@ class Session:
             notes=(*notes, *(undecided.notes() if undecided else self._undecided())),
             limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
         )
+        # Stored before anything is shown: what goes along with the words may take a while to be found.
+        self._store.in_flight.add_asked(self.id, turn.id, text)
+        self._announce(turn)
         try:
             built = await build(await undecided.focus(focus) if undecided and focus else focus)
         except WorkspaceError as e:

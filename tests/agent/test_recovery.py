@@ -195,3 +195,15 @@ async def test_a_change_that_nobody_confirmed_is_told_as_the_file_shows_it(
     assert result.content.endswith(told)
     assert bool(store.journal.entries(session_id="s1")) == ("was changed" in told)
     live.close()
+
+
+async def test_words_that_were_not_yet_a_message_are_kept_without_what_would_have_gone_along(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path / "s.db")
+    store.create("s1", "/w")
+    store.in_flight.add_asked("s1", "t", "Please help.")
+    store.close()
+    store, messages = await recovered(tmp_path / "s.db", {})
+    assert messages == [user_message("Please help.")]
+    assert "before you could answer" in store.notes("s1")[0]
+    assert store.in_flight.asked("s1") is None
+    store.close()

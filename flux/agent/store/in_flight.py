@@ -21,7 +21,7 @@ from flux.core.snapshot import FileSnapshot
 from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
 from flux.llm.base_provider import Delta
 
-_TABLES = {"assistant": "delta", "tool": "result"}
+_TABLES = {"user": "asked", "assistant": "delta", "tool": "result"}
 """What becomes a message of a role."""
 
 
@@ -51,6 +51,21 @@ class InFlight:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
+
+    def add_asked(self, session_id: str, turn_id: str, text: str) -> None:
+        """What the user said, before it is known what goes along with it."""
+        insert = "INSERT INTO asked (session_id, turn_id, body) VALUES (?, ?, ?)"
+        values = (session_id, turn_id, storable(text))
+        self._database.write(session_id, lambda db: db.execute(insert, values))
+
+    def asked(self, session_id: str) -> tuple[str, str] | None:
+        """(turn, words) of what the user said that did not become a message."""
+        rows = self._rows("SELECT turn_id, body FROM asked WHERE session_id = ? ORDER BY seq DESC LIMIT 1", session_id)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def forget_asked(self, session_id: str) -> None:
+        """It was not sent, and the user knows."""
+        self._database.write(session_id, lambda db: forget_unfinished(db, session_id, "user"))
 
     def begin_answer(self, session_id: str, turn_id: str, provider: str, model: str) -> AnswerLog:
         """Where the deltas of an answer are put while it streams."""

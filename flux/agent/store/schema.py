@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 4
+FORMAT = 5
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -95,12 +95,20 @@ CREATE TABLE checkpoint (  -- a point that the user named: behind the change `po
 CREATE INDEX checkpoint_session ON checkpoint (session_id, seq);
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
+_FORMAT_5 = """
+CREATE TABLE asked (  -- the user's words before they are a message: what goes along with them is still looked up
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, turn_id TEXT NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX asked_session ON asked (session_id, seq);
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
     *("message", "usage", "change", "proposal", "note", "delta", "result", "intent", "preface", "sent", "holder"),
-    *("way", "checkpoint"),
+    *("way", "checkpoint", "asked"),
 )
 """All that belongs to a session by `session_id`, beside the table `session` itself."""
 
