@@ -35,6 +35,8 @@ soak: $(READY)  ## Every long measurement at its full size, and docs/reliability
 	$(BIN)/python -m tests.soak.kills --record
 	$(BIN)/python -m tests.soak.kills_undo --record
 	$(BIN)/python -m tests.soak.pressure --record
+	$(BIN)/python -m tests.soak.machine --record
+	$(BIN)/python -m tests.soak.load --record
 	$(BIN)/python -m tests.soak.report
 
 editors: $(READY)  ## The tests in real editors and against other people's servers; installs those into .tools

@@ -23,7 +23,7 @@ from flux.agent.turn import ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
 from flux.context.builder import user_message
 from flux.context.item import Focus
-from flux.core.errors import Busy, FluxError, RequestRejected, SessionHeld, WorkspaceError
+from flux.core.errors import Busy, FluxError, RequestRejected, SessionHeld, WorkspaceError, refused_by_system
 from flux.core.messages import Image, Message
 from flux.core.snapshot import WorkspacePath
 from flux.core.usage import Cost, Usage
@@ -362,4 +362,6 @@ def _error_text(error: Exception | None) -> str:
         return ""
     if isinstance(error, FluxError):
         return str(error)
+    if isinstance(error, OSError):
+        return refused_by_system(error)
     return f"Flux made a mistake ({type(error).__name__}); the log has the details. Your text is unharmed."

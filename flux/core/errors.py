@@ -255,3 +255,8 @@ class UnsupportedFormat(SessionError):
 
 class Busy(SessionError):
     """The session is at work on another turn."""
+
+
+def refused_by_system(error: OSError) -> str:
+    """In words for a person what stopped Flux: no more files may be open, a disk is full."""
+    return f"The system did not let Flux go on: {error.strerror or error}."

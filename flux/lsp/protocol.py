@@ -14,7 +14,7 @@ from pygls.capabilities import ServerCapabilitiesBuilder
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcServerNotInitialized
 from pygls.protocol import JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol, lsp_method
 
-from flux.core.errors import FluxError, InvalidArguments
+from flux.core.errors import FluxError, InvalidArguments, refused_by_system
 from flux.lsp.clients import Client, client_of
 from flux.lsp.documents import Documents
 from flux.lsp.methods import COMMANDS, DOCUMENT_SCHEME
@@ -158,6 +158,9 @@ class FluxProtocol(LanguageServerProtocol):
                 self._answer_error(msg_id, REQUEST_FAILED, str(e))
             case JsonRpcException() as e:
                 self._answer_error(msg_id, e.code, e.message)
+            case OSError() as e:
+                logger.warning("A request failed.", exc_info=e)
+                self._answer_error(msg_id, REQUEST_FAILED, refused_by_system(e))
             case e:
                 logger.error("A request failed.", exc_info=e)
                 self._answer_error(

@@ -79,6 +79,8 @@ class FluxServer(LanguageServer):
         self._review: EditorReview | None = None
         self._timeline: EditorTimeline | None = None
         self._key_follows = False
+        self.editor_process: int | None = None
+        """The number of the editor's process, where it is one of this machine."""
         self._frames = Frames()
         self._ended: asyncio.Future[int] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -137,6 +139,8 @@ class FluxServer(LanguageServer):
 
     def begin(self, options: Mapping[str, object]) -> None:
         """Take the initialization options."""
+        if self.process_id is not None and lives(self.process_id):
+            self.editor_process = self.process_id
         self._key_follows = options.get("keyFollows") is True
         self.settings.begin(options)
 
@@ -261,12 +265,14 @@ async def _serve_descriptors(input_: int, output: int) -> int:
     _end_by_signals(server)
     watching = asyncio.create_task(_end_with_editor(server))
     gc.freeze()  # what was imported is never garbage; looking through it again costs pauses
+    status = 1
     try:
-        return await running
+        status = await running
     finally:
         watching.cancel()
         writer.close()
-        _exit_soon()
+        _exit_soon(status)
+    return status
 
 
 def _end_by_signals(server: FluxServer) -> None:
@@ -286,17 +292,14 @@ async def _end_with_editor(server: FluxServer) -> None:
 
     A number that no process has here is one of another machine or container, and says nothing.
     """
-    while server.process_id is None:  # noqa: ASYNC110  no event tells of it, nor of another process's end
+    while server.editor_process is None or lives(server.editor_process):  # noqa: ASYNC110  no event tells of it
         await asyncio.sleep(EDITOR_S)
-    if lives(server.process_id):
-        while lives(server.process_id):  # noqa: ASYNC110
-            await asyncio.sleep(EDITOR_S)
-        server.end(1)
+    server.end(1)
 
 
-def _exit_soon() -> None:
+def _exit_soon(status: int) -> None:
     """A thread that hangs (a network disk, a child's pipe) must not keep the process when its editor is gone."""
-    timer = threading.Timer(EXIT_S, os._exit, [1])
+    timer = threading.Timer(EXIT_S, os._exit, [status])
     timer.daemon = True
     timer.start()
 

@@ -90,7 +90,10 @@ def _open_missing_streams() -> None:
 
 def _say_no_more() -> None:
     """Or the interpreter would complain, at its end, of what it could not write."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        return  # no more files may be open, and the output is not at fault
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
 

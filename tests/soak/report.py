@@ -54,7 +54,9 @@ def _section(result: Result) -> str:
         f"Again: `{result.command}`."
     )
     notes = "\n".join(f"- {note}" for note in result.notes)
-    parts = [f"## {result.name.capitalize()}", run, table(("figure", "measured"), result.figures), notes]
+    is_drawn = (PAGE.parent / "images" / f"{result.name}.svg").exists()
+    picture = f"![{result.name} over the run](images/{result.name}.svg)" if is_drawn else ""
+    parts = [f"## {result.name.capitalize()}", run, table(("figure", "measured"), result.figures), picture, notes]
     return "\n\n".join(part for part in parts if part)
 
 

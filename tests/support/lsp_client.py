@@ -23,6 +23,7 @@ from tests.support.fake_editors.rules import Buffer, Change, Editor, EditRefused
 
 BOUND_S = 15.0
 CONVERTER = default_converter()
+SERVE = (sys.executable, "-m", "flux", "serve")
 
 CAPABILITIES: dict[str, Any] = {
     "workspace": {
@@ -66,6 +67,8 @@ class LspClient:
     """Called with each message as it comes, before it is answered."""
     reads: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared, nothing more is read, and what the server writes stays in the pipe."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when nothing more can come from the server."""
     _waiting: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _next_id: int = 1
@@ -169,6 +172,7 @@ class LspClient:
                 self._receive(json.loads(await self.process.stdout.readexactly(length)))
                 async with self._news:
                     self._news.notify_all()
+        self.ended.set()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(ConnectionError("the server has ended"))
@@ -247,14 +251,11 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def connected(
-    environ: Mapping[str, str], *, folder: Path, rules: type[Editor] = VsCode
+    environ: Mapping[str, str], *, folder: Path, rules: type[Editor] = VsCode, command: Sequence[str] = SERVE
 ) -> AsyncIterator[LspClient]:
     """A client of a fresh server process, which is gone afterwards. Nothing is sent yet."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "flux",
-        "serve",
+        *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=dict(environ),
@@ -267,9 +268,9 @@ async def connected(
         yield client
     finally:
         client.reads.set()
+        assert process.stdin is not None
+        process.stdin.close()
         if process.returncode is None:
-            assert process.stdin is not None
-            process.stdin.close()
             try:
                 async with asyncio.timeout(BOUND_S):
                     await process.wait()
@@ -286,14 +287,15 @@ async def initialize(
     *,
     name: str = "test",
     capabilities: Mapping[str, Any] = CAPABILITIES,
+    process_id: int | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """The handshake; the server's answer. `options` are the initialization options."""
+    """The handshake; the server's answer. `process_id` is the editor's, ours by default; `options` initialize it."""
     folders = [{"uri": uri_of(folder), "name": folder.name}] if folder else None
     answer = await client.request(
         "initialize",
         {
-            "processId": os.getpid(),
+            "processId": process_id or os.getpid(),
             "clientInfo": {"name": name},
             "rootUri": uri_of(folder) if folder else None,
             "workspaceFolders": folders,
