@@ -32,13 +32,13 @@ def run_models(arguments: argparse.Namespace) -> int:
 
 async def _list(settings: Settings) -> None:
     registry = Registry(settings)
+    chat = assign(settings)
     try:
-        chat = assign(settings)
         provider = registry.provider(chat.provider)
         models = await usable_models(registry, settings, provider)
         current = f"{provider.name}/{chat.model or await provider.default_model()}"
     except ConfigError:  # without its key a service is not asked
-        models, current = models_of(assign(settings).provider), ""
+        models, current = models_of(chat.provider), f"{chat.provider}/{chat.model}"
     finally:
         await registry.close()
     if not models:

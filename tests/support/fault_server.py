@@ -36,7 +36,7 @@ class Received:
 
     @property
     def json(self) -> dict[str, object]:
-        found = json.loads(self.body)
+        found = json.loads(self.body or b"{}")
         assert isinstance(found, dict)
         return found
 
