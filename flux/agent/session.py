@@ -85,6 +85,7 @@ class Session:
 
         Raises SessionHeld where another process has it open; it can be read nevertheless.
         """
+        await self._store.mended()
         try:
             is_left = self._store.hold(self.id)
         except SessionHeld as e:

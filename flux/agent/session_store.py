@@ -85,9 +85,13 @@ class SessionStore:
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time, *, door: str = "Flux") -> None:
         self._clock = clock
-        self._database = Database(path)
         self._holders = path.parent / "holders" if path else None
         self._holder = HolderFile(self._holders, door)
+        try:
+            self._database = Database(path, self._holder.others_live)
+        except BaseException:
+            self._holder.close()
+            raise
         self._held: set[str] = set()
         self._left: set[str] = set()
         self.in_flight = InFlight(self._database, clock)
@@ -105,6 +109,7 @@ class SessionStore:
             self._held.clear()
         self._database.close()
         self._holder.close()
+        self._holder.others_live()  # removes what killed processes left
 
     def take_notice(self) -> str:
         """What the user must be told of the file (damaged, full), in words: once, and empty where all is well."""
@@ -113,6 +118,10 @@ class SessionStore:
     async def settle(self) -> None:
         """Wait until all is stored that was written; that is so at once unless another process locks the file."""
         await self._database.settle()
+
+    async def mended(self) -> None:
+        """Wait until the file is mended, where it was found damaged."""
+        await self._database.mended()
 
     # Sessions
 

@@ -79,6 +79,7 @@ class EditorSessions:
                 self._store, notice = await asyncio.to_thread(_open_store, self._editor.client.name)
                 if notice:
                     self._editor.show(f"Flux: {notice}", "warning")
+        await self._store.mended()
         return self._store
 
     @property

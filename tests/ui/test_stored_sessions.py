@@ -122,7 +122,7 @@ async def test_a_resumed_session_sends_the_same_bytes_before_what_is_new(
         shell.variables["FLUX_SYSTEM_PROMPT"] = "Be long."  # a session keeps what it began with
         for prompt in ("second", "third"):
             assert (await asyncio.to_thread(shell.flux, "-p", prompt, "--continue")).status == 0
-        sent = [prefix(request) for request in server.received if request.json.get("stream")]
+        sent = [prefix(request) for request in server.received if request.body and request.json.get("stream")]
     assert len(sent) == 3
     for (head, earlier), (later_head, later) in itertools.pairwise(sent):
         assert later_head == head

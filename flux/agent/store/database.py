@@ -2,7 +2,8 @@
 
 A commit in write-ahead mode is some tens of microseconds and waits for no disk, so the calls are plain ones. Where
 another process keeps the file locked, writes wait in order and the caller goes on; where the file takes no more (a full
-disk), everything goes on in memory; a damaged file is set aside, and what can be read of it goes into a new one.
+disk), everything goes on in memory; a damaged file is set aside, and what can be read of it goes into a new one. That
+takes seconds where the file is large: under an event loop a thread does it, and writes wait in order again.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from flux.agent.store.salvage import salvage
 from flux.agent.store.schema import FORMAT, TABLES, format_of, migrate
-from flux.core.errors import SessionError, UnsupportedFormat
+from flux.core.errors import FluxError, SessionError, UnsupportedFormat
 
 Write = Callable[[sqlite3.Connection], object]
 """Does its work on the connection that it is given: another one after a fault."""
@@ -34,10 +36,17 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Database:
-    """The file at `path`; in memory where it is None. Raises OSError, sqlite3.Error and UnsupportedFormat."""
+    """The file at `path`; in memory where it is None. Raises OSError, sqlite3.Error and UnsupportedFormat.
 
-    def __init__(self, path: Path | None) -> None:
+    `is_shared` says whether another process has the file open: it is not set aside then, however damaged.
+    """
+
+    def __init__(self, path: Path | None, is_shared: Callable[[], bool] = lambda: False) -> None:
         self.path = path
+        self._is_shared = is_shared
+        self._mending: Future[sqlite3.Connection] | None = None
+        self._was_whole = False
+        """The file was found whole after a fault, and nothing could be written since."""
         self._notices: list[str] = []
         self._waiting: list[tuple[str, Write]] = []
         self._waiting_since = 0.0
@@ -66,6 +75,8 @@ class Database:
 
     def rows(self, query: str, values: Sequence[object] = (), *, is_fresh: bool = False) -> list[tuple[Any, ...]]:
         """What is stored. `is_fresh`: raises where what was written last is not in it yet. Raises SessionError."""
+        if self._mending is not None:
+            raise SessionError(f"The file of sessions, {self.path}, is being mended.", hint="Try again in a moment.")
         if self._waiting:
             self._flush()
             if self._waiting and is_fresh:
@@ -74,10 +85,12 @@ class Database:
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.DatabaseError as e:
-                self._mend(e)
-                return self._db.execute(query, values).fetchall()
+                if self.path is None or _code(e) not in _DAMAGED:
+                    raise
+                self._mend(self.path, e)
         except sqlite3.Error as e:
             raise SessionError(f"The sessions in {self.path or 'memory'} cannot be read: {e}") from e
+        return self.rows(query, values, is_fresh=is_fresh)  # of the mended file, or of what could be taken along
 
     def stamp(self) -> tuple[int, int]:
         """Stays as it is while nothing is written, by us or by another process."""
@@ -85,12 +98,19 @@ class Database:
 
     async def settle(self) -> None:
         """Wait until all is stored that was written, for some seconds at most."""
-        while self._waiting:
+        while self._waiting or self._mending is not None:
             await asyncio.sleep(RETRY_S / 2)
             self._flush()
 
+    async def mended(self) -> None:
+        """Wait until a damaged file is mended; at once where none is."""
+        if self._mending is not None:
+            await asyncio.to_thread(wait, [self._mending])
+            self._end_mending()
+
     def close(self) -> None:
         """Store what waits, and let go of the file. May be called twice."""
+        self._end_mending()
         while self._waiting:
             self._flush()
         if self._retry is not None:
@@ -99,6 +119,8 @@ class Database:
 
     def _flush(self) -> None:
         """Do what waits. What cannot be done now is tried again, by the event loop where there is one."""
+        if self._mending is not None:
+            return
         try:
             self._do_waiting()
         except sqlite3.Error as e:
@@ -113,15 +135,15 @@ class Database:
         if self.path is None:
             self._waiting.clear()
             raise fault
+        if _code(fault) in _DAMAGED:
+            self._mend(self.path, fault)
+            self._flush()
+            return
+        self._move_to_memory(fault)
         try:
-            self._mend(fault)
             self._do_waiting()
-        except sqlite3.Error as e:
-            self._move_to_memory(e)
-            try:
-                self._do_waiting()
-            finally:
-                self._waiting.clear()
+        finally:
+            self._waiting.clear()
 
     def _do_waiting(self) -> None:
         if not self._waiting:
@@ -132,6 +154,7 @@ class Database:
                 write(self._db)
         self._written.update(session_id for session_id, _ in self._waiting)
         self._waiting.clear()
+        self._was_whole = False
 
     def _retry_soon(self) -> None:
         try:
@@ -143,28 +166,45 @@ class Database:
         if self._retry is None or self._retry.when() <= loop.time():
             self._retry = loop.call_later(RETRY_S, self._flush)
 
-    def _mend(self, fault: sqlite3.Error) -> None:
-        """Go on with what can be read of a damaged file. Raises any other fault, and one that cannot be mended."""
-        if self.path is None or _code(fault) not in _DAMAGED:
-            raise fault
-        with suppress(sqlite3.Error):
-            self._db.close()
+    def _mend(self, path: Path, fault: sqlite3.Error) -> None:
+        """Go on with what can be read of a damaged file, else in memory: now, or under an event loop a while later."""
+        self._db.close()
+        thread = ThreadPoolExecutor(1, "flux-mending")
+        self._mending = thread.submit(self._salvaged, path, fault)
+        thread.shutdown(wait=False)
         try:
-            self._db = self._salvaged(self.path, fault)
-        except (OSError, sqlite3.Error) as e:
-            self._db = sqlite3.connect(":memory:", isolation_level=None)  # nothing can be taken along
-            raise sqlite3.OperationalError(f"{fault}; {e}") from e
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._end_mending()  # nobody else is kept waiting
+        else:
+            self._mending.add_done_callback(lambda _: _call_in(loop, self._end_mending))
+
+    def _end_mending(self) -> None:
+        if self._mending is None:
+            return
+        try:
+            self._db = self._mending.result()
+        except (OSError, sqlite3.Error, FluxError) as e:
+            self._db = _open(None)
+            if self.path is not None:
+                with suppress(sqlite3.Error):
+                    self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._move_to_memory(e)
+        finally:
+            self._mending = None
+        self._flush()
 
     def _salvaged(self, path: Path, fault: sqlite3.Error) -> sqlite3.Connection:
         with suppress(sqlite3.DatabaseError):
             db = _open(path)
-            if db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+            if not self._was_whole and db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+                self._was_whole = True
                 return db  # another process was quicker: this file is a new one
             db.close()
-        self._notices.append(salvage(path, str(fault), _open))
+        self._notices.append(salvage(path, str(fault), _open, self._is_shared))
         return _open(path)
 
-    def _move_to_memory(self, cause: sqlite3.Error) -> None:
+    def _move_to_memory(self, cause: Exception) -> None:
         """Leave the file as it is, and take along what can be read of the sessions that are at work here."""
         file, self._db = self._db, _open(None)
         self._notices.append(f"This session is no longer stored: {self.path}: {cause}")
@@ -211,11 +251,17 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended meanwhile, and `close` does it
+        loop.call_soon_threadsafe(call)
+
+
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Only a new file is opened: to close one cancels every lock that this process has on it (POSIX), and another
     # process would then take away the journal under a connection of ours (sqlite.org/howtocorrupt.html, 2.2).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    with suppress(OSError):
-        path.chmod(0o600)
+    if path.is_file():
+        with suppress(OSError):
+            path.chmod(0o600)

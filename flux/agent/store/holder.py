@@ -36,25 +36,34 @@ class Holder:
 
 
 class HolderFile:
-    """A file of this process, locked as long as it lives. Made when it is first needed."""
+    """A file of this process, locked as long as it lives, by which others see that it has the database open."""
 
     def __init__(self, folder: Path | None, door: str) -> None:
         self.door = door
         self._folder = folder
-        self.token = ""
-        """The name of the file, empty before the first session is held."""
         self._descriptor: int | None = None
+        self.token = self._make()
+        """The name of the file."""
 
     def take(self, db: sqlite3.Connection, session_id: str, now: float) -> None:
         """Make this process the holder, unless another one that lives is. Call it in a transaction."""
-        token = self._own_token()
-        if living_holder(db.execute(HOLDER_QUERY, (session_id, token)).fetchall(), self._folder) is None:
-            values = (session_id, token, self.door, os.getpid(), platform.node(), now)
+        if living_holder(db.execute(HOLDER_QUERY, (session_id, self.token)).fetchall(), self._folder) is None:
+            values = (session_id, self.token, self.door, os.getpid(), platform.node(), now)
             db.execute("INSERT OR REPLACE INTO holder VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def release(self, db: sqlite3.Connection, session_id: str = "") -> None:
         """Let go of a session, or of all."""
         db.execute("DELETE FROM holder WHERE token = ? AND ? IN ('', session_id)", (self.token, session_id))
+
+    def others_live(self) -> bool:
+        """Whether another process has the database open. Files of those that ended are removed."""
+        folder = self._folder
+        try:
+            tokens = [file.name for file in folder.iterdir()] if folder else []
+        except OSError:
+            return False
+        living = [token for token in tokens if token != self.token and _lives(folder, token)]
+        return bool(living)
 
     def close(self) -> None:
         if self._descriptor is not None and self._folder is not None:
@@ -63,16 +72,28 @@ class HolderFile:
             with suppress(OSError):
                 (self._folder / self.token).unlink()
 
-    def _own_token(self) -> str:
-        if not self.token:
-            self.token = uuid.uuid4().hex
-            if self._folder is not None:
-                # Where files cannot be locked here, others will take this process for dead: nobody is locked out.
-                with suppress(OSError):
-                    self._folder.mkdir(mode=0o700, exist_ok=True)
-                    self._descriptor = os.open(self._folder / self.token, os.O_CREAT | os.O_RDWR, 0o600)
-                    _lock(self._descriptor)
-        return self.token
+    def _make(self) -> str:
+        while True:
+            token = uuid.uuid4().hex
+            if self._folder is None:
+                return token
+            file = self._folder / token
+            try:
+                self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                self._descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+            except OSError:
+                return token  # others will take this process for dead: nobody is locked out
+            try:
+                _lock(self._descriptor)
+            except OSError:
+                if file.exists():
+                    return token  # files cannot be locked here
+            if file.exists():
+                return token
+            # Another process looked at it before it was locked, and took it for one that was left behind.
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def living_holder(rows: Sequence[tuple[Any, ...]], folder: Path | None) -> Holder | None:

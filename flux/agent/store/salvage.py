@@ -1,6 +1,7 @@
 """A damaged database: it is set aside whole, and every row that can still be read goes into a new file.
 
-Rows are read by their number, forwards, backwards and then one by one between, so that a hole costs only what is in it.
+Rows are read by their number, forwards, backwards and then one by one between, so that a hole costs only what is in it;
+where no way leads to them any more, from the pages themselves (`flux.agent.store.carving`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flux.agent.store.carving import carve
 from flux.agent.store.schema import FORMAT, TABLES, migrate
 
 HOLE_ROWS = 5_000
@@ -23,45 +26,84 @@ _HEADER_BYTES = 100
 _Row = tuple[Any, ...]
 
 
-def salvage(path: Path, fault: str, open_new: Callable[[Path], sqlite3.Connection]) -> str:
+def salvage(
+    path: Path, fault: str, open_new: Callable[[Path], sqlite3.Connection], is_shared: Callable[[], bool]
+) -> str:
     """Put a new file in place of the damaged one; what was done, in words for the user.
 
-    Raises OSError where the damaged file cannot be set aside (on Windows: while another process has it open), and
-    sqlite3.Error where the new one cannot be written. The damaged file is only ever renamed.
+    Raises OSError where the damaged file cannot be set aside, sqlite3.Error where the new one cannot be written, and
+    where `is_shared` says that another process has the file open: its work would go on in the damaged one. The damaged
+    file is only ever renamed, and only once the new one is whole.
     """
-    aside = _set_aside(path)
-    work = aside.with_name(f"{aside.name}.work")
-    with suppress(OSError):
-        _copy_beside(aside, work)
-    new = open_new(path)
-    try:
-        counts = _copy_rows(work, new) if work.exists() else {}
-    finally:
-        new.close()
-        for rest in ("", "-wal", "-shm"):
-            work.with_name(work.name + rest).unlink(missing_ok=True)
-    saved = f"{counts.get('message', 0)} messages of {counts.get('session', 0)} sessions"
-    what = f"{saved} could be read and were kept" if any(counts.values()) else "nothing of it could be read"
-    return f"The file of sessions was damaged ({fault}): {what}. The damaged file is now {aside}."
-
-
-def _set_aside(path: Path) -> Path:
+    if is_shared():
+        raise sqlite3.OperationalError(f"{fault}, and another Flux has the file open")
     stamp = time.strftime("%Y%m%d-%H%M%S")
     numbers = (f"-{number}" if number else "" for number in range(1000))
     names = (path.with_name(f"{path.stem}-damaged-{stamp}{number}{path.suffix}") for number in numbers)
     aside = next(name for name in names if not name.exists())
+    work, fresh = (path.with_name(f"{path.name}.{os.getpid()}.{what}") for what in ("work", "new"))
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
+        new = open_new(fresh)
+        try:
+            counts = _copy_rows(path, work, new)
+        finally:
+            new.close()
+        if is_shared():
+            raise sqlite3.OperationalError(f"{fault}, and another Flux has opened the file")
+        _put_in_place(fresh, path, aside)
+    finally:
+        for left in (work, fresh):
+            _remove(left)
+    saved = f"{counts['message']} messages of {counts['session']} sessions"
+    what = f"{saved} could be read and were kept" if any(counts.values()) else "nothing of it could be read"
+    return f"The file of sessions was damaged ({fault}): {what}. The damaged file is now {aside}."
+
+
+def _put_in_place(fresh: Path, path: Path, aside: Path) -> None:
     path.rename(aside)
     # Its journal belongs to it, and must not be taken for the new file's.
     with suppress(FileNotFoundError):
         path.with_name(f"{path.name}-wal").rename(aside.with_name(f"{aside.name}-wal"))
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    return aside
+    fresh.rename(path)
 
 
-def _copy_beside(aside: Path, work: Path) -> None:
+def _remove(file: Path) -> None:
+    for rest in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):
+            file.with_name(file.name + rest).unlink(missing_ok=True)
+
+
+def _copy_rows(path: Path, work: Path, new: sqlite3.Connection) -> Counter[str]:
+    """Copy what can be read; how many rows of each table.
+
+    First as the file is by its journal. Where that is damaged, then without it as well: it may be another file's.
+    """
+    counts: Counter[str] = Counter()
+    new.execute("PRAGMA foreign_keys = OFF")
+    for has_journal in (True, False):
+        _remove(work)
+        with suppress(OSError):
+            _copy_beside(path, work, ("", "-wal") if has_journal else ("",))
+        if not work.exists():
+            continue
+        whole = _copy_tables(work, new, counts)
+        if not any(counts.values()):
+            _mend_header(work)
+            _copy_tables(work, new, counts)
+        if whole or not path.with_name(f"{path.name}-wal").exists():
+            break
+    new.execute("BEGIN IMMEDIATE")
+    with new:
+        _name_orphans(new)
+    return counts
+
+
+def _copy_beside(path: Path, work: Path, parts: Sequence[str]) -> None:
     """A copy to read from: SQLite would change the damaged file itself by opening it."""
-    for rest in ("", "-wal"):
-        source = aside.with_name(aside.name + rest)
+    for rest in parts:
+        source = path.with_name(path.name + rest)
         if source.exists():
             target = os.open(work.with_name(work.name + rest), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             with source.open("rb") as old, os.fdopen(target, "wb") as copy:
@@ -69,67 +111,88 @@ def _copy_beside(aside: Path, work: Path) -> None:
                     copy.write(piece)
 
 
-def _copy_rows(work: Path, new: sqlite3.Connection) -> dict[str, int]:
-    """Copy what can be read; how many rows of each table."""
-    counts = _copy_tables(work, new)
-    if not any(counts.values()):
-        _mend_header(work)
-        counts = _copy_tables(work, new)
-    return counts
-
-
-def _copy_tables(work: Path, new: sqlite3.Connection) -> dict[str, int]:
-    counts: dict[str, int] = {}
+def _copy_tables(work: Path, new: sqlite3.Connection, counts: Counter[str]) -> bool:
+    """Copy the rows of all tables; whether each was read from end to end."""
+    broken = {"session", *TABLES}
     with suppress(sqlite3.Error):
         old = sqlite3.connect(work, isolation_level=None)
         try:
-            new.execute("PRAGMA foreign_keys = OFF")
+            with suppress(sqlite3.Error):
+                old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the pages are all in one file then
             new.execute("BEGIN IMMEDIATE")
             with new:
-                for table in ("session", *TABLES):
-                    counts[table] = _copy_table(old, new, table)
-                _name_orphans(new)
+                for table in sorted(broken):
+                    copied, is_whole = _copy_table(old, new, table)
+                    counts[table] += copied
+                    if is_whole:
+                        broken.discard(table)
         finally:
             old.close()
-    return counts
+    if broken:
+        with suppress(sqlite3.Error, OSError):
+            _copy_carved(work, new, broken, counts)
+    return not broken
 
 
-def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
+def _copy_carved(work: Path, new: sqlite3.Connection, tables: Collection[str], counts: Counter[str]) -> None:
+    new.execute("BEGIN IMMEDIATE")
+    with new:
+        for table, values in carve(work, new, tables):
+            with suppress(sqlite3.Error):
+                insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})"
+                counts[table] += new.execute(insert, values).rowcount
+
+
+def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, bool]:
+    """How many rows were copied, and whether the table could be read from end to end."""
     columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
-    with suppress(sqlite3.Error):
+    try:
         there = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
-        columns = [name for name in columns if name in there]
+    except sqlite3.Error:
+        return 0, False
+    columns = [name for name in columns if name in there]
+    rows = _Rows(old, f"SELECT rowid, {', '.join(columns)} FROM {table} NOT INDEXED")
     copied = 0
     insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-    for row in _readable(old, table, ", ".join(columns)):
+    for row in rows if columns else ():
         with suppress(sqlite3.Error):  # a row with a value of another kind
             copied += new.execute(insert, row).rowcount
-    return copied
+    return copied, rows.are_whole
 
 
-def _readable(db: sqlite3.Connection, table: str, columns: str) -> Iterator[_Row]:
-    query = f"SELECT rowid, {columns} FROM {table} NOT INDEXED"
-    seen: set[int] = set()
-    hole: list[int] = []
-    for order in ("ASC", "DESC"):
-        rowid = None
-        try:
-            for rowid, *values in db.execute(f"{query} ORDER BY rowid {order}"):
-                if rowid in seen:
-                    return  # it was read from end to end
-                seen.add(rowid)
-                yield tuple(values)
-        except sqlite3.Error:
-            if rowid is not None:
-                hole.append(rowid)
-        else:
-            return
-    if hole:
-        first, last = hole[0], hole[-1] if len(hole) > 1 else hole[0] + HOLE_ROWS
-        for rowid in range(min(first, last), min(max(first, last), min(first, last) + HOLE_ROWS)):
-            if rowid not in seen:
-                with suppress(sqlite3.Error):
-                    yield from (row[1:] for row in db.execute(f"{query} WHERE rowid = ?", (rowid,)))
+class _Rows:
+    """What can be read of a table, with a query that gives the number of each row first."""
+
+    def __init__(self, db: sqlite3.Connection, query: str) -> None:
+        self._db = db
+        self._query = query
+        self.are_whole = False
+        """Whether nothing was in the way; known at the end."""
+
+    def __iter__(self) -> Iterator[_Row]:
+        seen: set[int] = set()
+        hole: list[int] = []
+        for order in ("ASC", "DESC"):
+            rowid = None
+            try:
+                for rowid, *values in self._db.execute(f"{self._query} ORDER BY rowid {order}"):
+                    if rowid in seen:
+                        return
+                    seen.add(rowid)
+                    yield tuple(values)
+            except sqlite3.Error:
+                if rowid is not None:
+                    hole.append(rowid)
+            else:
+                self.are_whole = order == "ASC"
+                return
+        if hole:
+            first, last = hole[0], hole[-1] if len(hole) > 1 else hole[0] + HOLE_ROWS
+            for rowid in range(min(first, last), min(max(first, last), min(first, last) + HOLE_ROWS)):
+                if rowid not in seen:
+                    with suppress(sqlite3.Error):
+                        rows = self._db.execute(f"{self._query} WHERE rowid = ?", (rowid,))
+                        yield from (row[1:] for row in rows)
 
 
 def _name_orphans(new: sqlite3.Connection) -> None:
