@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flux.core.usage import Cost, Usage
     from flux.llm.base_provider import BaseLLMProvider, Delta, Finished, ModelRequest, Response, TextDelta
     from flux.llm.catalogue import find_model
+    from flux.llm.pools import close_all
     from flux.llm.provider_factory import create_provider, register_provider, supported_providers
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "Usage",
+    "close_all",
     "create_provider",
     "find_model",
     "register_provider",
@@ -48,6 +50,7 @@ _MODULES = {
     ),
     "find_model": "llm.catalogue",
     **dict.fromkeys(("create_provider", "register_provider", "supported_providers"), "llm.provider_factory"),
+    "close_all": "llm.pools",
 }
 
 

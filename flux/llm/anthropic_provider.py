@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from flux.core.config import Settings
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import ANTHROPIC, Endpoint
-from flux.llm.transport import HttpOptions, Sdk, Transport, Where
+from flux.llm.pools import HttpOptions, Sdk
+from flux.llm.transport import Transport, Where
 from flux.llm.wire.anthropic_messages import PATH, VERSION, AnthropicDecoder, encode_request
 from flux.llm.wire.model_lists import read_models
 
@@ -30,16 +31,16 @@ class AnthropicProvider(BaseLLMProvider):
         await self._transport.close()
 
 
-def open_anthropic(where: Where, http: HttpOptions) -> Sdk:
+def open_anthropic(base_url: str, http: HttpOptions) -> Sdk:
     """The SDK, with nothing left for it to look up in the environment. Takes a second: not on the event loop."""
     import anthropic
     import httpx2
 
     client = anthropic.AsyncAnthropic(
-        api_key="none",  # what is sent stands in `http`
-        base_url=where.base_url,
+        api_key="none",  # what is sent stands in `flux.llm.pools`
+        base_url=base_url,
         max_retries=0,
-        timeout=http.timeout(),
+        timeout=None,  # stands there too
         open_telemetry=False,
         http_client=http.client(anthropic.DefaultAsyncHttpxClient),
     )

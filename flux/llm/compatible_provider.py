@@ -11,7 +11,8 @@ from flux.core.errors import ProviderError
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import COMPATIBLE, Endpoint
 from flux.llm.openai_provider import open_openai
-from flux.llm.transport import OpenSdk, Transport, Where
+from flux.llm.pools import OpenSdk
+from flux.llm.transport import Transport, Where
 from flux.llm.wire.chat_completions import PATH, ChatDecoder, Quirks, encode_request
 from flux.llm.wire.model_lists import is_llama_cpp, read_lm_studio, read_models, read_props
 

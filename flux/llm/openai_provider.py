@@ -9,7 +9,8 @@ from flux.core.config import Settings
 from flux.core.errors import ModelNotFound, RequestRejected
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
 from flux.llm.endpoints import OPENAI, Endpoint
-from flux.llm.transport import HttpOptions, Sdk, Transport, Where
+from flux.llm.pools import HttpOptions, Sdk
+from flux.llm.transport import Transport, Where
 from flux.llm.wire.model_lists import read_models
 from flux.llm.wire.openai_responses import PATH, ResponsesDecoder, encode_request
 from flux.llm.wire.stored_responses import StoredRequest
@@ -52,20 +53,20 @@ class OpenAIProvider(BaseLLMProvider):
         await self._transport.close()
 
 
-def open_openai(where: Where, http: HttpOptions) -> Sdk:
+def open_openai(base_url: str, http: HttpOptions) -> Sdk:
     """The SDK, with nothing left for it to look up in the environment. Takes half a second: not on the event loop."""
     import httpx2
     import openai
 
     client = openai.AsyncOpenAI(
-        api_key="none",  # what is sent stands in `http`
+        api_key="none",  # what is sent stands in `flux.llm.pools`
         admin_api_key="",
         organization="",
         project="",
         webhook_secret="",
-        base_url=where.base_url,
+        base_url=base_url,
         max_retries=0,
-        timeout=http.timeout(),
+        timeout=None,  # stands there too
         http_client=http.client(openai.DefaultAsyncHttpxClient),
     )
 

@@ -1,19 +1,17 @@
 """Our bytes through a vendor's SDK, and its raw answer back to our decoders; every fault becomes an error of our tree.
 
-The SDK brings proxies, TLS and the connection pool. Its retries are off, its models and its reading of streams unused.
-Its headers are replaced as a whole just before a request leaves: both SDKs add some that environment variables name,
-also where everything is passed explicitly (anthropic 2.11.0 and openai 3.52.0, 2026-11-21).
+The SDK brings proxies, TLS and the connections, which `flux.llm.pools` shares. Its retries are off, its models and its
+reading of streams unused. Its headers are replaced as a whole just before a request leaves: both SDKs add some that
+environment variables name, also where everything is passed explicitly (anthropic 2.11.0 and openai 3.52.0, 2026-11-21).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,9 +30,20 @@ from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest, RawDelta
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
-from flux.llm.network_faults import IS_ON_NEW_CONNECTION, explain, retry_after_s, was_connection_stale
+from flux.llm.network_faults import explain, was_connection_stale
+from flux.llm.pools import (
+    MAX_COMPLAINT_BYTES,
+    OpenSdk,
+    Outgoing,
+    Pool,
+    Sdk,
+    Tls,
+    request_id,
+    sending,
+    share,
+    transport_errors,
+)
 from flux.llm.wire.decoder import Decoder
-from flux.llm.wire.faults import Complaint, make_error, read_complaint
 from flux.llm.wire.history import taken_ids
 from flux.llm.wire.json_values import Object, parse_object
 from flux.llm.wire.ndjson import LineSplitter, parse_line
@@ -42,11 +51,8 @@ from flux.llm.wire.ndjson import LineSplitter, parse_line
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT_TIMEOUT_S = 10.0
 DRAIN_TIMEOUT_S = 0.2
 """How long to wait for the end of the bytes behind the end of an answer, so that the connection can be used again."""
-COMPLAINT_TIMEOUT_S = 5.0
-MAX_COMPLAINT_BYTES = 1 << 16
 ASK_S = 5.0
 """How long a server may take to say something of itself."""
 MAX_ASKED_BYTES = 16 << 20
@@ -62,37 +68,6 @@ _RAW = {"X-Stainless-Raw-Response": "stream"}
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """Who is believed besides the system's own authorities, and what is shown to who asks: PEM files."""
-
-    ca_bundle: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-
-    def context(self) -> ssl.SSLContext | bool:
-        """What httpx2 calls `verify`. By itself it believes the operating system, or SSL_CERT_FILE and SSL_CERT_DIR.
-
-        Raises ConfigError where a file cannot be used.
-        """
-        import httpx2
-
-        if self == Tls():
-            return True
-        context = httpx2.create_ssl_context()
-        file = self.ca_bundle
-        try:
-            if self.ca_bundle:
-                context.load_verify_locations(self.ca_bundle)
-            file = self.client_cert
-            if self.client_cert:
-                # Without a password: one that is asked for on the terminal would hold up everything.
-                context.load_cert_chain(self.client_cert, self.client_key, password="")
-        except (OSError, ValueError) as e:  # of ssl too
-            raise ConfigError(f"{file} cannot be used for TLS: {e.strerror if isinstance(e, OSError) else e}") from None
-        return context
-
-
-@dataclass(frozen=True, slots=True)
 class Where:
     """Where requests go, with which key, what goes along, and how long to wait for anything more of an answer."""
 
@@ -102,7 +77,7 @@ class Where:
     timeout_s: float
     headers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
-    tls: Tls = Tls()
+    tls: Tls = field(default_factory=Tls)
 
     @classmethod
     def of(cls, settings: Settings, endpoint: Endpoint) -> Where:
@@ -137,94 +112,17 @@ class Where:
         return self.endpoint.display_name if self.base_url == self.endpoint.default_base_url else self.host
 
 
-@dataclass(frozen=True, slots=True)
-class Sdk:
-    """A vendor's SDK, imported and ready: its generic `post` and `get`, and the root of its errors."""
-
-    post: Callable[[str, bytes, Mapping[str, str]], Awaitable[httpx2.Response]]
-    get: Callable[[str, Mapping[str, str]], Awaitable[httpx2.Response]]
-    close: Callable[[], Awaitable[None]]
-    error: type[Exception]
-
-
-OpenSdk = Callable[[Where, "HttpOptions"], Sdk]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """How an SDK's HTTP client must behave. `headers` are all that a request has, besides its host and length."""
-
-    timeout_s: float
-    headers: Mapping[str, str] = field(repr=False)  # the key is among them
-    local_hosts: tuple[str, ...]
-    secrets: tuple[Secret, ...]
-    verify: ssl.SSLContext | bool
-
-    def timeout(self) -> httpx2.Timeout:
-        import httpx2
-
-        return httpx2.Timeout(self.timeout_s, connect=min(self.timeout_s, CONNECT_TIMEOUT_S))
-
-    def client(self, kind: type[httpx2.AsyncClient]) -> httpx2.AsyncClient:
-        """A client of the SDK's own kind. Proxies of the environment are used, but never for this machine."""
-        return kind(
-            timeout=self.timeout(),
-            verify=self.verify,
-            follow_redirects=False,  # the key would go along
-            mounts={f"all://{host}": None for host in self.local_hosts},
-            event_hooks={"request": [self._replace_headers], "response": [self._refuse]},
-        )
-
-    async def _replace_headers(self, request: httpx2.Request) -> None:
-        request.headers = type(request.headers)(
-            {
-                "host": request.url.netloc.decode("ascii"),
-                **self.headers,
-                "content-type": "application/json",
-                "content-length": str(len(request.content)),
-            }
-        )
-
-        async def trace(event: str, _: Mapping[str, object]) -> None:
-            if event == "connection.connect_tcp.started":
-                request.extensions[IS_ON_NEW_CONNECTION] = True
-
-        request.extensions["trace"] = trace
-
-    async def _refuse(self, response: httpx2.Response) -> None:
-        """Raises the error of an answer that is none. Its body may be endless or slow: a little of it is enough."""
-        if 200 <= response.status_code < 300:
-            return
-        body = b""
-        async with aclosing(response):
-            with suppress(TimeoutError, *_transport_errors()):  # the status alone says much
-                async with asyncio.timeout(COMPLAINT_TIMEOUT_S):
-                    async for chunk in response.aiter_bytes():
-                        body += chunk
-                        if len(body) > MAX_COMPLAINT_BYTES:
-                            break
-        complaint = read_complaint(body)
-        if response.has_redirect_location:
-            complaint = Complaint(words=f"to {response.headers['location']}")
-        # Servers repeat a wrong key, and SDKs log what is raised here.
-        complaint = replace(complaint, words=redact(complaint.words, self.secrets))
-        error = make_error(complaint, response.status_code, retry_after_s(response.headers, time.time()))
-        error.status = response.status_code
-        error.request_id = _request_id(response)
-        raise error
-
-
 class Transport:
-    """One service, one key, one pool of connections. The SDK is imported in a thread at the first request."""
+    """One service, one key; the connections are shared. The SDK is imported in a thread at the first request."""
 
     def __init__(self, where: Where, headers: Mapping[str, str], open_sdk: OpenSdk) -> None:
         self._where = where
         self._headers = headers
-        self._secrets: tuple[Secret, ...] = ()
         self._open_sdk = open_sdk
-        self._opening = asyncio.Lock()
-        self._sdk: Sdk | None = None
-        self._retired: list[Sdk] = []
+        self._pool: Pool | None = None
+        self._fetching = asyncio.Lock()
+        self._outgoing: Outgoing | None = None
+        self._secrets: tuple[Secret, ...] = ()
 
     async def stream(
         self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
@@ -233,10 +131,9 @@ class Transport:
         request = fit(request)
         if self._where.extra_body:
             request = replace(request, extra_body=self._where.extra_body)
-        sdk = await self._ready()
-        response = await self._post(sdk, path, encode(request), request.model)
+        response = await self._post(path, encode(request), request.model)
         fault: BaseException
-        decoding = decoder(_request_id(response), taken_ids(request))
+        decoding = decoder(request_id(response), taken_ids(request))
         try:
             _check_encoding(response)
             patience_s = PATIENCE * self._where.timeout_s
@@ -245,7 +142,7 @@ class Transport:
                 async for delta in _decode(chunks, decoding, limit, patience_s, keeps_raw=request.keeps_raw):
                     yield delta
             return
-        except (ProviderError, *_transport_errors()) as e:
+        except (ProviderError, *transport_errors()) as e:
             fault = e
             # What may still stand on the connection must not be read as the answer to the next request.
             await response.extensions["network_stream"].aclose()
@@ -256,32 +153,32 @@ class Transport:
                 yield delta
             if decoding.is_finished:
                 return
-        raise self._located(fault, request.model, _request_id(response), has_begun=True)
+        raise self._located(fault, request.model, request_id(response), has_begun=True)
 
     async def ask(self, path: str, body: bytes | None = None, *, model: str = "", timeout_s: float = ASK_S) -> Object:
         """The JSON object at a path, by POST where there is a body. Raises ProviderErrors.
 
         For what a server says of itself: a whole answer that must come soon.
         """
-        sdk = await self._ready()
+        sdk, outgoing = await self._ready()
         fault: BaseException
         try:
             async with asyncio.timeout(timeout_s):
-                response = await (sdk.get(path, _RAW) if body is None else sdk.post(path, body, _RAW))
+                with sending(outgoing):
+                    response = await (sdk.get(path, _RAW) if body is None else sdk.post(path, body, _RAW))
                 async with aclosing(response):
                     return parse_object((await _read(response)).decode("utf-8", "replace"))
         except TimeoutError:
             fault = TimedOut(f"nothing came for {timeout_s:g} seconds.")
         except ValueError as e:
             fault = RequestRejected(f"what came from {path} is not what was asked for: {e}.")
-        except (ProviderError, sdk.error, *_transport_errors()) as e:
+        except (ProviderError, sdk.error, *transport_errors()) as e:
             fault = e
         raise self._located(fault, model, "", has_begun=False)
 
     async def lines(self, path: str, body: bytes, *, model: str = "") -> AsyncGenerator[Object]:
         """The JSON objects of an answer that is one on each line. Raises ProviderErrors."""
-        sdk = await self._ready()
-        response = await self._post(sdk, path, body, model)
+        response = await self._post(path, body, model)
         fault: BaseException
         try:
             splitter = LineSplitter()
@@ -292,58 +189,58 @@ class Transport:
             for line in splitter.end():
                 yield parse_line(line)
             return
-        except (ProviderError, *_transport_errors()) as e:
+        except (ProviderError, *transport_errors()) as e:
             fault = e
         finally:
             await response.aclose()
         raise self._located(fault, model, "", has_begun=True)
 
     async def close(self) -> None:
-        """Let go of connections; a later request opens new ones."""
-        self._retire()
-        while self._retired:
-            await self._retired.pop().close()
+        """Let go of the connections, which others may go on with; a later request opens new ones."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.release()
 
-    def _retire(self) -> None:
-        """The next request opens anew, with a key that is fetched anew. Those that run are not disturbed."""
-        if self._sdk is not None:
-            self._retired.append(self._sdk)
-            self._sdk = None
-
-    async def _ready(self) -> Sdk:
-        async with self._opening:
-            if self._sdk is None:
-                key = await fetch_key(self._where.key) if self._where.key else None
-                self._secrets = (*([key] if key else ()), *self._where.headers.values())
-                self._sdk = await asyncio.to_thread(self._open, key)
-            return self._sdk
-
-    def _open(self, key: Secret | None) -> Sdk:
+    async def _ready(self) -> tuple[Sdk, Outgoing]:
+        """The SDK, and what each request of this service has of its own. Raises ConfigError."""
+        where = self._where
+        async with self._fetching:
+            if self._outgoing is None:
+                key = await fetch_key(where.key) if where.key else None
+                self._secrets = (*([key] if key else ()), *where.headers.values())
+                self._outgoing = Outgoing(self._all_headers(key), self._secrets, where.timeout_s)
+            outgoing = self._outgoing
+        if self._pool is None or self._pool.loop is not asyncio.get_running_loop():
+            local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
+            self._pool = share(self._open_sdk, where.base_url, where.tls, tuple(sorted(local_hosts)))
         import httpx2
 
+        try:
+            return await self._pool.sdk(), outgoing
+        except (ImportError, ValueError, httpx2.InvalidURL) as e:
+            if isinstance(e, ConfigError):
+                raise
+            words = redact(str(e))
+        raise ConfigError(  # such as a SOCKS proxy, which needs a package that is not there
+            f"{where.title} cannot be used with these proxy settings: {words}",
+            hint="See the environment variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
+        )
+
+    def _all_headers(self, key: Secret | None) -> Mapping[str, str]:
         where = self._where
         headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"flux/{flux.__version__}"}
         headers |= self._headers
         if key is not None:
             scheme = "Bearer " if where.endpoint.key_header == "authorization" else ""
             headers[where.endpoint.key_header] = f"{scheme}{key.reveal()}"
-        headers |= {name: value.reveal() for name, value in where.headers.items()}
-        local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
-        verify = where.tls.context()
-        try:
-            options = HttpOptions(where.timeout_s, headers, tuple(sorted(local_hosts)), self._secrets, verify)
-            return self._open_sdk(where, options)
-        except (ImportError, ValueError, httpx2.InvalidURL) as e:
-            words = redact(str(e))
-        raise ConfigError(  # such as a SOCKS proxy, which needs a package that is not there
-            f"{self._where.title} cannot be used with these proxy settings: {words}",
-            hint="See the environment variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
-        )
+        return headers | {name: value.reveal() for name, value in where.headers.items()}
 
-    async def _post(self, sdk: Sdk, path: str, body: bytes, model: str) -> httpx2.Response:
-        answer = await self._begin(sdk, path, body)
-        if isinstance(answer, BaseException) and was_connection_stale(answer):
+    async def _post(self, path: str, body: bytes, model: str) -> httpx2.Response:
+        sdk, outgoing = await self._ready()
+        with sending(outgoing):
             answer = await self._begin(sdk, path, body)
+            if isinstance(answer, BaseException) and was_connection_stale(answer):
+                answer = await self._begin(sdk, path, body)
         if isinstance(answer, BaseException):
             # Raised here and not in a handler: an SDK's errors carry requests and headers in their chain.
             raise self._located(answer, model, "", has_begun=False)
@@ -356,7 +253,7 @@ class Transport:
         try:
             async with waiting:
                 return await sdk.post(path, body, _RAW)
-        except (ProviderError, sdk.error, *_transport_errors()) as e:
+        except (ProviderError, sdk.error, *transport_errors()) as e:
             return _only_signs_of_life(waited_s) if waiting.expired() else e
 
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
@@ -371,7 +268,7 @@ class Transport:
             has_begun=has_begun,
         )
         if isinstance(error, AuthenticationFailed) and isinstance(where.key, KeyHolder):
-            self._retire()  # a command's key may live for an hour only
+            self._outgoing = None  # a command's key may live for an hour only
         error.message = redact(f"{where.title}: {error.message}", self._secrets)
         error.args = (error.message,)
         error.endpoint = where.endpoint.name
@@ -425,7 +322,7 @@ async def _read(response: httpx2.Response) -> bytes:
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    with suppress(TimeoutError, *_transport_errors()):
+    with suppress(TimeoutError, *transport_errors()):
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             async for chunk in chunks:
                 if len(chunk) > MAX_COMPLAINT_BYTES:
@@ -447,13 +344,3 @@ def _only_signs_of_life(waited_s: float) -> TimedOut:
         f"the service gave signs of life for {waited_s:g} seconds, and no answer.",
         hint=f"The setting timeout_s, times {PATIENCE}, says how long to wait.",
     )
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    import httpx2
-
-    return (httpx2.HTTPError, OSError)
-
-
-def _request_id(response: httpx2.Response) -> str:
-    return response.headers.get("request-id") or response.headers.get("x-request-id") or ""
