@@ -269,6 +269,10 @@ class Session:
         """The file that goes along with messages that name no other."""
         self._focus_path = path
 
+    def get_model(self) -> str:
+        """The name of the model that answers the next message."""
+        return self.model.name
+
     def set_model(self, provider: BaseLLMProvider, model: ModelChoice) -> None:
         """Go on with another model, from the next message on: a running turn keeps its own."""
         self.provider = provider
