@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import asking, edits, prompts, serving, storing
+from tests.benchmarks import asking, codecs, edits, prompts, serving, storing
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -24,6 +24,8 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "deltas": serving.deltas,
     "first-request": asking.first_request,
     "first-event": asking.first_event,
+    "decode": codecs.decode,
+    "encode": codecs.request,
     "tokens": prompts.tokens,
     "sessions": storing.session_list,
     "edits": edits.placing,
