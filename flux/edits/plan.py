@@ -215,7 +215,7 @@ def placements(edits: Sequence[TextEdit], old_text: str, new_text: str) -> tuple
     ordered = sorted_edits(edits)
     if old_text == new_text:
         return ordered
-    changes = _changes_apart(old_text, new_text)
+    changes = changes_apart(old_text, new_text)
     placed: list[TextEdit | None] = []
     shift = 0
     at = 0
@@ -229,7 +229,7 @@ def placements(edits: Sequence[TextEdit], old_text: str, new_text: str) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
     """Somewhere between two offsets of the old text it changed, and became longer by `growth`."""
 
     start: int
@@ -237,20 +237,20 @@ class _Change:
     growth: int
 
 
-def _changes_apart(old_text: str, new_text: str) -> list[_Change]:
+def changes_apart(old_text: str, new_text: str) -> list[Change]:
     """The changes in order; those whose extents meet are one."""
-    apart: list[_Change] = []
+    apart: list[Change] = []
     for change in _closest_changes(old_text, new_text):
         joined = change
         while apart and apart[-1].end >= joined.start:
             before = apart.pop()
             start, end = min(before.start, joined.start), max(before.end, joined.end)
-            joined = _Change(start, end, before.growth + joined.growth)
+            joined = Change(start, end, before.growth + joined.growth)
         apart.append(joined)
     return apart
 
 
-def _closest_changes(old_text: str, new_text: str) -> Iterator[_Change]:
+def _closest_changes(old_text: str, new_text: str) -> Iterator[Change]:
     for edit in text_edits_between(old_text, new_text):
         removed = old_text[edit.start : edit.end]
         head = _common_head_length(removed, edit.new_text)
@@ -258,7 +258,7 @@ def _closest_changes(old_text: str, new_text: str) -> Iterator[_Change]:
         start, end = edit.start + head, edit.end - tail
         added = edit.new_text[head : len(edit.new_text) - tail]
         growth = len(added) - (end - start)
-        yield _Change(*_possible_extent(old_text, start, end, added), growth)
+        yield Change(*_possible_extent(old_text, start, end, added), growth)
 
 
 def _possible_extent(text: str, start: int, end: int, added: str) -> tuple[int, int]:

@@ -44,8 +44,8 @@ class Client:
     takes_turn_events: bool = False
     reports_problems: bool = False
     """It answers `flux/editor/diagnostics`."""
-    checks_first_version_only: bool = False
-    """Of an edit to several documents only the first is held against its version: one edit for each is safer."""
+    edits_one_by_one: bool = False
+    """An edit to several documents may be made in a part of them, which its answer does not tell: each goes alone."""
     ignores_version_zero: bool = False
     """An edit for version 0, which a buffer has when it was just opened, is made on any."""
     creates_by_editing: bool = False
@@ -127,7 +127,7 @@ def _neovim(client: Client) -> Client:
         may_misplace=False,
         confirms_blindly=client.confirms_changes,
         confirms_file_changes=False,
-        checks_first_version_only=True,
+        edits_one_by_one=True,
         ignores_version_zero=True,
         creates_by_editing=client.applies_edits,
         ends_with_line_end=True,
@@ -153,7 +153,15 @@ def _eglot(client: Client) -> Client:
     counting = replace(client.counting, line_ends="lf")
     # Until Emacs tells of what was typed (when its user pauses for eglot-send-changes-idle-time, 0.5 s) its version
     # stays, and an edit for that version is made, wherever its positions are by then (tried).
-    return replace(_impatient(client), counting=counting, may_misplace=True, tells_late=True, has_plain_line_ends=True)
+    # Documents before one that is refused stay edited, and that is told only later (tried).
+    return replace(
+        _impatient(client),
+        counting=counting,
+        edits_one_by_one=True,
+        may_misplace=True,
+        tells_late=True,
+        has_plain_line_ends=True,
+    )
 
 
 _KNOWN: Mapping[str, Callable[[Client], Client]] = {

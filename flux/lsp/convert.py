@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from lsprotocol import types
 
 from flux.core.diagnostics import Diagnostic, Severity
-from flux.core.text import Counting, LineIndex, Position, Range, column_to_units, line_content, units_to_column
+from flux.core.text import (
+    Counting,
+    LineIndex,
+    Position,
+    Range,
+    column_to_units,
+    line_content,
+    units_to_column,
+)
 from flux.edits.text_edit import TextEdit
 
 
@@ -38,7 +46,7 @@ class EditorText:
         """Edits of the text for an editor: each cut down to what really changes, and none inside a `\\r\\n`."""
         cut = (_around_line_ends(self._text, cut_to_change(self._text, edit)) for edit in edits)
         return [
-            types.TextEdit(types.Range(self._place(edit.start), self._place(edit.end)), edit.new_text) for edit in cut
+            types.TextEdit(types.Range(self.place(edit.start), self.place(edit.end)), edit.new_text) for edit in cut
         ]
 
     def lines(self, start: int, end: int) -> tuple[int, int]:
@@ -49,7 +57,7 @@ class EditorText:
     def end_of_line(self, line: int) -> types.Position:
         """Where the content of one of the editor's lines ends."""
         index, ends = self._theirs, self._counting.line_ends
-        return self._place(index.line_start(line) + len(line_content(index.line(line), ends)))
+        return self.place(index.line_start(line) + len(line_content(index.line(line), ends)))
 
     def _position(self, given: types.Position) -> Position:
         index = self._theirs
@@ -59,7 +67,8 @@ class EditorText:
         column = units_to_column(line, given.character, self._counting.encoding, self._counting.line_ends)
         return self._ours.position(index.line_start(given.line) + column)
 
-    def _place(self, offset: int) -> types.Position:
+    def place(self, offset: int) -> types.Position:
+        """Where an offset of the text is."""
         position = self._theirs.position(offset)
         line = self._theirs.line(position.line)
         return types.Position(position.line, column_to_units(line, position.column, self._counting.encoding))

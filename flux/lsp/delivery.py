@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from lsprotocol import types
 
@@ -33,6 +33,7 @@ from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
 from flux.lsp.misplaced import is_made_besides, unified
 from flux.lsp.problems import ProblemSource
+from flux.lsp.traceable import traceable
 from flux.lsp.trail import Trail
 from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
@@ -68,6 +69,10 @@ class Editor(ProblemSource, Protocol):
 
     async def confirm(self, question: str) -> bool:
         """Ask the user."""
+        ...
+
+    def show(self, message: str, kind: Literal["error", "warning", "info"] = "info") -> None:
+        """Tell the user."""
         ...
 
 
@@ -140,8 +145,8 @@ class Delivery:
 
     async def _deliver(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
         targets = [self._target(change) for change in changes]
-        # Where only the first document's version is looked at, each goes alone, and the first failure stops the rest.
-        groups = [[target] for target in targets] if self.editor.client.checks_first_version_only else [targets]
+        # Where each goes alone, the first failure stops the rest.
+        groups = [[target] for target in targets] if self.editor.client.edits_one_by_one else [targets]
         with self._following(targets):
             for group in groups:
                 reason = await self._send(label, group) if group else ""
@@ -154,13 +159,14 @@ class Delivery:
         """Take back what was done of an edit, and say why it was not done."""
         names = ", ".join(str(target.change.path) for target in missed)
         try:
-            is_as_before = await self._take_back_misplaced(label, missed)
+            unknown = await self._take_back_misplaced(label, missed)
         finally:
             await self._take_back_seen(label, seen)
-        if any(target.is_settled or self._has_moved(target) for target in missed):
-            if is_as_before:
-                raise TextMoved(names)
+        if unknown:
+            self._warn(unknown)
             reason = "the user typed meanwhile, so that it cannot be told what it did. Read the file again."
+        elif any(target.is_settled or self._has_moved(target) for target in missed):
+            raise TextMoved(names)
         raise WriteRefused(f"The editor did not make the change of {names}: {reason}", path=names)
 
     async def _take_back_seen(self, label: str, seen: Sequence[_Target]) -> None:
@@ -315,15 +321,33 @@ class Delivery:
             return target.version is not None and not isinstance(target.change, RenameFile)
         return isinstance(target.change, EditFile | RenameFile) and document.text != target.change.snapshot.text
 
-    async def _take_back_misplaced(self, label: str, missed: Sequence[_Target]) -> bool:
-        """Whether the missed files stand now as without the edits. Raises WriteRefused where one does not."""
-        is_known = True
+    async def _take_back_misplaced(self, label: str, missed: Sequence[_Target]) -> list[_Target]:
+        """The files of which nobody can tell what was done; the others stand now as without the edits.
+
+        Raises WriteRefused where one does not.
+        """
+        unknown: list[_Target] = []
         for target in missed:
             if target.trail is not None and target.trail.made_on is not None:
                 await self._take_back_along(label, target, target.trail)
-            elif self.editor.client.may_misplace and target.is_claimed and self._has_moved(target):
-                is_known = is_known and target.trail is not None and target.trail.is_without_effect()
-        return is_known
+            elif (
+                self.editor.client.may_misplace
+                and target.is_claimed
+                and self._has_moved(target)
+                and not (target.trail and target.trail.is_without_effect())
+            ):
+                unknown.append(target)
+        return unknown
+
+    def _warn(self, targets: Sequence[_Target]) -> None:
+        """Tell the user where the editor may have made an edit over what they typed."""
+        places = "; ".join(f"{target.change.path} {_lines_of(target.edits)}" for target in targets)
+        self.editor.show(
+            f"Flux: while you typed, the editor made a change in {places}, before it told of what you had typed. Look "
+            "at the lines there: the change may be at a wrong place, or over what you typed. The editor's own undo "
+            "has it as it was.",
+            "warning",
+        )
 
     async def _take_back_along(self, label: str, target: _Target, trail: Trail) -> None:
         """Leave what the user made of the text. What does so may come to a wrong place too, and is taken back then."""
@@ -341,6 +365,7 @@ class Delivery:
             is_known = again.is_settled or not (again.is_claimed and self.editor.client.may_misplace)
         document = self.documents.get(target.uri)
         if trail.way_back() or not is_known or document is None or trail.follow not in document.followers:
+            self._warn([target])
             raise WriteRefused(
                 f"The user typed meanwhile, and the editor made the change of {path} at a wrong "
                 "place. It could not be taken back: look at the file.",
@@ -375,7 +400,8 @@ class Delivery:
                 await self._send(label, [target])
                 if target.is_seen or not self._has_moved(target):
                     return target.is_seen
-                if not await self._take_back_misplaced(label, [target]):
+                if unknown := await self._take_back_misplaced(label, [target]):
+                    self._warn(unknown)
                     return False
             change = rebase_change(change, await self.now(change.path))
         return False
@@ -407,6 +433,8 @@ class Delivery:
     def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
         if isinstance(change, EditFile):
             text = change.snapshot.text
+            if self.editor.client.tells_late and change.snapshot.origin == "buffer":
+                return traceable(text, change.edits, self.documents.counting)
             edits = EditorText(text, self.documents.counting).edits(change.edits)
             if self.editor.client.has_plain_line_ends and text.count("\r\n") == text.count("\n"):
                 return [types.TextEdit(edit.range, edit.new_text.replace("\r\n", "\n")) for edit in edits]
@@ -441,6 +469,20 @@ def _in_place(change: FileChange) -> FileChange | None:
     if not isinstance(change, RenameFile):
         return change
     return EditFile(change.snapshot, change.edits) if change.edits else None
+
+
+def _lines_of(edits: Sequence[types.TextEdit]) -> str:
+    """Where the edits were sent to, as the user counts lines."""
+    first = min(edit.range.start.line for edit in edits) + 1
+    last = max(edit.range.start.line + edit.new_text.count("\n") for edit in edits) + 1
+    written = " ".join(edit.new_text for edit in edits).strip()
+    lines = f"line {first}" if first == last else f"lines {first} to {last}"
+    return f"({lines}: {_shortened(written)})" if written else f"({lines})"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return f"{line[:60]} …" if len(line) > 60 else line
 
 
 def _applied(target: _Target) -> AppliedChange:

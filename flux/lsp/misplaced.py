@@ -5,29 +5,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lsprotocol import types
 
-from flux.core.errors import StaleSnapshot
-from flux.core.text import Counting, LineBuffer, split_lines
+from flux.core.text import Counting, split_lines
 from flux.edits.diff import text_edits_between
-from flux.edits.plan import rebase
-from flux.lsp.convert import cut_to_change, offsets_of
-
-_MOVED_BY = [*range(-8, 0), *range(1, 9)]
-"""By how many lines typing may have moved edits."""
+from flux.edits.plan import Change, changes_apart
+from flux.edits.text_edit import TextEdit
+from flux.lsp.convert import offsets_of
 
 
 def made_on(edits: Sequence[types.TextEdit], text: str, counting: Counting) -> str:
     """The text with the edits made at their positions, wherever these are in it."""
-    buffer = LineBuffer(text, counting)
-    for edit in _in_order(edits)[::-1]:
-        start, end = edit.range.start, edit.range.end
-        buffer.replace((start.line, start.character), (end.line, end.character), edit.new_text)
-    return buffer.text
+    # Editors look for all places first. A character past a line's end is its end there, not one of the line below.
+    for edit, (start, end) in [(edit, offsets_of(text, edit.range, counting)) for edit in _in_order(edits)[::-1]]:
+        text = text[:start] + edit.new_text + text[end:]
+    return text
 
 
 def unified(text: str) -> str:
@@ -36,42 +33,50 @@ def unified(text: str) -> str:
 
 
 def explained(edits: Sequence[types.TextEdit], before: str, now: str, counting: Counting) -> tuple[str, str] | None:
-    """On which text the edits were made, and the text that came of it, if `before` became `now` by them and by typing.
+    """The text on which the edits were made and what came of it, if `before` became `now` by them and by typing.
 
-    Some of the typing may be in the second and some only in `now`. None where it is unsure.
+    None where any of that typing was, or may have been, at the place of an edit or beside it: the editor told of both
+    as one, so that what the edit replaced there cannot be known.
     """
     made = made_on(edits, before, counting)
-    replaced = [before[slice(*offsets_of(before, edit.range, counting))] for edit in edits]
+    parts = [TextEdit(*offsets_of(before, edit.range, counting), edit.new_text) for edit in _in_order(edits)]
+    if made != before and is_typed_apart(_written(parts), made, now, lines_between=1, may_be_inside=True):
+        return before, made
     under = text_under(edits, before, now, counting)
-    if under is None:
-        # Typing above may have moved them after they were made in their place.
-        top = min((edit.range.start.line for edit in edits), default=0)
-        moved = (_lower(edits, by) for by in _MOVED_BY if top + by >= 0)
-        found = {text for lower in moved if (text := _text_above(lower, before, now, replaced, counting))}
-        under = found.pop() if len(found) == 1 else None
-    if under is not None:
+    if under is not None and all(
+        is_typed_apart([offsets_of(old, edit.range, counting) for edit in edits], old, new)
+        for old, new in ((before, under), (under, before))
+    ):
         return under, now
-    return (before, made) if is_typed_beside(made, before, replaced, now) else None
+    return None
 
 
-def _text_above(
-    edits: Sequence[types.TextEdit], before: str, now: str, replaced: Sequence[str], counting: Counting
-) -> str | None:
-    """The text on which the edits were made, if that is where they replaced what they were for."""
-    text = text_under(edits, before, now, counting)
-    if text is None or [text[slice(*offsets_of(text, edit.range, counting))] for edit in edits] != list(replaced):
-        return None
-    return text
+def is_typed_apart(
+    places: Sequence[tuple[int, int]], old: str, new: str, *, lines_between: int = 0, may_be_inside: bool = False
+) -> bool:
+    """Whether all that differs between the texts is certainly apart from these places of the old one.
+
+    Apart is not in the lines of a place, nor in so many that adjoin, wherever equal text leaves it open; or strictly
+    inside of one, if that may be.
+    """
+    starts = [0, *itertools.accumulate(map(len, split_lines(old)[:-1]))]
+
+    def is_apart(change: Change, place: tuple[int, int]) -> bool:
+        start, end = place
+        if may_be_inside and start < change.start and change.end < end:
+            return True
+        first = bisect_right(starts, start) - 1 - lines_between
+        after = bisect_right(starts, end) + lines_between
+        return (first >= 0 and change.end <= starts[first]) or (after < len(starts) and change.start >= starts[after])
+
+    return all(is_apart(change, place) for change in changes_apart(old, new) for place in places)
 
 
 def is_made_besides(made: str, before: str, now: str) -> bool:
-    """Whether `now` is the text that was `made` from `before`, and something typed besides."""
-    before, made = unified(before), unified(made)
-    try:
-        rebase(text_edits_between(made, before), made, unified(now))
-    except StaleSnapshot:
-        return False
-    return True
+    """Whether `now` is what was `made` from `before`, and something typed that is certainly apart from that."""
+    before, made, now = unified(before), unified(made), unified(now)
+    places = _written(text_edits_between(before, made))
+    return bool(places) and is_typed_apart(places, made, now, lines_between=1)
 
 
 def text_under(edits: Sequence[types.TextEdit], before: str, now: str, counting: Counting) -> str | None:
@@ -98,22 +103,6 @@ def text_under(edits: Sequence[types.TextEdit], before: str, now: str, counting:
     if any(mark in text for mark in marks):
         return None
     return text if text != now and made_on(edits, text, counting) == now else None
-
-
-def is_typed_beside(made: str, before: str, replaced: Sequence[str], now: str) -> bool:
-    """Whether `now` is the text `made` from `before` by edits, and something that was only typed beside or into it.
-
-    Not where a line that the edits `replaced` stands there still, or the end of one that was typed into before.
-    """
-    counts, allowed = Counter(split_lines(now)), Counter(split_lines(made))
-    if made == before or any(counts[line] > allowed[line] for line in split_lines(before) if line.strip()):
-        return False
-    ends = [text.rstrip("\r\n") for text in replaced]
-    for difference in text_edits_between(made, now):
-        typed = cut_to_change(made, difference)
-        if typed.start < typed.end or any(text.endswith(typed.new_text.rstrip("\r\n")) for text in ends if text):
-            return False
-    return True
 
 
 def _with_replaced(text: str, old: Sequence[str], new: str, block: _Block, mark: str) -> str:
@@ -156,13 +145,14 @@ def _blocks(edits: Sequence[types.TextEdit], counting: Counting) -> list[_Block]
     return blocks
 
 
-def _lower(edits: Sequence[types.TextEdit], by: int) -> Sequence[types.TextEdit]:
-    """The edits so many lines below."""
-
-    def place(at: types.Position) -> types.Position:
-        return types.Position(at.line + by, at.character)
-
-    return [types.TextEdit(types.Range(place(e.range.start), place(e.range.end)), e.new_text) for e in edits]
+def _written(edits: Sequence[TextEdit]) -> list[tuple[int, int]]:
+    """Where what the edits, in order, write stands once they are made."""
+    places: list[tuple[int, int]] = []
+    growth = 0
+    for edit in edits:
+        places.append((edit.start + growth, edit.start + growth + len(edit.new_text)))
+        growth += len(edit.new_text) - (edit.end - edit.start)
+    return places
 
 
 def _in_order(edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:

@@ -74,19 +74,26 @@ class Trail:
         """Find the edits in a change that tells of them and of typing as one; once the editor says it made them."""
         if self.made_on is not None:
             return
-        for at in range(len(self._steps) - 1, self._since - 1, -1):
-            before, after = self._texts[at : at + 2]
-            found = explained(self._sent, before, after, self._counting)
-            if found is not None:
-                self.made_on, self.made = found
-                later = self._steps[at + 1 :]
-                del self._steps[at:], self._texts[at + 1 :]
-                for goal, is_ours in ((self.made_on, False), (self.made, True), (after, False)):
-                    for edit in _edits_between(self._texts[-1], goal)[::-1]:
-                        self._add(_Step(edit, is_ours))
-                for step in later:
-                    self._add(step)
-                return
+        # The fewest changes first: those of several edits may be told of as several, and typing with any of them.
+        last = len(self._steps)
+        for count in range(1, last - self._since + 1):
+            for first in range(last - count, self._since - 1, -1):
+                before, after = self._texts[first], self._texts[first + count]
+                found = explained(self._sent, before, after, self._counting)
+                if found is not None:
+                    self._take_apart(first, first + count, *found)
+                    return
+
+    def _take_apart(self, first: int, end: int, made_on: str, made: str) -> None:
+        """These steps were typing up to a text, the edits that were made on it, and typing again."""
+        self.made_on, self.made = made_on, made
+        after, later = self._texts[end], self._steps[end:]
+        del self._steps[first:], self._texts[first + 1 :]
+        for goal, is_ours in ((made_on, False), (made, True), (after, False)):
+            for edit in _edits_between(self._texts[-1], goal)[::-1]:
+                self._add(_Step(edit, is_ours))
+        for step in later:
+            self._add(step)
 
     def is_without_effect(self) -> bool:
         """Whether the edits sent last change nothing on any text since: making them cannot be seen, and did nothing."""

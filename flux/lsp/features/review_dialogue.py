@@ -60,8 +60,7 @@ class ReviewDialogue:
         client = self._editor.client
         files = await self._open_files(pending)
         whole = await self._whole_files(pending) if client.confirms_file_changes else []
-        # Where only the first document's version is looked at, each goes alone.
-        groups = [[file] for file in files] if client.checks_first_version_only else [[*files, *whole]]
+        groups = [[file] for file in files] if client.edits_one_by_one else [[*files, *whole]]
         for group in filter(None, groups):
             await self._offer_files(group)
         by_id = {one.hunk.id: one for one in pending}

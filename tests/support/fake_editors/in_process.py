@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
 from lsprotocol import types
 from pygls.protocol import default_converter
@@ -48,6 +49,10 @@ class InProcessEditor:
     def __init__(self, editor: Editor, client: Client) -> None:
         self.editor = editor
         self.client = client
+        self.messages: list[str] = []
+
+    def show(self, message: str, kind: Literal["error", "warning", "info"] = "info") -> None:
+        self.messages.append(message)
 
     async def apply_edit(self, label: str, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
         self.editor.begin_edit(label)

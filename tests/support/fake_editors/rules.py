@@ -474,9 +474,10 @@ class Eglot(Editor):
     def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
         buffer = self.buffers[uri]
         buffer.undo.append(buffer.text)
+        before = buffer.text
         for edit in last_first(edits):
             places = edit.range.start, edit.range.end
-            start, end = (offset_of(buffer.text, place, self.encoding, self.line_ends) for place in places)
+            start, end = (offset_of(before, place, self.encoding, self.line_ends) for place in places)
             self._replace_in(uri, start, end, edit.new_text)
 
     def _replace_in(self, uri: str, start: int, end: int, new: str) -> None:

@@ -35,8 +35,9 @@ def position_of(text: str, offset: int, encoding: str, line_ends: str = ANY_LINE
 
 
 def with_edits(text: str, edits: Sequence[types.TextEdit], encoding: str, line_ends: str = ANY_LINE_END) -> str:
+    before = text
     for edit in last_first(edits):
-        start, end = (offset_of(text, place, encoding, line_ends) for place in (edit.range.start, edit.range.end))
+        start, end = (offset_of(before, place, encoding, line_ends) for place in (edit.range.start, edit.range.end))
         text = text[:start] + edit.new_text + text[end:]
     return text
 
