@@ -227,8 +227,8 @@ async def _show_document(ls: FluxServer, params: types.TextDocumentContentParams
     return types.TextDocumentContentResult(ls.review.document(params.uri))
 
 
-async def _greet(ls: FluxServer, params: types.InitializedParams) -> None:
-    await ls.greet()
+def _greet(ls: FluxServer, params: types.InitializedParams) -> None:
+    ls.in_background(ls.greet)  # pygls complains of a handler that the end of the server cancels
 
 
 def _change_settings(ls: FluxServer, params: types.DidChangeConfigurationParams) -> None:

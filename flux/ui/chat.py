@@ -24,7 +24,7 @@ from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import open_input
-from flux.ui.interrupt import CtrlC, until_told_to_end
+from flux.ui.interrupt import CtrlC, end_soon, until_told_to_end
 from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
 from flux.ui.render import Renderer, model_line, one_line, painted, painted_diff, visible
 from flux.ui.review import ReviewOnTerminal
@@ -122,6 +122,7 @@ class _Chat:
                 print(f"To go on with this session: flux --resume {self._session.id}")
         finally:
             await self._sessions.close()
+        end_soon(0)
         return 0
 
     async def _next(self) -> str | None:

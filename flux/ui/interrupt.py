@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType
@@ -13,6 +15,17 @@ PRESSES_TO_END = 3
 
 ENDING = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
 """What tells a program to end: the system at its end, and a terminal that is closed. Windows has no SIGHUP."""
+
+
+EXIT_S = 3.0
+"""Seconds after which a process that was told to end does so, whatever a thread of it still waits for."""
+
+
+def end_soon(status: int) -> None:
+    """All is stored and shown: a search that is slow to stop, or a network disk, must not keep the process."""
+    timer = threading.Timer(EXIT_S, os._exit, [status])
+    timer.daemon = True
+    timer.start()
 
 
 async def until_told_to_end(work: Coroutine[Any, Any, int]) -> int:
@@ -33,6 +46,7 @@ async def until_told_to_end(work: Coroutine[Any, Any, int]) -> int:
     except asyncio.CancelledError:
         if not told:
             raise
+        end_soon(128 + told[0])
         return 128 + told[0]
 
 

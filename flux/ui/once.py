@@ -17,7 +17,7 @@ from flux.agent.sessions import Sessions
 from flux.core.errors import ConfigError
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import PlainInput
-from flux.ui.interrupt import ENDING, CtrlC
+from flux.ui.interrupt import ENDING, CtrlC, end_soon
 from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
 from flux.ui.render import Renderer
 from flux.ui.review import ReviewOnTerminal
@@ -51,9 +51,9 @@ class _Once:
         self._has_explained = False
 
     async def run(self, sessions: Sessions, text: str) -> int:
+        status = 1
         try:
             session = await open_session(self._arguments, sessions)
-            status = 1
             with CtrlC(session.cancel, *ENDING):
                 turn = session.send_message(text, approver=self._approver, is_reviewed=self._is_reviewed)
                 async with aclosing(turn) as events:
@@ -65,6 +65,8 @@ class _Once:
             return status
         finally:
             await sessions.close()
+            if status:  # else nothing can hang, and the reader of our output may be slow
+                end_soon(status)
 
     async def _review(self, session: Session) -> None:
         pending = session.review.pending(session_id=session.id)

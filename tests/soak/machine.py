@@ -1,6 +1,6 @@
 """`python -m tests.soak.machine`: Flux on a machine that fails it, and told to end in every state of a turn.
 
-Disks that are full or read-only, no home, no handles, a clock that jumps, a second Flux on the same project: it goes on
+Disks that are full or read-only, no handles, a clock that jumps, a second Flux on the same project: it goes on
 with a clear word, or ends with one; nothing is half-written. The endings are in `tests.soak.endings`.
 """
 
@@ -135,19 +135,6 @@ async def a_read_only_home(folder: Path) -> None:
         ended = await asyncio.to_thread(shell.flux, "-p", "go", "--yes")
         assert (ended.status, shell.read()) == (0, FIXED)
         assert "sessions will not be stored" in ended.err
-
-
-async def no_home_under_the_server(folder: Path) -> None:
-    nowhere = {"HOME": "/nowhere/at/all", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""}
-    variables = {**nowhere, "FLUX_STATE_FOLDER": "", "FLUX_CONFIG_FOLDER": ""}
-    script = folder / "fix.json"
-    script.write_text(json.dumps(FIX), encoding="utf-8")
-    variables |= {"FLUX_PROVIDER": "scripted", "FLUX_SCRIPT": str(script)}
-    async with bench(folder, variables=variables, buffers={"circle.py": CIRCLE}, options=EVENTS) as made:
-        turn = await _turn(made)
-        assert (turn["status"], made.buffers()) == ("completed", {"circle.py": FIXED}), turn
-        assert "sessions will not be stored" in str([message.params for message in made.client.messages])
-    assert kept(folder / "workspace") == {}
 
 
 # Handles.
@@ -304,7 +291,6 @@ TROUBLES: tuple[Callable[[Path], Awaitable[None]], ...] = (
     a_project_disk_that_is_full_in_mid_write,
     a_read_only_project,
     a_read_only_home,
-    no_home_under_the_server,
     few_handles_in_the_terminal,
     few_handles_in_the_server,
     a_clock_that_jumps,
