@@ -321,7 +321,7 @@ async def measure(runs: int) -> tuple[Counter[str], dict[str, float]]:
 
 
 def main() -> int:
-    size = size_from_arguments(__doc__ or "", 3)
+    size = size_from_arguments(__doc__ or "", 1)
     begun = time.monotonic()
     held, longest = asyncio.run(measure(size.runs))
     figures: dict[str, object] = {**held}
