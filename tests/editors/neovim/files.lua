@@ -83,7 +83,7 @@ chat("Move it.")
 check(exists("sub/b.py") and not exists("a.py"), "the file is moved on the disk")
 check(vim.fn.bufnr(folder .. "/a.py") == -1 or not vim.api.nvim_buf_is_loaded(vim.fn.bufnr(folder .. "/a.py")), "the old buffer is gone")
 check(text("sub/b.py"):find("worse", 1, true) ~= nil, "the buffer has the text under the new name")
-undo({ "sub/b.py" })
+undo({ "a.py" })
 check(exists("a.py") and not exists("sub/b.py"), "the file is back in its place")
 check(text("a.py"):find("worse", 1, true) ~= nil, "with its text")
 
