@@ -72,7 +72,7 @@ class LateEditor(InProcessEditor):
 
 
 async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[str, str]:
-    """What became of one turn: `made`, `refused` or `told`; or `wrong`, and what is wrong."""
+    """What became of one turn: `made`, `refused` or `told` (`…twice`); or `wrong`, and what is wrong."""
     client = client_for(rules, given.encoding)
     documents = Documents(uri_of_path(str(folder)), [], client.counting)
     reports = LateReports(documents, given.latency_s)
@@ -106,12 +106,12 @@ async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[s
     if asked.messages:
         lost = {mark for name in given.names for mark in typist.lost(name)[0]}
         more = [mark for name in given.names for mark in typist.lost(name)[1]]
-        if not client.may_misplace or more or lost - asked.overwritten or not refusals:
+        if not client.may_misplace or lost - asked.overwritten or not refusals:
             return (
                 "wrong",
                 f"told {asked.messages}, but {lost - asked.overwritten} is lost beside, {more} twice; {refusals}",
             )
-        return "told", ""
+        return "told, and typed text stands there twice" if more else "told", ""
     wrong = typist.what_is_wrong(given, made)
     if wrong:
         return "wrong", f"{wrong}; refused {refusals}; made {made}"
