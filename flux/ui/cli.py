@@ -10,6 +10,7 @@ import argparse
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_no_more()
         return FAILED
     except OSError as error:
-        # What concerns a file or a connection comes as a FluxError: this one is about our own output (a full disk).
+        # What concerns a file or a connection comes as a FluxError: this one is about our own output (a full disk), or
+        # about an event loop that could not be made, of which Python would print the trace of its half.
+        sys.unraisablehook = lambda _: None
+        warnings.simplefilter("ignore", RuntimeWarning)
         print(f"flux: {error}", file=sys.stderr)
         _say_no_more()
         return FAILED

@@ -12,7 +12,7 @@ import stat
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from flux.edits.plan import (
 )
 from flux.workspace.encoding import MAX_TEXT_BYTES, DecodedText, check_size, decode, encode_anew
 from flux.workspace.ignore import check_allowed, walk
+from flux.workspace.locking import alone_in
 from flux.workspace.paths import check_inside, check_is_no_link, resolve, resolve_folder, root_labels
 from flux.workspace.temporary import clear_leftovers, kept_name, temporary_name
 
@@ -111,7 +112,9 @@ class DiskWorkspace:
         return _as_on_disk(self._real_path(path), path)[0]
 
     def _apply(self, plan: EditPlan) -> AppliedPlan:
-        with _WRITING:
+        with _WRITING, ExitStack() as locks:
+            for folder in sorted({_folder_of(path) for change in plan.changes for path in paths_of(change)}):
+                locks.enter_context(alone_in(folder))
             staged = [self._stage(change) for change in plan.changes]
             steps = [step for file in staged for step in file.steps]
             if len({os.path.normcase(step.target) for step in steps}) < len(steps):
@@ -143,6 +146,11 @@ class DiskWorkspace:
             return _StagedChange(applied, (there, _Step(path, target, old_bytes, None)))
         mode = present.mode if isinstance(present, CreateFile) else None
         return _StagedChange(applied, (_Step(path, target, old_bytes, new_bytes, mode=mode),))
+
+
+def _folder_of(path: WorkspacePath) -> Path:
+    """The folder that the file is in or will be, or the nearest one above that is there."""
+    return next(folder for folder in Path(os.path.realpath(path.absolute())).parents if folder.is_dir())
 
 
 @dataclass(frozen=True, slots=True)

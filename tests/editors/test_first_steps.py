@@ -206,6 +206,7 @@ async def a_file_with_crlf(user: User) -> None:
 async def a_chat(user: User) -> None:
     await user.type("chat.py", MINE)
     await user.run("flux.chat.send", text="Go.", uri=(user.folder / "chat.py").as_uri())
+    await user.window.shows("Done.")  # as a document of its own, which comes to the front
     check(await user.text_without_two("chat.py"), f"{MINE}one\nTWO\nthree\n")
 
 

@@ -21,7 +21,7 @@ from flux.lsp.documents import Documents
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
 from flux.workspace.disk import DiskWorkspace
-from tests.soak.typist import Edit, Schedule, Typist, overwritten
+from tests.soak.typist import CAME_BACK, Edit, Schedule, Typist, overwritten
 from tests.support.fake_editors.in_process import DocumentReports, InProcessEditor, client_for
 from tests.support.fake_editors.rules import Change, Editor, Eglot, Neovim
 
@@ -106,13 +106,15 @@ async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[s
     if asked.messages:
         lost = {mark for name in given.names for mark in typist.lost(name)[0]}
         more = [mark for name in given.names for mark in typist.lost(name)[1]]
-        if not client.may_misplace or lost - asked.overwritten or not refusals:
+        if lost - asked.overwritten or not refusals:
             return (
                 "wrong",
                 f"told {asked.messages}, but {lost - asked.overwritten} is lost beside, {more} twice; {refusals}",
             )
         return "told, and typed text stands there twice" if more else "told", ""
     wrong = typist.what_is_wrong(given, made)
+    if wrong == CAME_BACK and refusals:
+        return f"refused, and {wrong}", ""
     if wrong:
         return "wrong", f"{wrong}; refused {refusals}; made {made}"
     return ("refused" if refusals else "made"), ""

@@ -28,6 +28,9 @@ WHOLE = re.compile(rf"{MARK.pattern}|{TOKEN.pattern}|\r\n|e\u0301")
 """What the user puts no cursor into."""
 
 
+CAME_BACK = "what the user removed while an edit was taken back is there again"
+
+
 @dataclass(frozen=True, slots=True)
 class Typing:
     """What the user does: when and where, as parts of the turn and of the file."""
@@ -198,6 +201,11 @@ class Typist:
                 return f"{name}: typed {lost} is lost, {more} is there too often, in {text!r}"
             bare = MARK.sub("", text)
             if _unified(bare).rstrip("\n") != expected.rstrip("\n"):
+                again = _unified(bare)
+                for piece in self.removed.get(name, ()):
+                    again = again.replace(_unified(piece), "", 1)
+                if again.rstrip("\n") == expected.rstrip("\n"):
+                    return CAME_BACK
                 return f"{name}: {text!r} should be {expected!r} with what was typed"
             foreign = {"LF": "\r", "CRLF": r"(?<!\r)\n"}.get(given.line_ends)
             if foreign and re.search(foreign, bare):
