@@ -74,6 +74,9 @@ def serving(folder: Path, environ: Mapping[str, str], settings: Mapping[str, obj
     for program in (CODE_SERVER, NODE, CHROMIUM):
         need(program, "run tests/editors/install_vscode.sh")
     need(VSIX, "run `make vsix`")
+    built = VSIX.stat().st_mtime
+    stale = [source.name for source in (VSIX.parent / "src").iterdir() if source.stat().st_mtime > built]
+    assert not stale, f"{VSIX.name} is older than {', '.join(stale)}: run `make vsix`"
     with _serving(folder / "vscode", environ, settings) as url:
         yield {
             **environ,
