@@ -7,12 +7,13 @@ that it asked for; changes of which nobody was told any more are settled by look
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from flux.agent.session_store import SessionStore
 from flux.agent.store.in_flight import Intent
-from flux.core.errors import FileMissing, FluxError, WorkspaceError
+from flux.core.errors import FileMissing, FluxError, SessionError, WorkspaceError
 from flux.core.messages import Message, ToolCall, ToolResult, user_message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost
@@ -43,6 +44,20 @@ async def recover(store: SessionStore, session_id: str, workspace: Workspace) ->
     if asked or interrupted or answered:
         lines.insert(0, "Flux ended in the middle of the last turn; what had come of it is kept.")
     return "\n".join(lines)
+
+
+async def clear_leftovers(store: SessionStore, workspace: Workspace) -> None:
+    """Remove what killed processes were about to write, for whichever session that began in the first folder."""
+    folder = workspace.roots[0]
+    with suppress(SessionError):  # another program keeps the store locked: the next session does it
+        intents = [
+            intent for id_ in store.in_flight.sessions_with_intents(folder) for intent in store.in_flight.intents(id_)
+        ]
+        ways = store.journal.left_behind(folder=folder)
+        taken_back = [reversal.taken_back for way in ways for reversal in way.reversals if reversal.taken_back]
+        changes = [*(change for intent in intents for change in intent.changes), *taken_back]
+        if changes:
+            await workspace.clear_leftovers({path for change in changes for path in change.paths})
 
 
 def _recover_asked(store: SessionStore, session_id: str) -> bool:

@@ -15,7 +15,7 @@ from importlib import resources
 from flux.agent.approval import ApprovalRequest, Approver, Decision
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
-from flux.agent.recovery import recover
+from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.review import Review
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.timeline import Checkpoint, Gone, Timeline
@@ -93,6 +93,7 @@ class Session:
             raise
         self.held_by = ""
         if is_left:
+            await clear_leftovers(self._store, self.workspace)
             told = [await recover(self._store, self.id, self.workspace), await self._timeline.settle()]
             self._notice = "\n".join(filter(None, told))
             self._store.mark_whole(self.id)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from flux.agent.recovery import clear_leftovers
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, TurnSettings
@@ -72,6 +73,7 @@ class Sessions:
             provider = self.registry.provider(who.provider)
             model = await self._model_choice(provider, who.model or await _name_of_model(provider))
         self.store.create(session_id, workspace.roots[0])
+        await clear_leftovers(self.store, workspace)
         return self._open(session_id, workspace, (), provider, model)
 
     async def resume(self, session_id: str, workspace: Workspace) -> Session:

@@ -125,6 +125,9 @@ class LspWorkspace:
             return None
         return await self._problems.new_ones(self.editor, document, change.after, timeout_s)
 
+    async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
+        await self.disk.clear_leftovers(beside)
+
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         # Two plans on their way to one buffer would each look like the user's typing to the other.
         async with self._applying:

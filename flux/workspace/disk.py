@@ -11,7 +11,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +92,9 @@ class DiskWorkspace:
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         return await asyncio.to_thread(self._apply, plan)
 
+    async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
+        await asyncio.to_thread(self._clear_leftovers, frozenset(beside))
+
     def _list_files(self, folder: str) -> list[WorkspacePath]:
         labels = root_labels(self._roots)
         if folder in ("", "."):
@@ -110,6 +113,14 @@ class DiskWorkspace:
 
     def _read(self, path: WorkspacePath) -> FileSnapshot:
         return _as_on_disk(self._real_path(path), path)[0]
+
+    def _clear_leftovers(self, beside: Collection[WorkspacePath]) -> None:
+        folders: set[Path] = set()
+        for path in beside:
+            with suppress(FluxError):  # it leads out of the folders by now
+                folders.add(self._real_path(path).parent)
+        for folder in folders:
+            clear_leftovers(folder)
 
     def _apply(self, plan: EditPlan) -> AppliedPlan:
         with _WRITING, ExitStack() as locks:

@@ -6,7 +6,7 @@ and with a version; `type_into` plays the user who types meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +88,9 @@ class MemoryWorkspace:
                 self._write(change.path, None)
             self._write(change.new_path, change.after)
         return AppliedPlan(plan.label, tuple(changes))
+
+    async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
+        """Nothing: what is in memory goes with its process."""
 
     def open_buffer(self, name: str, text: str | None = None) -> FileSnapshot:
         """Open the file in the pretended editor, with unsaved `text` where it is given. The latest is the first."""

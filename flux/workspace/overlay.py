@@ -6,7 +6,7 @@ user types meanwhile is taken up as long as it does not collide with a proposal;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
@@ -92,6 +92,9 @@ class OverlayWorkspace:
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
         return None
+
+    async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
+        await self._below.clear_leftovers(beside)
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         """Take the changes into the proposal, all or none."""

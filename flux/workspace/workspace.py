@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
@@ -67,4 +67,8 @@ class Workspace(Protocol):
         An edit is rebased onto what the user typed since its snapshot. Raises StaleSnapshot where that is not certain,
         WriteRefused where editor or disk do not take it, and the errors of `read`.
         """
+        ...
+
+    async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
+        """Remove what Flux was about to write beside these files when it was killed. May be called at any time."""
         ...

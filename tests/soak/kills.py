@@ -283,10 +283,7 @@ def check_files(scene: Scene, made: Try) -> None:
     new = scene.project / f"new-{scene.tries}.txt"
     if new.exists():
         assert new.read_text(encoding="utf-8") in {"", NEW_FILE}, "a new file is half-written"
-    left = [file.name for file in scene.project.rglob(f"{TEMPORARY_PREFIX}*")]
-    scene.seen["temporary files left behind"] += len(left)
-    for name in left:
-        (scene.project / name).unlink()
+    assert not list(scene.project.rglob(f"{TEMPORARY_PREFIX}*")), "what was about to be written is left behind"
 
 
 def said(events: Sequence[Event]) -> str:

@@ -14,34 +14,7 @@ from flux.core.living import lives
 from flux.edits.plan import CreateFile, EditPlan
 from flux.workspace.disk import DiskWorkspace
 from flux.workspace.temporary import clear_leftovers, kept_name, temporary_name
-
-LEAVE = """
-import sys
-from pathlib import Path
-from flux.workspace.temporary import kept_name, temporary_name
-target = Path(sys.argv[1])
-temporary_name(target).write_text("half of", encoding="utf-8")
-kept_name(target).write_text("what stood there", encoding="utf-8")
-print(flush=True)
-sys.stdin.read()
-"""
-
-
-def leave(folder: Path, *, is_ended: bool = True) -> subprocess.Popen[bytes]:
-    """A process that has two such files in the folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", LEAVE, str(folder / "a.txt")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == b""
-    if is_ended:
-        end(process)
-    return process
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.communicate(timeout=30)
+from tests.support.leftovers import end, leave
 
 
 def names(folder: Path) -> list[str]:
