@@ -8,11 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+from flux.core.checking import known_values
 from flux.core.errors import ConfigError
-from flux.core.layers import Source
+from flux.core.layers import HEADERS, KEY, RawLayer, Source, shown
+from flux.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,29 @@ class TrustQuestion:
             lines.append(f"  in {source}")
             lines += [f"    {item}" for item in self.items if item.source == source]
         return "\n".join(lines)
+
+
+def find_question(folder: Path, project: Sequence[RawLayer]) -> TrustQuestion | None:
+    """What to ask before the layers of a project take effect, None where they set nothing."""
+    items: list[TrustItem] = []
+    content: list[tuple[str, str, str]] = []
+    for raw in project:
+        for declaration, name, value in known_values(raw):
+            text = shown(value) if declaration.kind not in {KEY, HEADERS} else _masked(value)
+            items.append(TrustItem(name, text, raw.source))
+            content.append((raw.source.kind, name, repr(value)))
+    if not items:
+        return None
+    # The digest covers what is set and nothing else: an unrelated line may change, a new setting of Flux asks again.
+    digest = hashlib.sha256(json.dumps(sorted(content)).encode("ascii")).hexdigest()
+    return TrustQuestion(folder.resolve(), tuple(items), digest)
+
+
+def _masked(value: object) -> str:
+    if isinstance(value, Mapping):
+        headers = cast("Mapping[str, object]", value)  # keys of TOML are strings
+        return ", ".join(f"{shown(name)}: {_masked(text)}" for name, text in headers.items())
+    return Secret(str(value)).masked()
 
 
 class TrustStore:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import dotenv
 
-from flux.core.config import DECLARATIONS, Settings, UserFolders, load_settings
+from flux.core.config import Settings, UserFolders, load_settings
 from flux.core.config_docs import configuration_page, env_example
+from flux.core.declarations import DECLARATIONS
 
 PROJECT = Path(__file__).parents[2]
 

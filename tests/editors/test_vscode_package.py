@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flux.core.config import DECLARATIONS
+from flux.core.declarations import DECLARATIONS
 from flux.core.layers import KEY
 from flux.lsp.methods import COMMANDS
 from tests.support.editors import ROOT

@@ -11,7 +11,8 @@ import pytest
 
 from flux.agent.session_store import SessionStore
 from flux.agent.sessions import Sessions
-from flux.core.config import DECLARATIONS, Loaded, UserFolders, load_settings
+from flux.core.config import Loaded, UserFolders, load_settings
+from flux.core.declarations import DECLARATIONS
 from flux.core.errors import ConfigError
 from flux.core.key_store import KeyStore
 from flux.core.layers import KEY
