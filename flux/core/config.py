@@ -3,7 +3,8 @@
 The only reader of the environment and of the user's home. Layers, strongest first: the command line or the editor's
 settings, the environment, the project's `.env`, the project's `.flux/config.toml`, a `.env` beside the user's own
 `config.toml`, that `config.toml`, the defaults. The project's two files take effect only once the user has said yes to
-what they set (`flux.core.trust`). What can be set is declared in `flux.core.declarations`, and `flux.core.checking` reads it.
+what they set (`flux.core.trust`). What can be set is declared in `flux.core.declarations`; `flux.core.checking`
+reads it.
 """
 
 from __future__ import annotations
