@@ -19,11 +19,10 @@ from flux.core.errors import Busy, NothingChanged
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolCall, ToolResult
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest
 from flux.llm.scripted_provider import Fault, ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
-from tests.support.talks import Answers, call, end, open_session, send, step
+from tests.support.talks import Answers, Steppable, call, end, open_session, send, step
 
 FILES = {"a.py": "one = 1\n", "b.py": "two = 2\n"}
 EDIT_A = call("edit_file", "e1", path="a.py", edits=[{"old_text": "1", "new_text": "100"}])
@@ -46,20 +45,6 @@ def check_whole(session: Session, store: SessionStore, request: ModelRequest) ->
         calls = [part.id for part in message.tool_calls()]
         answered = [p.call_id for p in following.parts if isinstance(p, ToolResult)] if following else []
         assert calls == answered
-
-
-class Steppable(MemoryWorkspace):
-    """Gives the loop a turn before and after everything, as disks and editors do."""
-
-    async def read(self, path: WorkspacePath) -> FileSnapshot:
-        await asyncio.sleep(0)
-        return await super().read(path)
-
-    async def apply(self, plan: EditPlan) -> AppliedPlan:
-        await asyncio.sleep(0)
-        applied = await super().apply(plan)
-        await asyncio.sleep(0)
-        return applied
 
 
 class SlowYes:

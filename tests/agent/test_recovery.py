@@ -19,13 +19,12 @@ from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.core.errors import NothingChanged
 from flux.core.messages import Message, ToolResult, user_message
-from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import TextDelta, ToolCallDelta, UsageDelta
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
-from tests.support.talks import call, end, open_session, send, step
+from tests.support.talks import Steppable, call, end, open_session, send, step
 
 FILES = {"a.py": "import os\n\none = 1\n", "b.py": "two = 2\n"}
 EDIT_A = call("edit_file", "e1", path="a.py", edits=[{"old_text": "1", "new_text": "100"}])
@@ -35,20 +34,6 @@ TALK = [
     Step(text="I edit.", tool_calls=(EDIT_A, call("read_file", "r3", path="a.py"), EDIT_B), chunk=4),
     Step(text="Done, both of them.", chunk=2),
 ]
-
-
-class Steppable(MemoryWorkspace):
-    """Gives the loop a turn before and after everything, as disks and editors do."""
-
-    async def read(self, path: WorkspacePath) -> FileSnapshot:
-        await asyncio.sleep(0)
-        return await super().read(path)
-
-    async def apply(self, plan: EditPlan) -> AppliedPlan:
-        await asyncio.sleep(0)
-        applied = await super().apply(plan)
-        await asyncio.sleep(0)
-        return applied
 
 
 @dataclass

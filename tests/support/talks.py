@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -15,10 +16,13 @@ from flux.context.item import Focus
 from flux.core.errors import SessionMissing
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolCall
+from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Price
+from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import BaseLLMProvider
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.llm.tokens import EstimatedCounter
+from flux.workspace.memory import MemoryWorkspace
 from flux.workspace.workspace import Workspace
 
 LIMITS = ModelLimits(200_000, 200_000, 8192)
@@ -31,6 +35,20 @@ def call(name: str, call_id: str = "c1", **arguments: object) -> ToolCall:
 
 def step(text: str = "", *calls: ToolCall) -> Step:
     return Step(text=text, tool_calls=calls)
+
+
+class Steppable(MemoryWorkspace):
+    """Gives the loop a turn before and after everything, as disks and editors do."""
+
+    async def read(self, path: WorkspacePath) -> FileSnapshot:
+        await asyncio.sleep(0)
+        return await super().read(path)
+
+    async def apply(self, plan: EditPlan) -> AppliedPlan:
+        await asyncio.sleep(0)
+        applied = await super().apply(plan)
+        await asyncio.sleep(0)
+        return applied
 
 
 class Answers:
