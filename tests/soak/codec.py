@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from flux.core.errors import InvalidArguments
 from flux.core.messages import ToolCall
 from flux.llm.base_provider import Response, fold
 from flux.llm.wire.sse import MAX_EVENT_BYTES
-from tests.soak.results import Size, record, size_from_arguments
+from tests.soak.results import Size, measured
 from tests.support.recorded import (
-    CODEC_WIRES,
+    WIRES,
     Recorded,
     decode,
     recordings,
@@ -68,7 +67,7 @@ class CodecFault:
 
 
 def on_every_wire(*outcomes: str) -> Mapping[str, Outcomes]:
-    return dict.fromkeys(CODEC_WIRES, outcomes)
+    return dict.fromkeys(WIRES, outcomes)
 
 
 _UNNUMBERED = {
@@ -164,9 +163,7 @@ def measure(size: Size) -> Mapping[str, object]:
 
 def rows() -> list[list[str]]:
     """The table of what may come of each fault, on each wire."""
-    return [
-        [fault.name, f"every {fault.at}", *(cell(fault.outcomes[wire]) for wire in CODEC_WIRES)] for fault in FAULTS
-    ]
+    return [[fault.name, f"every {fault.at}", *(cell(fault.outcomes[wire]) for wire in WIRES)] for fault in FAULTS]
 
 
 def cell(outcomes: Outcomes) -> str:
@@ -174,24 +171,5 @@ def cell(outcomes: Outcomes) -> str:
     return ", ".join(f"`{outcome}`" if outcome[0].isupper() else outcome for outcome in outcomes)
 
 
-def main() -> int:
-    size = size_from_arguments(__doc__ or "", runs=0)
-    began = time.monotonic()
-    figures = measure(size)
-    print(figures)
-    if size.is_recorded:
-        tries = figures["tries"]
-        assert isinstance(tries, int)
-        record(
-            "codec",
-            f"python -m tests.soak.codec{f' --runs {size.runs}' if size.runs else ''} --record",
-            size.seed,
-            figures,
-            runs=tries,
-            seconds=time.monotonic() - began,
-        )
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured("codec", measure, __doc__ or "", runs=0))

@@ -32,7 +32,6 @@ AFRESH = "answered on a new connection"
 
 _Place = tuple[str, Mapping[str, str]]
 
-EVENTS = {"content-type": "text/event-stream"}
 MAX_SILENCE_S = 0.5
 """The setting `timeout_s` for faults that last until it has passed."""
 
@@ -93,7 +92,7 @@ def _clean_end(recorded: Recorded, at: int) -> Answer:
 
 def _http_1_0(recorded: Recorded, at: int) -> Answer:
     async def answer(exchange: Exchange) -> bool:
-        await exchange.begin(headers=EVENTS, version="1.0")
+        await exchange.begin(headers=exchange.kind, version="1.0")
         await exchange.raw(recorded.data[:at])
         return False
 
@@ -102,7 +101,7 @@ def _http_1_0(recorded: Recorded, at: int) -> Answer:
 
 def _short_length(recorded: Recorded, at: int) -> Answer:
     async def answer(exchange: Exchange) -> bool:
-        await exchange.begin(headers={**EVENTS, "content-length": str(at)})
+        await exchange.begin(headers={**exchange.kind, "content-length": str(at)})
         await exchange.raw(recorded.data)
         return True
 
@@ -111,7 +110,7 @@ def _short_length(recorded: Recorded, at: int) -> Answer:
 
 def _long_length(recorded: Recorded, at: int) -> Answer:
     async def answer(exchange: Exchange) -> bool:
-        await exchange.begin(headers={**EVENTS, "content-length": str(len(recorded.data) + 100)})
+        await exchange.begin(headers={**exchange.kind, "content-length": str(len(recorded.data) + 100)})
         await exchange.raw(recorded.data[:at])
         return False
 
@@ -145,6 +144,7 @@ _UNNUMBERED = {
     "anthropic": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
     "openai": (BROKEN, WHOLE, CALLS),
     "chat": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
+    "ollama": (BROKEN, WHOLE, CALLS, AS_IT_CAME),
 }
 
 _STALLS = {**on_every_wire(TIMED_OUT, WHOLE), "chat": (TIMED_OUT, WHOLE, CALLS)}
@@ -159,7 +159,7 @@ AT_POINTS: tuple[PointFault, ...] = (
     PointFault("Content-Length too short", "byte", _short_length, _ENDS),
     PointFault("Content-Length too long, closed", "byte", _long_length, _ENDS),
     PointFault("garbage for a chunk", "byte", _no_chunk, _ENDS),
-    PointFault("error event", "event", _error_event, on_every_wire(OVERLOADED)),
+    PointFault("error event", "event", _error_event, {**on_every_wire(OVERLOADED), "ollama": (REJECTED,)}),
     PointFault("broken JSON", "event", lambda r, at: _streams(with_broken_json(r, at)), on_every_wire(BROKEN)),
     PointFault("event twice", "event", lambda r, at: _streams(with_event_twice(r, at)), _UNNUMBERED),
     PointFault("event missing", "event", lambda r, at: _streams(without_event(r, at)), _UNNUMBERED),
@@ -220,7 +220,7 @@ def _gzip(status: int) -> Answer:
 
     async def answer(exchange: Exchange) -> bool:
         head, block = _bomb()
-        headers = {"content-encoding": "gzip", "content-type": "text/event-stream"}
+        headers = {"content-encoding": "gzip", **exchange.kind}
         await exchange.begin(status, headers)
         return await _pour(exchange, head, block, times=1024)
 
@@ -247,10 +247,11 @@ def _pours(piece: bytes, status: int = 200) -> Answer:
 
 
 async def _pours_words(exchange: Exchange) -> bool:
-    begin, _, words = STREAMS[exchange.wire][0].rstrip("\n").rpartition("\n\n")
+    end = "\n" if exchange.wire == "ollama" else "\n\n"
+    begin, _, words = STREAMS[exchange.wire][0].rstrip("\n").rpartition(end)
     await exchange.begin()
-    await exchange.chunk(begin.encode() + b"\n\n")
-    block = words.replace("Hello ", "Hello " * 1000).encode() + b"\n\n"
+    await exchange.chunk(f"{begin}{end}".encode())
+    block = f"{words.replace('Hello ', 'Hello ' * 1000)}{end}".encode()
     return await _pour(exchange, b"", b"%x\r\n%s\r\n" % (len(block), block), times=1 << 18)
 
 
@@ -271,6 +272,19 @@ def _drips(begin: bytes, piece: bytes) -> Answer:
             await asyncio.sleep(MAX_SILENCE_S / 5)
 
     return answer
+
+
+def _comment(exchange: Exchange) -> bytes:
+    """What carries no news: Ollama's lines have no comments, and may be blank."""
+    return b"\n" if exchange.wire == "ollama" else b": x\n"
+
+
+async def _pours_comments(exchange: Exchange) -> bool:
+    return await _pours(_comment(exchange))(exchange)
+
+
+async def _drips_comments(exchange: Exchange) -> bool:
+    return await _drips(_EVENTS_BEGIN, _comment(exchange))(exchange)
 
 
 _EVENTS_BEGIN = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_123\r\n\r\n"
@@ -307,12 +321,18 @@ INSTEAD: tuple[Instead, ...] = (
         words=_LIFE,
         timeout_s=MAX_SILENCE_S,
     ),
-    Instead("comments for ever", [_drips(_EVENTS_BEGIN, b": \n")], TIMED_OUT, words=_LIFE, timeout_s=MAX_SILENCE_S),
+    Instead(
+        "comments or blank lines for ever",
+        [_drips_comments],
+        TIMED_OUT,
+        words=_LIFE,
+        timeout_s=MAX_SILENCE_S,
+    ),
     Instead("compressed with br", [says(200, b"\x0b\x02\x80", content_encoding="br")], REJECTED, words="(br)"),
     Instead("compressed with zstd", [says(200, b"(\xb5/\xfd", content_encoding="zstd")], REJECTED, words="(zstd)"),
     Instead("1 GB in 1 MB of gzip", [_gzip(200)], BROKEN, words=_LIMIT, is_heavy=True),
     Instead("1 GB in 1 MB of gzip, with 500", [_gzip(500)], OVERLOADED, 500, is_heavy=True),
-    Instead("1 GB of comments", [_pours(b": x\n")], BROKEN, words=_LIMIT, is_heavy=True),
+    Instead("1 GB of comments or blank lines", [_pours_comments], BROKEN, words=_LIMIT, is_heavy=True),
     Instead("1 GB of words", [_pours_words], BROKEN, words=_LIMIT, is_heavy=True),
     Instead("1 GB in one line", [_pours(b"d")], BROKEN, words=_LIMIT, is_heavy=True),
     Instead("1 GB of JSON", [_pours(b"[")], BROKEN, words=_LIMIT, is_heavy=True),

@@ -13,7 +13,6 @@ import os
 import random
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -31,7 +30,7 @@ from flux.llm.provider_factory import create_provider
 from flux.workspace.memory import MemoryWorkspace
 from tests.soak.codec import WHOLE, cell, difference
 from tests.soak.fault_answers import AT_POINTS, ELSEWHERE, INSTEAD, Elsewhere, Instead, PointFault
-from tests.soak.results import Size, record, size_from_arguments
+from tests.soak.results import Size, measured
 from tests.support.recorded import WIRES, Recorded, decode, recordings
 from tests.support.replay_server import Answer, ReplayServer, replay_server
 from tests.support.talks import end, open_session, send
@@ -39,7 +38,7 @@ from tests.support.talks import end, open_session, send
 POINTS = 50
 """Of each recorded answer, for each fault inside an answer: half of them at events, half at bytes."""
 KEY = "KEY-OF-THE-TEST"
-PROVIDERS = {"anthropic": "anthropic", "openai": "openai", "chat": "compatible"}
+PROVIDERS = {"anthropic": "anthropic", "openai": "openai", "chat": "compatible", "ollama": "ollama"}
 SHORT = "Hello wörld"
 """What the server answers that was not told otherwise."""
 
@@ -88,16 +87,16 @@ class Stand:
         await send(open_session(MemoryWorkspace({}), self.provider, store=self.store, session_id="warm"), "Hello?")
         self.handles, self.tasks = open_handles(), tasks_of_flux(self.server)
 
-    async def attempt(self, answers: Sequence[Answer], label: str) -> tuple[str, Response]:
-        """Send a message that is answered so, and one after it. How the first ended, and what came of its answer."""
+    async def attempt(self, answers: Sequence[Answer], label: str) -> tuple[ProviderError | None, Response]:
+        """Send a message that is answered so, and one after it. The first one's error, and what came of its answer."""
         self.server.next_answers[:] = answers
         self.provider.given.clear()
         session_id = f"{self.wire} {label}"
         session = open_session(MemoryWorkspace({"a.py": "x\n"}), self.provider, store=self.store, session_id=session_id)
         events = await send(session, "Do it.")
-        ended, first = end(events), self.provider.given[0]
+        ended, error, first = end(events), self.provider.error, self.provider.given[0]
+        assert (error is None) == (ended.status == "completed"), f"{label}: {ended.error}"
         if ended.status != "completed":
-            error = self.provider.error
             assert error is not None, f"{label}: {ended.error}"
             assert (type(error).__name__, error.endpoint, error.model) == (
                 ended.error_kind,
@@ -114,7 +113,7 @@ class Stand:
         assert (again.status, self.provider.given[-1].content) == ("completed", SHORT), f"{label}: {again.error}"
         self.kept[session_id] = tuple(session.history())
         await self.check_nothing_is_left(label)
-        return ended.error_kind, first
+        return error, first
 
     async def check_nothing_is_left(self, label: str) -> None:
         """One connection is open for the next request, and nothing else that was not before."""
@@ -159,7 +158,7 @@ async def stand(wire: str, folder: Path, timeout_s: float) -> AsyncGenerator[Sta
 
 
 def provider_at(base_url: str, wire: str, timeout_s: float) -> Witness:
-    path = "" if wire == "anthropic" else "/v1"
+    path = "/v1" if wire in {"openai", "chat"} else ""
     name = PROVIDERS[wire]
     settings = Settings(provider=name, base_url=f"{base_url}{path}", api_key=Secret(KEY))
     return Witness(create_provider(settings.override({"timeout_s": timeout_s})))
@@ -186,16 +185,16 @@ class PointTry:
         recorded, fault = self.recorded, self.fault
         label = f"{fault.name} at {fault.at} {self.at} of {recorded.name}"
         error, came = await on.attempt([fault.answer(recorded, self.at)], label)
-        outcome = error or difference(_as_sent(recorded), came)
+        outcome = type(error).__name__ if error else difference(_as_sent(recorded), came)
         place = self.at if fault.at == "byte" else recorded.events[self.at][0]
         allowed = fault.outcomes[self.wire] if place < recorded.settled_at else (WHOLE,)
-        assert outcome in allowed, f"{label}: {outcome} {on.provider.error}"
+        assert outcome in allowed, f"{label}: {outcome} {error}"
         before = Folder()
         for delta in recorded.deltas[: recorded.given_at[place]]:
             before.add(delta)
         assert came.content.startswith(before.response().content), label
-        if on.provider.error:
-            assert (on.provider.error.request_id, on.provider.error.status) == ("req_123", None), label
+        if error:
+            assert (error.request_id, error.status) == ("req_123", None), label
         return outcome
 
 
@@ -219,13 +218,13 @@ class InsteadTry:
         """The outcome. Raises AssertionError where it is another than the declared."""
         fault = self.fault
         error, came = await on.attempt(fault.answers, fault.name)
-        outcome = error or (fault.outcome if came.content == SHORT else "another answer")
-        assert outcome == fault.outcome, f"{fault.name}: {outcome} {on.provider.error}"
-        if found := on.provider.error:
-            waits = found.retry_after_s if isinstance(found, RateLimited | Overloaded) else None
-            assert (found.status, waits) == (fault.status, fault.retry_after_s), fault.name
-            assert fault.words in str(found), str(found)
-            assert found.request_id == "req_123" or not fault.status, fault.name
+        outcome = type(error).__name__ if error else fault.outcome if came.content == SHORT else "another answer"
+        assert outcome == fault.outcome, f"{fault.name}: {outcome} {error}"
+        if error:
+            waits = error.retry_after_s if isinstance(error, RateLimited | Overloaded) else None
+            assert (error.status, waits) == (fault.status, fault.retry_after_s), f"{fault.name}: {error.status} {waits}"
+            assert fault.words in str(error), str(error)
+            assert error.request_id == "req_123" or not fault.status, f"{fault.name}: {error.request_id}"
         return outcome
 
 
@@ -279,7 +278,7 @@ Try = PointTry | InsteadTry | ElsewhereTry
 
 def every_try(points: int, chance: random.Random) -> Iterator[Try]:
     """Each fault inside an answer at so many points of each recording, and each fault in an answer's place."""
-    for recorded in recorded_streams():
+    for recorded in recordings():
         for fault in AT_POINTS:
             at_bytes = sorted(
                 {*chance.sample(range(1, len(recorded.data)), points // 2), *_event_ends(recorded, points)}
@@ -288,11 +287,6 @@ def every_try(points: int, chance: random.Random) -> Iterator[Try]:
             yield from (PointTry(fault, recorded, at) for at in places)
     yield from (InsteadTry(fault, wire) for fault in INSTEAD for wire in WIRES)
     yield from (ElsewhereTry(fault, wire) for fault in ELSEWHERE for wire in WIRES)
-
-
-def recorded_streams() -> list[Recorded]:
-    """The recordings of the wires that a stand is made for."""
-    return [recorded for recorded in recordings() if recorded.wire in WIRES]
 
 
 def _event_ends(recorded: Recorded, points: int) -> list[int]:
@@ -319,7 +313,7 @@ def measure(size: Size) -> Mapping[str, object]:
         tries = chance.sample([made for made in tries if isinstance(made, PointTry)], size.runs)
     outcomes = asyncio.run(run(tries))
     figures: dict[str, object] = {
-        "recorded answers": len(recorded_streams()),
+        "recorded answers": len(recordings()),
         "tries": len(tries),
         **dict(outcomes.most_common()),
     }
@@ -347,24 +341,5 @@ def rows() -> list[list[str]]:
     return points + others
 
 
-def main() -> int:
-    size = size_from_arguments(__doc__ or "", runs=0)
-    began = time.monotonic()
-    figures = measure(size)
-    print(figures)
-    if size.is_recorded:
-        tries = figures["tries"]
-        assert isinstance(tries, int)
-        record(
-            "faults",
-            f"python -m tests.soak.faults{f' --runs {size.runs}' if size.runs else ''} --record",
-            size.seed,
-            figures,
-            runs=tries,
-            seconds=time.monotonic() - began,
-        )
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured("faults", measure, __doc__ or "", runs=0))

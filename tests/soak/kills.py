@@ -13,7 +13,6 @@ import re
 import sqlite3
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -24,11 +23,9 @@ from typing import Any
 from flux.agent.session_store import SessionStore, StoredMessage
 from flux.core.messages import Text, ToolCall, ToolResult
 from flux.workspace.ignore import TEMPORARY_PREFIX
-from tests.soak.results import Size, record, size_from_arguments
+from tests.soak.results import Size, measured
 from tests.support.lsp_client import connected, environment, initialize, uri_of
 
-COMMAND = "python -m tests.soak.kills"
-FULL = 1000
 EDITED = ("a.txt", "b.txt", "c.txt")
 FILLER = "".join(f"line {number} of some text that is there to be written\n" for number in range(2000))
 WORDS = 60
@@ -302,34 +299,20 @@ async def measure_door(size: Size, door: Door, name: str, folder: Path) -> Count
     return scene.seen
 
 
-async def _measure(size: Size) -> dict[str, Counter[str]]:
+def measure(size: Size) -> Mapping[str, object]:
+    """Half of the kills in the terminal and half in the server, side by side."""
     half = Size(size.runs // 2, size.seed)
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+
+    async def both(one: str, other: str) -> dict[str, Counter[str]]:
         async with asyncio.TaskGroup() as group:
             in_terminal = group.create_task(measure_door(half, terminal, "terminal", Path(one)))
             in_server = group.create_task(measure_door(half, server, "server", Path(other)))
         return {"terminal": in_terminal.result(), "server": in_server.result()}
 
-
-def main() -> int:
-    size = size_from_arguments(__doc__ or "", FULL)
-    begun = time.monotonic()
-    seen = asyncio.run(_measure(size))
-    figures = {f"{door}: {what}": count for door, counts in seen.items() for what, count in sorted(counts.items())}
-    for label, count in figures.items():
-        print(f"{label}: {count}")
-    if size.is_recorded:
-        record(
-            "kills",
-            COMMAND,
-            size.seed,
-            figures,
-            [NOTE],
-            runs=size.runs,
-            seconds=time.monotonic() - begun,
-        )
-    return 0
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        seen = asyncio.run(both(one, other))
+    return {f"{door}: {what}": count for door, counts in seen.items() for what, count in sorted(counts.items())}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured("kills", measure, __doc__ or "", runs=1000, notes=[NOTE]))

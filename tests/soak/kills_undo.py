@@ -10,17 +10,15 @@ import random
 import sqlite3
 import sys
 import tempfile
-import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
 from flux.agent.session_store import SessionStore
 from tests.soak.kills import BOUND_S, EDITED, Scene, call, terminal, text_of
-from tests.soak.results import Size, record, size_from_arguments
+from tests.soak.results import Size, measured
 
-COMMAND = "python -m tests.soak.kills_undo"
-FULL = 300
 NOTE = (
     "After every kill each file was as before or as after, to the last letter. The next process settled by the files "
     "what had been done, said so, and went on with undo or redo; then the store and the files agreed."
@@ -115,17 +113,10 @@ def _check(scene: Scene) -> None:
         store.close()
 
 
-def main() -> int:
-    size = size_from_arguments(__doc__ or "", FULL)
-    begun = time.monotonic()
+def measure(size: Size) -> Mapping[str, object]:
     with tempfile.TemporaryDirectory() as folder:
-        figures = dict(sorted(asyncio.run(measure_undo(size, Path(folder))).items()))
-    for label, count in figures.items():
-        print(f"{label}: {count}")
-    if size.is_recorded:
-        record("undo", COMMAND, size.seed, figures, [NOTE], runs=size.runs, seconds=time.monotonic() - begun)
-    return 0
+        return dict(sorted(asyncio.run(measure_undo(size, Path(folder))).items()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured("undo", measure, __doc__ or "", runs=300, notes=[NOTE], module="kills_undo"))

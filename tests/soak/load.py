@@ -11,7 +11,6 @@ import json
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ from typing import Any
 
 from lsprotocol import types
 
-from tests.soak.results import FOLDER, Size, record, size_from_arguments
+from tests.soak.results import FOLDER, Size, measured
 from tests.support.lsp_bench import edit
 from tests.support.lsp_client import LspClient, connected, environment, initialize, uri_of
 
-COMMAND = "python -m tests.soak.load --record"
 FULL = 500
 CHANGES_OF_A_TURN = 200
 TURNS_OF_A_SESSION = 10
@@ -212,20 +210,16 @@ NOTE = (
 )
 
 
-def main() -> int:
-    size = size_from_arguments(__doc__ or "", FULL)
-    begun = time.monotonic()
+def figures(size: Size) -> Mapping[str, object]:
+    """What was seen, checked; where it is recorded, drawn as well."""
     with tempfile.TemporaryDirectory() as folder:
         seen = asyncio.run(measure(size, Path(folder)))
-    figures = figures_of(seen)
-    for label, value in figures.items():
-        print(f"{label}: {value}")
+    found = figures_of(seen)
     check(seen)
     if size.is_recorded:
         PICTURE.write_text(picture(seen), encoding="utf-8", newline="\n")
-        record("load", COMMAND, size.seed, figures, [NOTE], runs=size.runs, seconds=time.monotonic() - begun)
-    return 0
+    return found
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured("load", figures, __doc__ or "", runs=FULL, notes=[NOTE]))

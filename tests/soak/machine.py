@@ -25,13 +25,12 @@ from flux.core.messages import Text
 from flux.llm.scripted_provider import Step
 from flux.workspace.disk import DiskWorkspace
 from tests.soak.endings import ENDINGS, assert_whole, check
-from tests.soak.results import record, size_from_arguments
+from tests.soak.results import Size, measured
 from tests.support.lsp_bench import Bench, bench, edit
 from tests.support.lsp_client import SERVE, ResponseError, connected, environment, initialize, uri_of
 from tests.support.shell import CIRCLE, Shell, open_shell
 from tests.support.talks import call, end, open_session, send
 
-COMMAND = "python -m tests.soak.machine --record"
 FIXED = CIRCLE.replace("3 * r", "3.14 * r**2")
 FIX = ({"text": "I look.", "tool_calls": [edit("circle.py", "3 * r", "3.14 * r**2")]}, {"text": "Done."})
 LONG = "much to say " * 20_000
@@ -320,18 +319,10 @@ async def measure(runs: int) -> tuple[Counter[str], dict[str, float]]:
     return held, longest
 
 
-def main() -> int:
-    size = size_from_arguments(__doc__ or "", 1)
-    begun = time.monotonic()
+def figures(size: Size) -> Mapping[str, object]:
     held, longest = asyncio.run(measure(size.runs))
-    figures: dict[str, object] = {**held}
-    figures |= {f"{door}: longest until it had ended": f"{seconds:.1f} s" for door, seconds in longest.items()}
-    for label, value in figures.items():
-        print(f"{label}: {value}")
-    if size.is_recorded:
-        record("machine", COMMAND, size.seed, figures, [NOTE], runs=size.runs, seconds=time.monotonic() - begun)
-    return 0
+    return {**held} | {f"{door}: longest until it had ended": f"{seconds:.1f} s" for door, seconds in longest.items()}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured("machine", figures, __doc__ or "", runs=1, notes=[NOTE]))

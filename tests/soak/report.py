@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.soak import codec, faults
 from tests.soak.results import FOLDER, Result, recorded
-from tests.support.recorded import CODEC_WIRES, WIRES
+from tests.support.recorded import WIRES
 
 PAGE = FOLDER.with_suffix(".md")
 
@@ -36,7 +36,7 @@ answered."""
 
 def page(results: Sequence[Result]) -> str:
     """The document."""
-    at_codecs = table(("fault", "at", *CODEC_WIRES.values()), codec.rows())
+    at_codecs = table(("fault", "at", *WIRES.values()), codec.rows())
     over_sockets = table(("fault", "at", *WIRES.values()), faults.rows())
     tables = (_CODEC_FAULTS, at_codecs, _SOCKET_FAULTS, over_sockets, codec.LEGEND)
     return "\n\n".join([_HEAD, *map(_section, results), *tables]) + "\n"

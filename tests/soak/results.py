@@ -12,7 +12,7 @@ import os
 import platform
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,6 +41,33 @@ class Result:
     seconds: float
     figures: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+
+
+def measured(
+    name: str,
+    measure: Callable[[Size], Mapping[str, object]],
+    description: str,
+    runs: int,
+    notes: Sequence[str] = (),
+    module: str = "",
+) -> int:
+    """A measurement as a program: measures as much as the command line asks for, prints the figures, and records them.
+
+    `runs` is the full size. Where a figure `tries` says how many runs there were, it counts. `module` of `tests.soak`
+    where it is called otherwise than the record.
+    """
+    size = size_from_arguments(description, runs)
+    begun = time.monotonic()
+    figures = measure(size)
+    for label, value in figures.items():
+        print(f"{label}: {value}", flush=True)
+    if size.is_recorded:
+        some = "" if size.runs == runs else f" --runs {size.runs}"
+        command = f"python -m tests.soak.{module or name}{some} --record"
+        tries = figures.get("tries", size.runs)
+        assert isinstance(tries, int)
+        record(name, command, size.seed, figures, notes, runs=tries, seconds=time.monotonic() - begun)
+    return 0
 
 
 def size_from_arguments(description: str, runs: int) -> Size:

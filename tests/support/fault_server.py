@@ -1,6 +1,6 @@
 """A raw server on the loopback: keeps every byte of every request, and answers as the model's name says.
 
-Speaks the three wires by path. A fault happens after the first words of an answer, unless it is one of a status. What
+Speaks the four wires by path. A fault happens after the first words of an answer, unless it is one of a status. What
 aimock cannot do: cache usage, faults in mid-stream, odd events, and the request exactly as it came.
 """
 
@@ -71,14 +71,10 @@ class FaultServer:
         task.add_done_callback(self._open.pop)
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError):
             while True:
-                head = await reader.readexactly(1)
-                if head == b"\x16":  # a client that expects TLS
-                    writer.write(_head(400, {"content-length": "0"}))
+                request = await read_request(reader)
+                if request is None:
+                    writer.write(NO_TLS)
                     break
-                head += await reader.readuntil(b"\r\n\r\n")
-                request = Received(head.removesuffix(b"\r\n\r\n"), b"")
-                length = int(request.headers.get("content-length", "0"))
-                request = Received(request.head, await reader.readexactly(length))
                 self.received.append(request)
                 if not await self._answer(request, reader, writer):
                     break
@@ -182,6 +178,19 @@ async def fault_server(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Faul
     finally:
         listening.close()
         await server.hang_up()
+
+
+async def read_request(reader: asyncio.StreamReader) -> Received | None:
+    """The next request; None where the client expects TLS. Raises IncompleteReadError where there is none any more."""
+    head = await reader.readexactly(1)
+    if head == b"\x16":
+        return None
+    head += await reader.readuntil(b"\r\n\r\n")
+    request = Received(head.removesuffix(b"\r\n\r\n"), b"")
+    return Received(request.head, await reader.readexactly(int(request.headers.get("content-length", "0"))))
+
+
+NO_TLS = b"HTTP/1.1 400 Said\r\ncontent-length: 0\r\n\r\n"
 
 
 def wire_of(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Recorded answers of the three wires, event by event, and what faults make of their bytes."""
+"""Recorded answers of the wires, event by event, and what faults make of their bytes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ DECODERS: dict[str, type[Decoder]] = {
     "openai": ResponsesDecoder,
     "chat": ChatDecoder,
 }
+"""Of the wires whose answers are streams of events."""
 CODECS: dict[str, type[Decoder]] = {**DECODERS, "ollama": OllamaDecoder}
-WIRES = {"anthropic": "Anthropic Messages", "openai": "OpenAI Responses", "chat": "Chat Completions"}
-"""Their names for a reader: those whose answers are streams of events, as the decoders above."""
-CODEC_WIRES = {**WIRES, "ollama": "Ollama"}
+WIRES = {
+    "anthropic": "Anthropic Messages",
+    "openai": "OpenAI Responses",
+    "chat": "Chat Completions",
+    "ollama": "Ollama",
+}
+"""Their names for a reader."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A server on the loopback that answers each request as it was told to, byte by byte, with whatever fault.
 
 Where `fault_server` chooses a fault by the model's name, this one is given a function; what it was not told to answer
-otherwise it answers whole and briefly.
+otherwise it answers whole and briefly. What Ollama is asked about a model before a chat is always answered.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.fault_server import STREAMS, Received, wire_of
+from tests.support.fault_server import NO_TLS, STREAMS, Received, read_request, wire_of
 
 TLS = Path(__file__).parent / "tls"
 IDS = {"request-id": "req_123", "x-request-id": "req_123"}
 """Headers of every answer that has any."""
+
+
+_TOLD = {
+    "/api/show": b'{"capabilities": ["completion", "tools"], "model_info": {"llama.context_length": 131072}}',
+    "/api/ps": b'{"models": []}',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class Exchange:
     def wire(self) -> str:
         return wire_of(self.request.path)
 
+    @property
+    def kind(self) -> Mapping[str, str]:
+        """The header that says what a stream of this wire is."""
+        return {"content-type": "application/x-ndjson" if self.wire == "ollama" else "text/event-stream"}
+
     async def raw(self, data: bytes) -> None:
         """Bytes as they are; returns when they have left."""
         self.writer.write(data)
@@ -42,7 +53,7 @@ class Exchange:
 
     async def begin(self, status: int = 200, headers: Mapping[str, str] | None = None, version: str = "1.1") -> None:
         """The status and the headers; a stream of events in chunks, unless the headers say otherwise."""
-        said = {"content-type": "text/event-stream", "transfer-encoding": "chunked"} if headers is None else headers
+        said = {**self.kind, "transfer-encoding": "chunked"} if headers is None else headers
         lines = [f"{name}: {value}" for name, value in {**IDS, **said}.items()]
         await self.raw("\r\n".join([f"HTTP/{version} {status} Said", *lines, "", ""]).encode("latin-1"))
 
@@ -113,17 +124,16 @@ class ReplayServer:
             del self.connections[task]
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = await reader.readexactly(1)
-        if head == b"\x16":  # a client that expects TLS
-            writer.write(b"HTTP/1.1 400 Said\r\ncontent-length: 0\r\n\r\n")
+        request = await read_request(reader)
+        if request is None:
+            writer.write(NO_TLS)
             return False
-        head += await reader.readuntil(b"\r\n\r\n")
-        request = Received(head.removesuffix(b"\r\n\r\n"), b"")
-        body = await reader.readexactly(int(request.headers.get("content-length", "0")))
-        request = Received(request.head, body)
+        exchange = Exchange(request, reader, writer)
+        if (told := _TOLD.get(request.path)) is not None:
+            return await exchange.whole(200, {"content-type": "application/json"}, told)
         self.received.append(request)
         answer = self.next_answers.pop(0) if self.next_answers else briefly
-        return await answer(Exchange(request, reader, writer))
+        return await answer(exchange)
 
     async def hang_up(self) -> None:
         """Closes every connection, and waits until they are gone."""
