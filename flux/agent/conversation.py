@@ -27,9 +27,14 @@ IMAGE_TOKENS = 1600
 
 
 class Conversation:
-    def __init__(self, store: SessionStore, session_id: str, messages: Sequence[Message] = ()) -> None:
+    """`role` is what the session is for: its usage is counted under it."""
+
+    def __init__(
+        self, store: SessionStore, session_id: str, messages: Sequence[Message] = (), role: str = "chat"
+    ) -> None:
         self._store = store
         self._session_id = session_id
+        self._role = role
         self._messages = list(messages)
         self._tokens: dict[tuple[TokenCounter, Message], int] = {}
         self._fixed: tuple[TokenCounter, str, int] | None = None
@@ -85,7 +90,7 @@ class Conversation:
         self.add_results((ToolResult(call_id, waiting[call_id].name, content),))
 
     def add_usage(self, provider: str, model: str, usage: Usage, cost: Cost) -> None:
-        self._store.add_usage(self._session_id, self.turn_id, provider, model, usage, cost)
+        self._store.ledger.add(self._session_id, self.turn_id, provider, model, usage, cost, self._role)
 
     async def intend(self, call_ids: Sequence[str], plan: EditPlan) -> str:
         """Store what is about to be changed, before it is: the way back must not depend on what happens then."""

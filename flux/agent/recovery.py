@@ -93,7 +93,7 @@ def _recover_answer(store: SessionStore, session_id: str) -> bool:
     if response.usage.total_tokens:
         known = price(streamed.model)
         cost = Cost(known.cost_usd(response.usage)) if known else Cost(is_complete=False)
-        store.add_usage(session_id, streamed.turn_id, streamed.provider, streamed.model, response.usage, cost)
+        store.ledger.add(session_id, streamed.turn_id, streamed.provider, streamed.model, response.usage, cost)
     return True
 
 

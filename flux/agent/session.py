@@ -50,6 +50,7 @@ class Session:
         settings: TurnSettings,
         own_system_prompt: str = "",
         messages: Sequence[Message] = (),
+        role: str = "chat",
     ) -> None:
         self.id = session_id
         self.provider = provider
@@ -67,7 +68,7 @@ class Session:
         self._notice = ""
         self.held_by = ""
         """Who else has the session open, in words for the user; empty where it can be gone on with here."""
-        self._conversation = Conversation(store, session_id, messages)
+        self._conversation = Conversation(store, session_id, messages, role)
         self._focus_path: WorkspacePath | None = None
         self.review = Review(store, workspace)
         self._timeline = Timeline(store, workspace, session_id)
@@ -260,7 +261,7 @@ class Session:
 
     def get_token_usage(self) -> tuple[Usage, Cost]:
         """What the whole session used, over all its turns and models."""
-        return self._store.usage(self.id)
+        return self._store.ledger.of_session(self.id)
 
     def history(self) -> Sequence[Message]:
         """All that was said, also what pruning took out."""

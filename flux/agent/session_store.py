@@ -19,6 +19,7 @@ from flux.agent.store.edits import hunks_from_json, hunks_to_json
 from flux.agent.store.holder import HOLDER_QUERY, Holder, HolderFile, living_holder
 from flux.agent.store.in_flight import InFlight, forget_unfinished, insert_changes
 from flux.agent.store.journal import Journal
+from flux.agent.store.ledger import Ledger, keep_spent
 from flux.agent.store.search import forget_searched
 from flux.agent.store.values import (
     digest,
@@ -32,7 +33,6 @@ from flux.agent.store.values import (
 from flux.core.errors import SessionHeld, SessionMissing
 from flux.core.messages import Message, ToolSpec
 from flux.core.snapshot import WorkspacePath
-from flux.core.usage import Cost, Usage
 from flux.edits.hunks import Hunk
 from flux.edits.plan import AppliedChange
 
@@ -96,6 +96,7 @@ class SessionStore:
         self._left: set[str] = set()
         self.in_flight = InFlight(self._database, clock)
         self.journal = Journal(self._database, clock)
+        self.ledger = Ledger(self._database, clock)
 
     @property
     def path(self) -> Path | None:
@@ -214,6 +215,7 @@ class SessionStore:
 
         def write(db: sqlite3.Connection) -> None:
             forget_searched(db, session_id)
+            keep_spent(db, session_id)
             db.execute("DELETE FROM session WHERE id = ?", (session_id,))
 
         self._database.write("", write)
@@ -308,39 +310,6 @@ class SessionStore:
         by_digest = {digest(message): message for message in messages}
         rows = self._database.rows("SELECT wire, digest, body FROM sent WHERE session_id = ?", (session_id,))
         return {(wire, by_digest[key]): body for wire, key, body in rows if key in by_digest}
-
-    # Usage
-
-    def add_usage(self, session_id: str, turn_id: str, provider: str, model: str, usage: Usage, cost: Cost) -> None:
-        insert = (
-            "INSERT INTO usage (session_id, turn_id, at, provider, model, input_tokens, output_tokens,"
-            " cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-        )
-        values = (
-            session_id,
-            turn_id,
-            self._clock(),
-            provider,
-            model,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cache_read_tokens,
-            usage.cache_write_tokens,
-            usage.reasoning_tokens,
-            cost.usd if cost.is_complete else None,
-        )
-        self._database.write(session_id, lambda db: db.execute(insert, values))
-
-    def usage(self, session_id: str) -> tuple[Usage, Cost]:
-        """What the session used so far."""
-        (row,) = self._database.rows(
-            "SELECT coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),"
-            " coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),"
-            " coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_usd), 0), count(*) = count(cost_usd)"
-            " FROM usage WHERE session_id = ?",
-            (session_id,),
-        )
-        return Usage(*row[:5]), Cost(row[5], bool(row[6]))
 
     # Changes
 

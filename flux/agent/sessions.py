@@ -74,7 +74,7 @@ class Sessions:
             model = await self._model_choice(provider, who.model or await _name_of_model(provider))
         self.store.create(session_id, workspace.roots[0])
         await clear_leftovers(self.store, workspace)
-        return self._open(session_id, workspace, (), provider, model)
+        return self._open(session_id, workspace, (), provider, model, role)
 
     async def resume(self, session_id: str, workspace: Workspace) -> Session:
         """The stored session of that id, or of the only one that begins so. Raises SessionMissing.
@@ -138,6 +138,7 @@ class Sessions:
         messages: Sequence[Message],
         provider: BaseLLMProvider,
         model: ModelChoice,
+        role: str = "chat",
     ) -> Session:
         settings = self.settings.for_provider(provider.name)
         return Session(
@@ -156,6 +157,7 @@ class Sessions:
             ),
             own_system_prompt=settings.system_prompt,
             messages=messages,
+            role=role,
         )
 
     async def _current_model(self) -> ModelChoice:

@@ -74,3 +74,21 @@ class Cost:
         if not self.is_complete:
             return f"${self.usd:.4f} and more (price unknown)" if self.usd else "price unknown"
         return f"${self.usd:.4f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What several requests used."""
+
+    requests: int = 0
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.requests + other.requests, self.usage + other.usage, self.cost + other.cost)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requests:,} requests, {self.usage.input_tokens:,} tokens in, {self.usage.output_tokens:,} out, "
+            f"{self.cost}"
+        )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from flux.core.config import Settings
 from flux.core.errors import ConfigError, FluxError
 from flux.core.keys import KeyHolder
-from flux.core.usage import Cost, Usage
+from flux.core.usage import Cost, Spent, Usage
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel, UsageDelta
 from flux.llm.catalogue import price
 from flux.llm.endpoints import ENDPOINTS
@@ -60,24 +60,6 @@ def _check_supported(settings: Settings, name: str, key: str = "provider") -> No
     supported = supported_providers(settings)
     if name not in supported:
         raise unsupported(name, supported, key)
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What requests used."""
-
-    requests: int = 0
-    usage: Usage = Usage()
-    cost: Cost = Cost()
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(self.requests + other.requests, self.usage + other.usage, self.cost + other.cost)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.requests} requests, {self.usage.input_tokens:,} tokens in, {self.usage.output_tokens:,} out, "
-            f"{self.cost}"
-        )
 
 
 @dataclass(frozen=True, slots=True)

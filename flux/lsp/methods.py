@@ -226,9 +226,14 @@ class ModelSet:
 
 @dataclass(frozen=True, slots=True)
 class UsageShow:
-    """Tokens and money: `{usage, cost, costText}`."""
+    """Tokens and money: `{usage, cost, costText}`, of a session or of all that were at work since the server began.
 
-    session: str = _field("the id of a session; else all that were at work since the server began", "")
+    With `by`, of all sessions there are: `{since, groups}`, each `{key, requests, usage, cost, costText}`.
+    """
+
+    session: str = _field("the id of a session", "")
+    by: str = _field("`day`, `model`, `provider`, `role` or `session`", "")
+    since: str = _field("with `by`: a day as 2026-11-01, or 7d; else since the user last reset the sums", "")
 
 
 CommandArguments = (

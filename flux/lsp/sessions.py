@@ -131,8 +131,8 @@ class EditorSessions:
     def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
         """What a session used, or all that were at work since the server began. Raises SessionMissing."""
         if session_id:
-            return self.store.usage(self.store.find(session_id).id)
-        used = [self.store.usage(id_) for id_ in self._used]
+            return self.store.ledger.of_session(self.store.find(session_id).id)
+        used = [self.store.ledger.of_session(id_) for id_ in self._used]
         return sum((usage for usage, _ in used), Usage()), sum((cost for _, cost in used), Cost())
 
     async def close(self) -> None:

@@ -35,6 +35,7 @@ HELP = """\
 /help           this list
 /model [NAME]   the models; or go on with another one, by name, beginning or number
 /stats          tokens and cost of this session
+/cost           the same of today, of this month and of all (`flux usage` has it by day and by model)
 /thoughts       what the model thought in the last turn, whole
 /history        what was said in this session
 /clear          begin a new conversation (the old one stays stored)
@@ -102,6 +103,7 @@ class _Chat:
             "/help": self._help,
             "/model": self._model,
             "/stats": self._stats,
+            "/cost": self._cost,
             "/history": self._history,
             "/thoughts": self._thoughts,
             "/clear": self._clear,
@@ -186,6 +188,15 @@ class _Chat:
         print(f"  tokens in   {usage.input_tokens:>12,}   {usage.cache_read_tokens:,} of them from the cache")
         print(f"  tokens out  {usage.output_tokens:>12,}   {usage.reasoning_tokens:,} of them reasoning")
         print(f"  cost        {cost!s:>12}")
+
+    async def _cost(self, _: str) -> None:
+        ledger = self._sessions.store.ledger
+        for words, spent in (
+            ("today", ledger.today()),
+            ("this month", ledger.this_month()),
+            ("in all", ledger.total(ledger.counted_since())),
+        ):
+            print(f"  {words:<10}  {spent}")
 
     async def _history(self, _: str) -> None:
         for message in self._session.history():

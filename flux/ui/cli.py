@@ -36,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.sessions import run_sessions
 
                 return run_sessions(arguments)
+            case "usage":
+                from flux.ui.usage import run_usage
+
+                return run_usage(arguments)
             case "models":
                 from flux.ui.models import run_models
 
@@ -141,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("name", nargs="?", metavar="NAME")
     _add_common(models)
     models.set_defaults(command="models")
+    _add_usage(commands.add_parser("usage", help="tokens and money of all sessions, by day, model, provider or role"))
     tokens = commands.add_parser("tokens", help="tokenizer data for exact counts")
     tokens.add_argument("action", choices=["install"], help="download the tables of tiktoken, once")
     tokens.set_defaults(command="tokens")
@@ -177,6 +182,18 @@ def _add_sessions(parser: argparse.ArgumentParser) -> None:
     deleting = actions.add_parser("delete", parents=[one], help="remove a session for good")
     deleting.add_argument("--yes", dest="is_sure", action="store_true", help="do not ask")
     deleting.set_defaults(action="delete")
+
+
+def _add_usage(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="usage", by="day", form="table")
+    parser.add_argument("action", nargs="?", choices=["show", "reset"], help="reset: begin the sums from nothing")
+    groupings = parser.add_mutually_exclusive_group()
+    for by in ("day", "model", "provider", "role", "session"):
+        groupings.add_argument(f"--{by}", dest="by", action="store_const", const=by, help=f"a line for each {by}")
+    forms = parser.add_mutually_exclusive_group()
+    for form in ("json", "csv"):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=f"as {form.upper()}")
+    parser.add_argument("--since", metavar="DAY", help="from this day (2026-11-01), or the last so many (7d)")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

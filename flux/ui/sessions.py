@@ -52,7 +52,7 @@ def _show(store: SessionStore, arguments: argparse.Namespace) -> int:
     if arguments.as_json:
         _print_json(to_json(store, session))
         return DONE
-    usage, cost = store.usage(session.id)
+    usage, cost = store.ledger.of_session(session.id)
     print(f"{one_line(session.title)}\n{session.id}  {one_line(session.folder)}  {_when(session.created_at)}")
     print(f"{usage.total_tokens:,} tokens  {cost}")
     if holder := store.holder(session.id):

@@ -142,7 +142,7 @@ async def test_an_answer_cut_short_is_marked_and_its_calls_are_named_and_its_pri
     store, messages = await recovered(tmp_path / "sessions.db", FILES)
     assert [message.text() for message in messages] == ["go", "I edit."]
     assert [stored.is_interrupted for stored in store.messages("s1")] == [False, True]
-    assert store.usage("s1") == (Usage(10, 2), Cost(is_complete=False))
+    assert store.ledger.of_session("s1") == (Usage(10, 2), Cost(is_complete=False))
     (note,) = store.notes("s1")
     assert "in the middle of your last answer" in note
     assert note.endswith("not begun: edit_file.")

@@ -6,18 +6,20 @@ import gzip
 import sqlite3
 import stat
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flux.agent.session_store import SessionStore
+from flux.agent.store.ledger import Grouping
 from flux.agent.store.schema import FORMAT
 from flux.agent.store.values import message_from_json, message_to_json
-from flux.core.errors import SessionMissing, UnsupportedFormat
+from flux.core.errors import ConfigError, SessionMissing, UnsupportedFormat
 from flux.core.messages import Image, Message, Reasoning, Text, ToolCall, ToolResult, user_message
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.core.usage import Cost, Usage
+from flux.core.usage import Cost, Spent, Usage
 from flux.edits.hunks import split_plan
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan, RenameFile
 from flux.edits.text_edit import TextEdit
@@ -121,9 +123,65 @@ def test_a_session_is_found_by_the_beginning_of_its_id() -> None:
 def test_unknown_prices_stay_unknown_in_the_sum() -> None:
     store = SessionStore(None)
     store.create("s", "/w")
-    store.add_usage("s", "t", "p", "m", Usage(1, 2), Cost(0.5))
-    store.add_usage("s", "t", "p", "x", Usage(3, 4), Cost(is_complete=False))
-    assert store.usage("s") == (Usage(4, 6), Cost(0.5, is_complete=False))
+    store.ledger.add("s", "t", "p", "m", Usage(1, 2), Cost(0.5))
+    store.ledger.add("s", "t", "p", "x", Usage(3, 4), Cost(is_complete=False))
+    assert store.ledger.of_session("s") == (Usage(4, 6), Cost(0.5, is_complete=False))
+
+
+DAY_S = 86_400.0
+NOON = time.mktime((2026, 11, 21, 12, 0, 0, 0, 0, -1))
+
+
+def test_usage_is_summed_by_day_model_provider_role_and_session() -> None:
+    now = NOON
+    store = SessionStore(None, lambda: now)
+    store.create("a", "/w")
+    store.create("b", "/w")
+    for session, day, provider, model, role, usd in (
+        ("a", 0, "p", "small", "chat", 0.25),
+        ("a", 0, "p", "large", "chat", 1.0),
+        ("b", 1, "q", "small", "edit", 0.5),
+        ("b", 40, "q", "local", "edit", None),
+    ):
+        now = NOON - day * DAY_S
+        cost = Cost(is_complete=False) if usd is None else Cost(usd)
+        store.ledger.add(session, "t", provider, model, Usage(100, 10, 50), cost, role)
+    now = NOON
+
+    def by(grouping: Grouping, since: str = "") -> dict[str, tuple[int, float, bool]]:
+        groups = store.ledger.groups(grouping, store.ledger.since(since))
+        return {one.key: (one.spent.requests, one.spent.cost.usd, one.spent.cost.is_complete) for one in groups}
+
+    assert by("day") == {"2026-10-12": (1, 0.0, False), "2026-11-20": (1, 0.5, True), "2026-11-21": (2, 1.25, True)}
+    assert list(by("model").items()) == [
+        ("large", (1, 1.0, True)),
+        ("small", (2, 0.75, True)),
+        ("local", (1, 0.0, False)),
+    ]
+    assert by("provider") == {"p": (2, 1.25, True), "q": (2, 0.5, False)}
+    assert by("role") == {"chat": (2, 1.25, True), "edit": (2, 0.5, False)}
+    assert by("session") == {"a": (2, 1.25, True), "b": (2, 0.5, False)}
+    assert by("model", "2d") == {"large": (1, 1.0, True), "small": (2, 0.75, True)}
+    assert by("model", "2026-11-21") == {"large": (1, 1.0, True), "small": (1, 0.25, True)}
+    assert store.ledger.today() == Spent(2, Usage(200, 20, 100), Cost(1.25))
+    assert store.ledger.this_month().requests == 3
+    for wrong in ("yesterday", "-d", "99999999d", "2026-13-01"):
+        with pytest.raises(ConfigError, match="is no day"):
+            store.ledger.since(wrong)
+
+
+def test_what_a_deleted_session_used_stays_in_the_sums_and_a_reset_begins_them_from_nothing() -> None:
+    now = 1_000_000.0
+    store = SessionStore(None, lambda: now)
+    store.create("s", "/w")
+    store.ledger.add("s", "t", "p", "m", Usage(5, 1), Cost(2.0))
+    store.delete("s")
+    assert store.ledger.total() == Spent(1, Usage(5, 1), Cost(2.0))
+    assert [(one.key, one.spent.requests) for one in store.ledger.groups("session")] == [("", 1)]
+    now += 1
+    store.ledger.reset()
+    assert store.ledger.total(store.ledger.since("")) == Spent()
+    assert store.ledger.total().requests == 1
 
 
 def test_a_database_of_a_newer_flux_is_refused_and_left_alone(file: Path) -> None:
@@ -153,7 +211,7 @@ def check_format_2_is_kept(file: Path) -> SessionStore:
     assert (first.title, first.created_at) == ("make one two", 1_795_000_001.0)
     assert [message.role for message in store.history(first.id)] == ["user", "assistant", "tool", "assistant"]
     assert store.history(first.id)[-1].text() == "Döne ✓."
-    assert store.usage(first.id)[0] == Usage(100, 20)
+    assert store.ledger.of_session(first.id)[0] == Usage(100, 20)
     assert [str(store.journal.change(entry).path) for entry in store.journal.entries(session_id=first.id)] == ["a.py"]
     assert store.live_messages(second.id) == [user_message("short")]
     assert store.history(second.id) == [user_message("a pruned talk")]
@@ -210,4 +268,4 @@ def test_the_file_is_for_the_user_alone(file: Path) -> None:
 async def test_usage_is_stored_with_the_turn(file: Path) -> None:
     store = SessionStore(file)
     await send(open_session(MemoryWorkspace({}), [Step(text=".", usage=Usage(10, 5))], store=store), "go")
-    assert SessionStore(file).usage("s1")[0] == Usage(10, 5)
+    assert SessionStore(file).ledger.of_session("s1")[0] == Usage(10, 5)

@@ -218,6 +218,10 @@ async def test_tokens_and_models(tmp_path: Path) -> None:
         one = await made.client.command("flux.usage", {"session": first["session"]})
         both = await made.client.command("flux.usage")
         assert (one["usage"]["inputTokens"], both["usage"]["inputTokens"]) == (100, 200)
+        by_session = await made.client.command("flux.usage", {"by": "session"})
+        assert [(one["requests"], one["usage"]["inputTokens"]) for one in by_session["groups"]] == [(1, 100), (1, 100)]
+        with pytest.raises(ResponseError, match="by day, model, provider, role, session"):
+            await made.client.command("flux.usage", {"by": "week"})
         models = await made.client.command("flux.model.list")
         assert (models["provider"], models["present"]) == ("scripted", "scripted")
         switch = await made.client.command("flux.model.set", {"model": "other-1"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,30 @@ def test_sessions_are_listed_shown_searched_exported_and_deleted(shell: Shell) -
     assert shell.flux("sessions", "search", "Rayleigh").status == 1
     assert b"Rayleigh" not in (shell.home / "state" / "sessions.db").read_bytes()
     assert shell.flux("sessions", "show", first["id"]).status == 2
+
+
+def test_usage_is_shown_by_day_and_model_as_a_table_json_and_csv(shell: Shell) -> None:
+    assert shell.flux("usage").out == "Nothing was used.\n"
+    shell.script([{"text": "Yes.", "usage": {"input_tokens": 1200, "output_tokens": 30, "cache_read_tokens": 1000}}])
+    shell.flux("-p", "Is it?")
+    table = shell.flux("usage").out
+    assert re.search(r"\n\d{4}-\d\d-\d\d +1 +1,200 +1,000 +30  \$0\.0000 +█{30}\nin all +1 +1,200 ", table), table
+    assert re.search(r"\nscripted +1 +1,200 ", shell.flux("usage", "--model").out)
+    told = json.loads(shell.flux("usage", "--role", "--json").out)
+    (group,) = told["groups"]
+    assert (group["role"], group["input_tokens"], group["is_complete"]) == ("chat", 1200, True)
+    assert told["total"]["output_tokens"] == 30
+    header, row = shell.flux("usage", "--provider", "--csv").out.splitlines()
+    assert (header.split(",")[:3], row.split(",")[:3]) == (
+        ["provider", "requests", "input_tokens"],
+        ["scripted", "1", "1200"],
+    )
+    assert shell.flux("usage", "--since", "7d").out == table
+    wrong = shell.flux("usage", "--since", "soon")
+    assert (wrong.status, "soon is no day" in wrong.err) == (2, True)
+    shell.flux("usage", "reset")
+    assert shell.flux("usage").out == "Nothing was used.\n"
+    assert shell.flux("usage", "--since", "1d").out == table
 
 
 def begin(shell: Shell, *arguments: str) -> subprocess.Popen[bytes]:

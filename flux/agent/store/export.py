@@ -16,7 +16,7 @@ from flux.core.messages import Image, Part, Reasoning, Text, ToolCall, ToolResul
 
 def to_json(store: SessionStore, session: StoredSession) -> dict[str, object]:
     """All messages with their times, what was used, and what was changed and not taken back. Times are UTC."""
-    usage, cost = store.usage(session.id)
+    usage, cost = store.ledger.of_session(session.id)
     return {
         "session": session.id,
         "title": session.title,

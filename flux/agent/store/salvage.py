@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flux.agent.store.carving import carve
-from flux.agent.store.schema import FORMAT, TABLES, migrate
+from flux.agent.store.schema import FORMAT, OWN_TABLES, TABLES, migrate
 
 HOLE_ROWS = 5_000
 """So many row numbers are tried one by one where a table cannot be read from either end."""
@@ -113,7 +113,7 @@ def _copy_beside(path: Path, work: Path, parts: Sequence[str]) -> None:
 
 def _copy_tables(work: Path, new: sqlite3.Connection, counts: Counter[str]) -> bool:
     """Copy the rows of all tables; whether each was read from end to end."""
-    broken = {"session", *TABLES}
+    broken = {*OWN_TABLES, *TABLES}
     with suppress(sqlite3.Error):
         old = sqlite3.connect(work, isolation_level=None)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 5
+FORMAT = 6
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -103,7 +103,19 @@ CREATE TABLE asked (  -- the user's words before they are a message: what goes a
 CREATE INDEX asked_session ON asked (session_id, seq);
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5)
+_FORMAT_6 = """
+ALTER TABLE usage ADD COLUMN role TEXT NOT NULL DEFAULT 'chat';
+CREATE INDEX usage_at ON usage (at);
+CREATE TABLE spent (  -- what requests of sessions used that the user has deleted since: sums must not shrink by it
+    seq INTEGER PRIMARY KEY, at REAL NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, role TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cache_read_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL, cost_usd REAL
+) STRICT;
+CREATE INDEX spent_at ON spent (at);
+CREATE TABLE counted (since REAL NOT NULL) STRICT;  -- when the user last let the sums begin from nothing
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
@@ -111,6 +123,9 @@ TABLES = (
     *("way", "checkpoint", "asked"),
 )
 """All that belongs to a session by `session_id`, beside the table `session` itself."""
+
+OWN_TABLES = ("session", "spent", "counted")
+"""What stands by itself."""
 
 
 def format_of(db: sqlite3.Connection) -> int:

@@ -40,6 +40,7 @@ from flux.lsp.turns import EditorApprover, TurnReport
 if TYPE_CHECKING:
     from flux.agent.session import Session
     from flux.context.item import Focus
+    from flux.core.usage import Cost, Usage
     from flux.lsp.server import FluxServer
 
 Json = dict[str, object]
@@ -98,8 +99,8 @@ class Commands:
                 chat = await self._server.sessions.chat() if self._server.sessions.present_id else None
                 switch = await sessions.choose_model(model, chat)
                 return {"provider": switch.provider, "model": switch.model, "notice": switch.notice}
-            case UsageShow(session=session_id):
-                return self._usage(session_id)
+            case UsageShow():
+                return self._usage(given)
         assert_never(given)
 
     async def _turn(self, run: Callable[[], Awaitable[TurnReport]]) -> Json:
@@ -209,7 +210,22 @@ class Commands:
         ]
         return {"provider": sessions.provider.name, "present": sessions.model_name, "models": models}
 
-    def _usage(self, session_id: str) -> Json:
-        usage, cost = self._server.sessions.usage(session_id)
-        report = TurnReport(usage=usage, cost=cost).to_json()
-        return {key: report[key] for key in ("usage", "cost", "costText")}
+    def _usage(self, asked: UsageShow) -> Json:
+        if not asked.by:
+            return _usage_json(*self._server.sessions.usage(asked.session))
+        from flux.agent.store.ledger import GROUPINGS
+
+        if asked.by not in GROUPINGS:
+            raise InvalidArguments(f"Usage is not known by {asked.by!r}; it is by {', '.join(GROUPINGS)}.")
+        ledger = self._server.sessions.store.ledger
+        since = ledger.since(asked.since)
+        groups = [
+            {"key": group.key, "requests": group.spent.requests, **_usage_json(group.spent.usage, group.spent.cost)}
+            for group in ledger.groups(asked.by, since)
+        ]
+        return {"since": since, "groups": groups}
+
+
+def _usage_json(usage: Usage, cost: Cost) -> Json:
+    report = TurnReport(usage=usage, cost=cost).to_json()
+    return {key: report[key] for key in ("usage", "cost", "costText")}
