@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ FILLER = "".join(f"line {number} of some text that is there to be written\n" for
 WORDS = 60
 NEW_FILE = FILLER[:1000]  # a call streams as slowly as a text
 BOUND_S = 60.0
+KILLED = "killed in the turn"
+OVER = "over before the kill"
 
 NOTE = (
     "Every killed turn was gone on with by another process. Nothing that had been shown was missing but at most the "
@@ -198,7 +200,7 @@ async def kill_once(scene: Scene, door: Door) -> None:
     made, script = scene.new_try()
     kill = Kill(scene.chance.randint(1, scene.turn_events), scene.chance.uniform(0, 0.005))
     made.events, is_killed = await door(scene, made.message, script, kill)
-    scene.seen["killed in the turn" if is_killed else "over before the kill"] += 1
+    scene.seen[KILLED if is_killed else OVER] += 1
     going_on = f"Going on after {scene.tries}."
     events, _ = await door(scene, f"And now, after {made.message}", [{"text": going_on, "expect": made.message}], None)
     assert going_on in said(events), events
@@ -290,7 +292,7 @@ def said(events: Sequence[Event]) -> str:
 async def measure_door(size: Size, door: Door, name: str, folder: Path) -> Counter[str]:
     """So many kills in one session of one project."""
     scene = Scene(folder, random.Random(f"{size.seed} {name}"))
-    for number in range(size.runs):
+    for number in size.numbers():
         try:
             await kill_once(scene, door)
         except BaseException:
@@ -301,7 +303,7 @@ async def measure_door(size: Size, door: Door, name: str, folder: Path) -> Count
 
 def measure(size: Size) -> Mapping[str, object]:
     """Half of the kills in the terminal and half in the server, side by side."""
-    half = Size(size.runs // 2, size.seed)
+    half = replace(size, runs=size.runs // 2)
 
     async def both(one: str, other: str) -> dict[str, Counter[str]]:
         async with asyncio.TaskGroup() as group:
@@ -311,7 +313,9 @@ def measure(size: Size) -> Mapping[str, object]:
 
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         seen = asyncio.run(both(one, other))
-    return {f"{door}: {what}": count for door, counts in seen.items() for what, count in sorted(counts.items())}
+    tries = sum(counts[KILLED] + counts[OVER] for counts in seen.values())
+    figures = {f"{door}: {what}": count for door, counts in seen.items() for what, count in sorted(counts.items())}
+    return {"tries": tries, **figures}
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ async def measure_undo(size: Size, folder: Path) -> Counter[str]:
     events, _ = await terminal(scene, "Change it.", [{"tool_calls": [*edits, new]}, {"text": "Done."}], None)
     scene.session = events[0]["session_id"]
     _check(scene)
-    for number in range(size.runs):
+    for number in size.numbers():
         try:
             await _kill_once(scene)
         except BaseException:
@@ -115,7 +115,9 @@ def _check(scene: Scene) -> None:
 
 def measure(size: Size) -> Mapping[str, object]:
     with tempfile.TemporaryDirectory() as folder:
-        return dict(sorted(asyncio.run(measure_undo(size, Path(folder))).items()))
+        seen = asyncio.run(measure_undo(size, Path(folder)))
+    tries = sum(count for what, count in seen.items() if what.startswith("killed"))
+    return {"tries": tries, **dict(sorted(seen.items()))}
 
 
 if __name__ == "__main__":

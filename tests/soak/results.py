@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reliability"
@@ -21,11 +23,19 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reliability"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much to measure, and with which chance. `is_recorded`: the figures go into the document."""
+    """How much to measure, and with which chance. `is_recorded`: the figures go into the document.
+
+    `ends_at`, on the monotonic clock: nothing more is begun then, however few there were.
+    """
 
     runs: int
     seed: str
     is_recorded: bool = False
+    ends_at: float = math.inf
+
+    def numbers(self) -> Iterator[int]:
+        """One for each run, from 0, as long as there is time."""
+        return takewhile(lambda _: time.monotonic() < self.ends_at, range(self.runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +81,15 @@ def measured(
 
 
 def size_from_arguments(description: str, runs: int) -> Size:
-    """What the command line asks for: `[--runs N] [--seed S] [--record]`. `runs`: the full size."""
+    """What the command line asks for: `[--runs N] [--minutes M] [--seed S] [--record]`. `runs`: the full size."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--runs", type=int, default=runs, help=f"how many ({runs})")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no more after so long, where it can")
     parser.add_argument("--seed", default=fresh_seed(), help="repeat a run; otherwise a fresh one, which is printed")
     parser.add_argument("--record", action="store_true", help="write the figures into docs/reliability")
     found = parser.parse_args()
     print(f"seed {found.seed}, {found.runs} runs", flush=True)
-    return Size(found.runs, found.seed, found.record)
+    return Size(found.runs, found.seed, found.record, time.monotonic() + 60 * found.minutes)
 
 
 def sample_size(runs: int) -> Size:

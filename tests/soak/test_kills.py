@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.kills import Door, measure_door, server, terminal
+from tests.soak.kills import KILLED, OVER, Door, measure_door, server, terminal
 from tests.soak.kills_undo import measure_undo
 from tests.soak.results import sample_size
 
@@ -31,5 +31,5 @@ async def test_a_turn_that_was_killed_is_whole_and_goes_on(door: Door, tmp_path:
     size = sample_size(SAMPLE)
     seen = await measure_door(size, door, door.__name__, tmp_path)
     print(dict(seen))
-    assert seen["killed in the turn"] + seen["over before the kill"] == size.runs
-    assert seen["killed in the turn"] > 0
+    assert seen[KILLED] + seen[OVER] == size.runs
+    assert seen[KILLED] > 0
