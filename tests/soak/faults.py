@@ -31,14 +31,13 @@ from flux.workspace.memory import MemoryWorkspace
 from tests.soak.codec import WHOLE, cell, difference
 from tests.soak.fault_answers import AT_POINTS, ELSEWHERE, INSTEAD, Elsewhere, Instead, PointFault
 from tests.soak.results import Size, measured
-from tests.support.recorded import WIRES, Recorded, decode, recordings
+from tests.support.recorded import PROVIDERS, WIRES, Recorded, decode, recordings
 from tests.support.replay_server import Answer, ReplayServer, replay_server
 from tests.support.talks import end, open_session, send
 
 POINTS = 50
 """Of each recorded answer, for each fault inside an answer: half of them at events, half at bytes."""
 KEY = "KEY-OF-THE-TEST"
-PROVIDERS = {"anthropic": "anthropic", "openai": "openai", "chat": "compatible", "ollama": "ollama"}
 SHORT = "Hello wörld"
 """What the server answers that was not told otherwise."""
 

@@ -33,6 +33,8 @@ WIRES = {
     "ollama": "Ollama",
 }
 """Their names for a reader."""
+PROVIDERS = {"anthropic": "anthropic", "openai": "openai", "chat": "compatible", "ollama": "ollama"}
+"""A provider that speaks each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.support.fault_server import Received, fault_server
+from tests.support.fault_server import fault_server, prefix
 from tests.support.shell import Shell
 
 SLOW = {"text": "a slow answer " * 400, "chunk": 7, "delay_s": 0.02}
@@ -154,13 +154,3 @@ async def test_a_resumed_session_sends_the_same_bytes_before_what_is_new(
         assert b"Be brief." in head
         assert later.startswith(earlier)
         assert len(later) > len(earlier)
-
-
-def prefix(request: Received) -> tuple[bytes, bytes]:
-    """What stands before the messages, and the messages without the closing bracket."""
-    key = b'"input":[' if b'"input":[' in request.body else b'"messages":['
-    head, _, rest = request.body.partition(key)
-    messages = rest[: rest.rindex(b'],"stream"')]
-    if b'"role":"system"' in messages:  # Chat Completions have the system prompt as a message
-        head += messages[: messages.index(b"},") + 2]
-    return head, messages
