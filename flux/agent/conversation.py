@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flux.agent.session_store import SessionStore
@@ -38,6 +38,8 @@ class Conversation:
         self._messages = list(messages)
         self._tokens: dict[tuple[TokenCounter, Message], int] = {}
         self._fixed: tuple[TokenCounter, str, int] | None = None
+        self._calls: Sequence[ToolCall] = ()  # of the last answer, where some still wait for their results
+        self._results: dict[str, ToolResult] = {}
         self.turn_id = ""
         self.encoded: EncodedMessages = _KeptBytes(store, session_id, messages)
 
@@ -48,6 +50,7 @@ class Conversation:
     def reload(self) -> None:
         """Go on with what is stored: another process, or one that was killed, had the session before."""
         self._messages = list(self._store.live_messages(self._session_id))
+        self._calls = ()
         self.encoded = _KeptBytes(self._store, self._session_id, self._messages)
 
     def begin_turn(self, turn_id: str, message: Message) -> None:
@@ -79,15 +82,38 @@ class Conversation:
         """Store what a call answered, before the results of all calls of the answer are there."""
         self._store.in_flight.add_result(self._session_id, self.turn_id, result)
 
-    def add_results(self, results: tuple[ToolResult, ...]) -> None:
-        self._add(Message("tool", results))
+    def answer(self, calls: Sequence[ToolCall], results: Mapping[str, ToolResult]) -> None:
+        """What the last answer's calls came to. Those without a result wait for `add_tool_result`."""
+        self._calls, self._results = calls, dict(results)
+        self._end_calls()
 
-    def add_tool_result(self, call_id: str, content: str) -> None:
-        """Answer one call of the last answer. Raises InvalidArguments where no such call waits."""
-        waiting = {call.id: call for message in self._messages[-1:] for call in message.tool_calls()}
-        if call_id not in waiting:
-            raise InvalidArguments(f"No call {call_id!r} waits for a result.")
-        self.add_results((ToolResult(call_id, waiting[call_id].name, content),))
+    @property
+    def waiting(self) -> Sequence[ToolCall]:
+        """The calls of the last answer that have no result yet."""
+        return [call for call in self._calls if call.id not in self._results]
+
+    def add_tool_result(self, call_id: str, content: str, *, is_error: bool = False) -> None:
+        """Answer one of the calls that wait. Raises InvalidArguments where it is none of them."""
+        call = next((call for call in self.waiting if call.id == call_id), None)
+        if call is None:
+            waiting = ", ".join(f"{call.id} ({call.name})" for call in self.waiting) or "none"
+            raise InvalidArguments(f"No call {call_id!r} waits for a result. Waiting: {waiting}.")
+        result = self._results[call_id] = ToolResult(call_id, call.name, content, is_error)
+        self.note_result(result)
+        self._end_calls()
+
+    def end_waiting(self, instead: str) -> Sequence[ToolCall]:
+        """Answer all calls that still wait with the same words; which they were."""
+        missing = self.waiting
+        for call in missing:
+            self.add_tool_result(call.id, instead, is_error=True)
+        return missing
+
+    def _end_calls(self) -> None:
+        """One message with the results of all calls, as every wire wants them."""
+        if self._calls and not self.waiting:
+            self._add(Message("tool", tuple(self._results[call.id] for call in self._calls)))
+            self._calls = ()
 
     def add_usage(self, provider: str, model: str, usage: Usage, cost: Cost) -> None:
         self._store.ledger.add(self._session_id, self.turn_id, provider, model, usage, cost, self._role)
@@ -109,6 +135,8 @@ class Conversation:
         self._store.replace_live(self._session_id, messages)
 
     def clear(self) -> None:
+        self._calls = ()
+        self._store.forget_results(self._session_id)
         self.replace_pruned(())
 
     def tokens(self, counter: TokenCounter, message: Message) -> int:

@@ -127,7 +127,10 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The last event of every turn. `unsaved` names the files whose changes stand in buffers only."""
+    """The last event of every turn. `unsaved` names the files whose changes stand in buffers only.
+
+    `is_stopped`: the model wanted to go on, and the bound of its steps (`max_steps`) did not let it.
+    """
 
     type: ClassVar[str] = "turn_end"
     turn_id: str
@@ -137,6 +140,7 @@ class TurnEnded:
     error: str = ""
     error_kind: str = ""
     unsaved: tuple[str, ...] = ()
+    is_stopped: bool = False
 
 
 TurnEvent = (

@@ -13,6 +13,7 @@ from flux.agent.events import (
     Noticed,
     ProposedHunk,
     TextStreamed,
+    ToolAnswered,
     ToolCalled,
     TurnEnded,
     TurnEvent,
@@ -26,17 +27,19 @@ from flux.core.usage import Cost, Usage
 class TurnResult:
     """A turn as far as its events tell. `status` is empty while it runs.
 
-    `tool_calls` are all that the model made, `pending_confirmations` what the user has yet to decide on: questions that
-    were asked and not answered, and the pieces of a proposal. `paths` were changed, `unsaved` stand in buffers only.
+    `tool_calls` are all that the model made. `pending_confirmations` are what somebody has yet to do: questions that
+    were asked and not answered, calls of the caller's own tools, and the pieces of a proposal. `paths` were changed,
+    `unsaved` stand in buffers only. `is_stopped`: the model wanted to go on beyond the bound of its steps.
     """
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
-    pending_confirmations: tuple[ApprovalAsked | ProposedHunk, ...] = ()
+    pending_confirmations: tuple[ApprovalAsked | ToolCall | ProposedHunk, ...] = ()
     paths: tuple[str, ...] = ()
     unsaved: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     status: TurnStatus | None = None
+    is_stopped: bool = False
     error: str = ""
     usage: Usage = Usage()
     cost: Cost = Cost()
@@ -44,7 +47,12 @@ class TurnResult:
     @property
     def is_complete(self) -> bool:
         """The turn came to its end, and nothing of it waits for anybody."""
-        return self.status == "completed" and not self.requires_action
+        return self.status == "completed" and not self.is_stopped and not self.requires_action
+
+    @property
+    def own_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for `Session.add_tool_result`."""
+        return tuple(pending for pending in self.pending_confirmations if isinstance(pending, ToolCall))
 
     @property
     def requires_action(self) -> bool:
@@ -63,6 +71,7 @@ def result_of(events: list[TurnEvent]) -> TurnResult:
     text: list[str] = []
     calls: list[ToolCall] = []
     asked: dict[str, ApprovalAsked] = {}
+    answered: set[str] = set()
     hunks: tuple[ProposedHunk, ...] = ()
     paths: dict[str, None] = {}
     notices: list[str] = []
@@ -73,6 +82,8 @@ def result_of(events: list[TurnEvent]) -> TurnResult:
                 text.append(event.text)
             case ToolCalled():
                 calls.append(ToolCall(event.call_id, event.name, event.arguments_json))
+            case ToolAnswered():
+                answered.add(event.call_id)
             case ApprovalAsked(decision=""):
                 asked[event.call_id] = event
             case ApprovalAsked():
@@ -87,7 +98,18 @@ def result_of(events: list[TurnEvent]) -> TurnResult:
                 end = event
             case _:
                 pass  # the rest shows how the turn goes on
-    result = TurnResult("".join(text), tuple(calls), (*asked.values(), *hunks), tuple(paths), notices=tuple(notices))
+    # Where a turn was completed, a call without an answer is one that the caller has to run.
+    own = [call for call in calls if call.id not in answered] if end and end.status == "completed" else []
+    pending = (*asked.values(), *own, *hunks)
+    result = TurnResult("".join(text), tuple(calls), pending, tuple(paths), notices=tuple(notices))
     if end is None:
         return result
-    return replace(result, unsaved=end.unsaved, status=end.status, error=end.error, usage=end.usage, cost=end.cost)
+    return replace(
+        result,
+        unsaved=end.unsaved,
+        status=end.status,
+        is_stopped=end.is_stopped,
+        error=end.error,
+        usage=end.usage,
+        cost=end.cost,
+    )

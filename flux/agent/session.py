@@ -8,32 +8,59 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 
-from flux.agent.approval import ApprovalRequest, Approver, Decision
+from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
 from flux.agent.recovery import clear_leftovers, recover
+from flux.agent.result import TurnResult, gather
 from flux.agent.review import Review
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.timeline import Checkpoint, Gone, Timeline
-from flux.agent.turn import ModelChoice, Turn, TurnSettings
+from flux.agent.turn import UNGIVEN, ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
 from flux.context.builder import user_message
 from flux.context.item import Focus
-from flux.core.errors import Busy, FluxError, RequestRejected, SessionHeld, WorkspaceError, refused_by_system
-from flux.core.messages import Image, Message
+from flux.core.errors import (
+    Busy,
+    ConfigError,
+    FluxError,
+    RequestRejected,
+    SessionError,
+    SessionHeld,
+    WorkspaceError,
+    refused_by_system,
+)
+from flux.core.messages import Image, Message, ToolSpec
 from flux.core.snapshot import WorkspacePath
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import paths_of
 from flux.llm.base_provider import BaseLLMProvider
+from flux.tools.base import Tool
 from flux.tools.registry import builtin_tools
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Who goes on. `notice`: what of the conversation the new model does not see, in words for the user."""
+
+    provider: str
+    model: str
+    notice: str = ""
+
+    def __str__(self) -> str:
+        return f"Going on with {self.model} ({self.provider}).{f' {self.notice}' if self.notice else ''}"
+
+
+ChooseModel = Callable[[str, "Session"], Awaitable[Switch]]
 
 
 class Session:
@@ -51,19 +78,31 @@ class Session:
         own_system_prompt: str = "",
         messages: Sequence[Message] = (),
         role: str = "chat",
+        tools: Mapping[str, Tool] | None = None,
+        own_tools: Sequence[ToolSpec] = (),
+        choose: ChooseModel | None = None,
     ) -> None:
+        """`tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs."""
         self.id = session_id
         self.provider = provider
         self.model = model
         self.workspace = workspace
         self._store = store
         self._settings = settings
-        self._tools = builtin_tools()
+        self._choose = choose
+        self._tools = builtin_tools() if tools is None else tools
+        self._own_tools = frozenset(spec.name for spec in own_tools)
+        if taken := sorted(self._own_tools & self._tools.keys()):
+            raise ConfigError(f"Flux has tools of these names itself: {', '.join(taken)}.", key="tools")
         stored = store.preface(session_id)
         self._has_preface = stored is not None
         self._preface = stored or Preface(
-            system_prompt(own_system_prompt), tuple(tool.spec for tool in self._tools.values())
+            # Flux's own instructions are about its tools.
+            system_prompt(own_system_prompt) if self._tools else own_system_prompt.strip(),
+            (*(tool.spec for tool in self._tools.values()), *own_tools),
         )
+        self._steps = 0
+        self._is_closed = False
         self._has_draft = False
         self._notice = ""
         self.held_by = ""
@@ -106,14 +145,27 @@ class Session:
         return notice
 
     async def send_message(
-        self, text: str, *, approver: Approver, focus: Focus | None = None, is_reviewed: bool = False
+        self,
+        text: str = "",
+        *,
+        approver: Approver | None = None,
+        focus: Focus | None = None,
+        is_reviewed: bool = False,
     ) -> AsyncGenerator[TurnEvent]:
         """Run one turn. The first event is TurnStarted, the last always TurnEnded, also after a failure or `cancel`.
 
-        `is_reviewed`: nothing is changed, and nothing asked. What the turn proposes waits in `review`, and is told by
-        EditsProposed. Closing the generator cancels the turn. Raises Busy where a turn is running.
+        Without words it goes on after the results of the caller's own tools (`add_tool_result`). A call that has none
+        by then is answered with an error.
+
+        `is_reviewed`, or without an approver: nothing is changed, and nothing asked. What the turn proposes waits in
+        `review`, and is told by EditsProposed. Closing the generator cancels the turn. Raises Busy where a turn is
+        running, and SessionError where the session was closed or there is nothing to go on with.
         """
         self._check_is_idle()
+        if not text and not self._has_results:
+            raise SessionError("There are no words to send, and no results of tools to go on with.")
+        if approver is None:
+            approver, is_reviewed = DenyAll(), True
         if focus is None and self._focus_path is not None:
             focus = Focus(self._focus_path)
         # `join` lets a question wait until all before it has been shown. None: there will be no more.
@@ -126,6 +178,7 @@ class Session:
             self.model,
             self._preface,
             self._tools,
+            self._own_tools,
             OverlayWorkspace(undecided.workspace) if undecided else self.workspace,
             self._conversation,
             _AfterEvents(approver, events),
@@ -134,6 +187,7 @@ class Session:
             draft=lambda: self._draft(turn, undecided),
             is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
+            steps=0 if text else self._steps,
         )
 
         def close(_: asyncio.Task[Exception | None]) -> None:
@@ -152,6 +206,12 @@ class Session:
             task.cancel()
             await asyncio.wait([task])
 
+    async def ask(
+        self, text: str = "", *, approver: Approver | None = None, focus: Focus | None = None, is_reviewed: bool = False
+    ) -> TurnResult:
+        """What comes of `send_message`, at the end of the turn."""
+        return await gather(self.send_message(text, approver=approver, focus=focus, is_reviewed=is_reviewed))
+
     def cancel(self) -> bool:
         """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs."""
         return self._running is not None and self._running.cancel()
@@ -160,7 +220,13 @@ class Session:
         """What ended the turn early, None where it was completed."""
         try:
             await self.take_up()
-            await self._begin(turn, text, focus, undecided)
+            missing = self._conversation.end_waiting(UNGIVEN)
+            if text:
+                await self._begin(turn, text, focus, undecided)
+            else:
+                await self._go_on(turn, undecided)
+            for call in missing:
+                turn.emit(Noticed(f"No result was given for {call.name} ({call.id}); the model is told so."))
             await turn.run()
         except asyncio.CancelledError:
             if self._conversation.turn_id == turn.id:
@@ -176,6 +242,7 @@ class Session:
             if self._conversation.turn_id != turn.id:
                 self._store.in_flight.forget_asked(self.id)
             self._is_always_approved = turn.is_always_approved
+            self._steps = turn.steps
             self._propose(turn, undecided)
             if notice := self._store.take_notice():
                 turn.emit(Noticed(notice))
@@ -240,6 +307,18 @@ class Session:
         self._conversation.begin_turn(turn.id, built.message)
         self._store.remove_notes(self.id, notes)
 
+    async def _go_on(self, turn: Turn, undecided: Undecided | None) -> None:
+        if undecided is not None:
+            await undecided.lay(self.review.pending())
+        self._conversation.turn_id = turn.id
+        self._announce(turn)
+
+    @property
+    def _has_results(self) -> bool:
+        """Whether the model can be asked without a word of the user's."""
+        messages = self._conversation.messages
+        return bool(self._conversation.waiting or (messages and messages[-1].role == "tool"))
+
     def _undecided(self) -> Sequence[str]:
         paths = dict.fromkeys(str(pending.hunk.path) for pending in self.review.pending(session_id=self.id))
         if not paths:
@@ -248,10 +327,16 @@ class Session:
             f"The user has not decided yet on changes that you proposed, and they are not made: {', '.join(paths)}",
         )
 
-    def add_tool_result(self, tool_use_id: str, result: str) -> None:
-        """Answer a call of the last message by hand, where a caller runs tools of its own. Raises Busy, SessionHeld."""
+    def add_tool_result(self, tool_use_id: str, result: str, *, is_error: bool = False) -> None:
+        """Answer one call of the caller's own tools; `send_message` then goes on.
+
+        Raises InvalidArguments where no such call waits, naming those that do; Busy, SessionHeld; TypeError for what
+        is no text.
+        """
+        if not isinstance(result, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- programs are not all checked
+            raise TypeError(f"The result of a tool is a text, not {type(result).__name__}: json.dumps makes one.")
         self._hold()
-        self._conversation.add_tool_result(tool_use_id, result)
+        self._conversation.add_tool_result(tool_use_id, result, is_error=is_error)
 
     def clear_history(self) -> None:
         """Forget the conversation; it stays in the store and in `history`. Raises Busy, SessionHeld."""
@@ -267,16 +352,22 @@ class Session:
         """All that was said, also what pruning took out."""
         return self._store.history(self.id)
 
-    def set_current_file_context(self, path: WorkspacePath | None) -> None:
-        """The file that goes along with messages that name no other."""
-        self._focus_path = path
+    def set_current_file_context(self, path: WorkspacePath | str | None) -> None:
+        """The file that goes along with messages that name no other. Raises OutsideWorkspace."""
+        self._focus_path = self.workspace.path(path) if isinstance(path, str) else path
 
     def get_model(self) -> str:
         """The name of the model that answers the next message."""
         return self.model.name
 
-    def set_model(self, provider: BaseLLMProvider, model: ModelChoice) -> None:
-        """Go on with another model, from the next message on: a running turn keeps its own."""
+    async def set_model(self, name: str) -> Switch:
+        """Go on with another model, named as for `Sessions.choose_model`. Raises ConfigError; the present one stays."""
+        if self._choose is None:
+            raise ConfigError("This session was opened with one model and knows no other.", key="model")
+        return await self._choose(name, self)
+
+    def go_on_with(self, provider: BaseLLMProvider, model: ModelChoice) -> None:
+        """Another model, from the next message on: a running turn keeps its own."""
         self.provider = provider
         self.model = model
 
@@ -318,7 +409,16 @@ class Session:
         if self._store.hold(self.id):
             self._conversation.reload()
 
+    async def close(self) -> None:
+        """End the running turn; messages are refused from now on. May be called twice."""
+        self._is_closed = True
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
     def _check_is_idle(self) -> None:
+        if self._is_closed:
+            raise SessionError("This session was closed.", hint="Open another one.")
         if self.is_busy:
             raise Busy("This session is at work on another message.", hint="Cancel it, or wait for its end.")
 
@@ -355,6 +455,7 @@ def _end(turn: Turn, task: asyncio.Task[Exception | None]) -> TurnEnded:
         error=_error_text(error),
         error_kind=type(error).__name__ if error else "",
         unsaved=tuple(turn.unsaved),
+        is_stopped=turn.is_stopped,
     )
 
 

@@ -258,6 +258,10 @@ class SessionStore:
         """Nothing came of the answer that was in flight."""
         self._database.write(session_id, lambda db: forget_unfinished(db, session_id, "assistant"))
 
+    def forget_results(self, session_id: str) -> None:
+        """Nobody waits for the calls of the last answer any more."""
+        self._database.write(session_id, lambda db: forget_unfinished(db, session_id, "tool"))
+
     def replace_live(self, session_id: str, messages: Sequence[Message]) -> None:
         """What the next request begins with; the history stays whole."""
 

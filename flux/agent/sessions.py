@@ -8,23 +8,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flux.agent.recovery import clear_leftovers
-from flux.agent.session import Session
+from flux.agent.session import Session, Switch
 from flux.agent.session_store import SessionStore
 from flux.agent.turn import ModelChoice, TurnSettings
 from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError, ProviderError, SessionHeld
-from flux.core.messages import Message, Reasoning
+from flux.core.messages import Message, Reasoning, ToolSpec
 from flux.llm.base_provider import BaseLLMProvider, ServedModel
 from flux.llm.catalogue import FREE, Model, find_model, limits, models_of, price, served_model
 from flux.llm.local_servers import find_running
 from flux.llm.provider_factory import choose_model, kind_of, supported_providers
 from flux.llm.registry import Registry, assign
 from flux.llm.tokens import find_counter
+from flux.tools.base import Tool
 from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -34,18 +35,6 @@ LIST_S = 4.0
 
 LOOK_UP_S = 5.0
 """How long a server may take to tell of a model before a session opens without."""
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """Who goes on. `notice`: what of the conversation the new model does not see, in words for the user."""
-
-    provider: str
-    model: str
-    notice: str = ""
-
-    def __str__(self) -> str:
-        return f"Going on with {self.model} ({self.provider}).{f' {self.notice}' if self.notice else ''}"
 
 
 class Sessions:
@@ -63,8 +52,18 @@ class Sessions:
         self._model: ModelChoice | None = None
         self._listed: Sequence[Model] = ()
 
-    async def start(self, workspace: Workspace, role: str = "chat") -> Session:
-        """A new session, with who has the role. Raises ConfigError where they cannot be used."""
+    async def start(
+        self,
+        workspace: Workspace,
+        role: str = "chat",
+        *,
+        tools: Mapping[str, Tool] | None = None,
+        own_tools: Sequence[ToolSpec] = (),
+    ) -> Session:
+        """A new session, with who has the role. Raises ConfigError where they cannot be used.
+
+        `tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs.
+        """
         session_id = uuid.uuid4().hex[:12]
         who = assign(self.settings, role)
         if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
@@ -74,7 +73,7 @@ class Sessions:
             model = await self._model_choice(provider, who.model or await _name_of_model(provider))
         self.store.create(session_id, workspace.roots[0])
         await clear_leftovers(self.store, workspace)
-        return self._open(session_id, workspace, (), provider, model, role)
+        return self._open(session_id, workspace, (), provider, model, role, tools, own_tools)
 
     async def resume(self, session_id: str, workspace: Workspace) -> Session:
         """The stored session of that id, or of the only one that begins so. Raises SessionMissing.
@@ -108,7 +107,7 @@ class Sessions:
         self.provider, self._model_name, self._model = chosen, model.name, model
         if session is None:
             return Switch(chosen.name, model.name)
-        session.set_model(chosen, model)
+        session.go_on_with(chosen, model)
         return Switch(chosen.name, model.name, _left_behind(session.history()) if is_other else "")
 
     @property
@@ -139,6 +138,8 @@ class Sessions:
         provider: BaseLLMProvider,
         model: ModelChoice,
         role: str = "chat",
+        tools: Mapping[str, Tool] | None = None,
+        own_tools: Sequence[ToolSpec] = (),
     ) -> Session:
         settings = self.settings.for_provider(provider.name)
         return Session(
@@ -158,6 +159,9 @@ class Sessions:
             own_system_prompt=settings.system_prompt,
             messages=messages,
             role=role,
+            tools=tools,
+            own_tools=own_tools,
+            choose=self.choose_model,
         )
 
     async def _current_model(self) -> ModelChoice:

@@ -7,10 +7,10 @@ model can correct (bad arguments, no match, a refused file) goes back to it as a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import filterfalse, groupby
 
 from flux.agent.approval import ApprovalRequest, Approver
 from flux.agent.conversation import Conversation
@@ -46,6 +46,7 @@ ESTIMATE_MARGIN = 0.93
 """Share of the window that is used where tokens are estimated: estimates of code are a few per cent off."""
 
 INTERRUPTED = "Interrupted: the user cancelled before it was done."
+UNGIVEN = "No result was given for this call."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
 
 PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
@@ -90,6 +91,8 @@ class Turn:
     model: ModelChoice
     preface: Preface
     tools: Mapping[str, Tool]
+    own_tools: Collection[str]
+    """Names of the tools that the caller runs: where one is called, the turn ends and their results are awaited."""
     workspace: Workspace
     conversation: Conversation
     approver: Approver
@@ -101,6 +104,9 @@ class Turn:
     """The workspace is a proposal: changes go into it unasked, and the user decides on them afterwards."""
     has_approval: bool = False
     is_always_approved: bool = False
+    steps: int = 0
+    """Requests that were made for the user's last words."""
+    is_stopped: bool = False
     usage: Usage = Usage()
     cost: Cost = Cost()
     unsaved: dict[str, None] = field(default_factory=dict[str, None])
@@ -109,13 +115,16 @@ class Turn:
 
     async def run(self) -> None:
         """Do it. Raises what ended it early; the conversation is then still fit to go on."""
-        for _ in range(self.settings.max_steps):
+        while self.steps < self.settings.max_steps:
+            self.steps += 1
             answer = await self._ask_model()
             if not answer.parts:
                 self.emit(Noticed("The model answered nothing."))
             if not answer.tool_calls():
                 return
-            await self._answer_calls(answer.tool_calls())
+            if await self._answer_calls(answer.tool_calls()):
+                return
+        self.is_stopped = True
         self.emit(
             Noticed(f"Stopped after {self.settings.max_steps} steps (setting max_steps). Send a message to go on.")
         )
@@ -213,28 +222,45 @@ class Turn:
             self.conversation.add_usage(self.provider.name, self.model.name, usage, cost)
         return cost
 
-    async def _answer_calls(self, calls: Sequence[ToolCall]) -> None:
-        """Run the calls and add a result for each, in the order of the calls, also where this is interrupted."""
+    async def _answer_calls(self, calls: Sequence[ToolCall]) -> bool:
+        """Run the calls and add a result for each, in the order of the calls, also where this is interrupted.
+
+        True where calls of the caller's own tools are left for them.
+        """
         self._results.clear()
         self._result_tokens = int(self.room_tokens * min(RESULT_SHARE, 2 * RESULT_SHARE / len(calls)))
         unanswered = INTERRUPTED
+        left: Sequence[ToolCall] = ()
         try:
             # A look that the model asked for after a change must see the change.
-            for is_read_only, neighbours in groupby(calls, self._is_read_only):
+            for is_read_only, neighbours in groupby(filterfalse(self._is_own, calls), self._is_read_only):
                 if is_read_only:
                     await self._answer_side_by_side(tuple(neighbours))
                 else:
                     await self._answer_together(tuple(neighbours))
+            left = [call for call in calls if self._is_own(call) and self._hand_over(call)]
         except Exception:
             unanswered = BROKEN
             raise
         finally:
-            self.conversation.add_results(
-                tuple(
-                    self._results.get(call.id) or ToolResult(call.id, call.name, unanswered, is_error=True)
-                    for call in calls
-                )
-            )
+            for call in calls:
+                if call.id not in self._results and call not in left:
+                    self._results[call.id] = ToolResult(call.id, call.name, unanswered, is_error=True)
+            self.conversation.answer(calls, self._results)
+        return bool(left)
+
+    def _is_own(self, call: ToolCall) -> bool:
+        return call.name in self.own_tools
+
+    def _hand_over(self, call: ToolCall) -> bool:
+        """Show the call to the caller who runs it; false where its arguments are none, which the model is told."""
+        self.emit(ToolCalled(call.id, call.name, call.name, call.arguments_json))
+        try:
+            call.arguments()
+        except InvalidArguments as error:
+            self._refuse(call, error)
+            return False
+        return True
 
     async def _answer_side_by_side(self, calls: Sequence[ToolCall]) -> None:
         try:
@@ -310,7 +336,8 @@ class Turn:
         tool = self.tools.get(call.name)
         if tool is None:
             self.emit(ToolCalled(call.id, call.name, call.name, call.arguments_json))
-            raise InvalidArguments(f"There is no tool {call.name!r}. The tools are: {', '.join(self.tools)}.")
+            names = ", ".join((*self.tools, *self.own_tools))
+            raise InvalidArguments(f"There is no tool {call.name!r}. The tools are: {names}.")
         title = call.name
         try:
             arguments = Arguments(call.arguments())

@@ -289,7 +289,7 @@ async def test_another_model_chosen_in_mid_turn_answers_the_next_message() -> No
     session = open_session(MemoryWorkspace({}), first)
     async for event in session.send_message("one", approver=ApproveAll()):
         if isinstance(event, ToolCalled):
-            session.set_model(second, session.model)
+            session.go_on_with(second, session.model)
     assert (len(first.requests), len(second.requests)) == (2, 0)
     await send(session, "two")
     assert len(second.requests) == 1

@@ -43,7 +43,7 @@ def test_what_was_sent_is_the_beginning_of_what_is_sent_after_a_restart(
     talk = Conversation(store, "s1")
     talk.begin_turn("t1", user_message("first ✓"))
     talk.add_answer(Response((SIGNED, ENCRYPTED, Text("I look."), *CALLS), "m"))
-    talk.add_results(RESULTS)
+    talk.answer(CALLS, {result.call_id: result for result in RESULTS})
     talk.add_answer(Response((Text("Done."),), "m"))
     if is_pruned:
         shorter = (ToolResult("call_1", "read_file", "[left out]"), RESULTS[1])

@@ -333,4 +333,5 @@ def test_an_event_is_a_json_object_with_its_type() -> None:
         "error": "",
         "error_kind": "",
         "unsaved": ("a.py",),
+        "is_stopped": False,
     }

@@ -249,7 +249,7 @@ class ElsewhereTry:
         if error is not None:
             assert (error.endpoint, error.model, error.status) == (bad.name, "scripted", fault.status), fault.name
             assert fault.words in str(error), str(error)
-        session.set_model(on.provider, session.model)
+        session.go_on_with(on.provider, session.model)
         on.server.next_answers.clear()
         assert end(await send(session, "And now?")).status == "completed", fault.name
         on.kept[session.id] = tuple(session.history())

@@ -15,7 +15,7 @@ from flux.agent.turn import ModelChoice, TurnSettings
 from flux.context.item import Focus
 from flux.core.errors import SessionMissing
 from flux.core.limits import ModelLimits
-from flux.core.messages import ToolCall
+from flux.core.messages import ToolCall, ToolSpec
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Price
 from flux.edits.plan import AppliedPlan, EditPlan
@@ -72,6 +72,7 @@ def open_session(
     store: SessionStore | None = None,
     session_id: str = "s1",
     takes_images: bool = True,
+    own_tools: Sequence[ToolSpec] = (),
 ) -> Session:
     """A session whose model is a script."""
     store = store or SessionStore(None)
@@ -87,6 +88,7 @@ def open_session(
         workspace=workspace,
         settings=settings or TurnSettings(),
         messages=store.live_messages(session_id),
+        own_tools=own_tools,
     )
 
 

@@ -94,7 +94,7 @@ async def test_a_session_goes_on_with_another_provider(address: str, name: str) 
     first, second = provider("anthropic", address), provider(name, address)
     session = open_session(MemoryWorkspace(FILES), first)
     assert end(await send(session, "T:loop")).status == "completed"
-    session.set_model(second, session.model)
+    session.go_on_with(second, session.model)
     assert said(await send(session, "T:write")) == "Written."
     await first.close()
     await second.close()

@@ -149,7 +149,7 @@ async def test_three_turns_through_a_litellm_proxy_end_in_edits(litellm: str, na
     workspace = MemoryWorkspace(FILES)
     made = provider(name, litellm if name == "anthropic" else f"{litellm}/v1", key="sk-key-of-the-test")
     session = open_session(workspace, made)
-    session.set_model(made, replace(session.model, name=model))
+    session.go_on_with(made, replace(session.model, name=model))
     events = await send(session, "T:loop Correct the area.")
     assert end(events).status == "completed", end(events).error
     text = (await workspace.read(workspace.path("a.py"))).text

@@ -101,7 +101,7 @@ async def five_steps(form: str) -> tuple[list[tuple[str, bool, str]], str, Ollam
         made = provider("ollama", server.base_url)
         workspace = MemoryWorkspace(FILES)
         session = open_session(workspace, made)
-        session.set_model(made, choice("coder"))
+        session.go_on_with(made, choice("coder"))
         events = await send(session, "Make area right, and test it.")
         assert end(events).status == "completed", end(events).error
         assert await texts(workspace) == AFTER
@@ -146,11 +146,11 @@ async def test_a_talk_begins_on_anthropic_goes_on_with_responses_and_ends_with_t
             third = provider("ollama", server.base_url)
             session = open_session(workspace, first)
             assert end(await send(session, "T:loop Correct the area.")).status == "completed"
-            session.set_model(second, choice("gpt-6.1-sol"))
+            session.go_on_with(second, choice("gpt-6.1-sol"))
             assert end(await send(session, "T:write a file.")).status == "completed"
             change = {"path": "b.py", "edits": [{"old_text": "b = 1", "new_text": "b = 2"}]}
             server.answers += [said(f"I set it.\n{block('edit_file', change)}"), said("Set to 2.")]
-            session.set_model(third, choice("gemma"))
+            session.go_on_with(third, choice("gemma"))
             events = await send(session, "And b must be 2.")
             assert end(events).status == "completed", end(events).error
             for made in (first, second, third):
