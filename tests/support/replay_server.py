@@ -1,7 +1,7 @@
 """A server on the loopback that answers each request as it was told to, byte by byte, with whatever fault.
 
 Where `fault_server` chooses a fault by the model's name, this one is given a function; what it was not told to answer
-otherwise it answers whole and briefly. What Ollama is asked about a model before a chat is always answered.
+otherwise it answers whole and briefly. Lists of models and what Ollama tells of one are always answered.
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ IDS = {"request-id": "req_123", "x-request-id": "req_123"}
 """Headers of every answer that has any."""
 
 
-_TOLD = {
-    "/api/show": b'{"capabilities": ["completion", "tools"], "model_info": {"llama.context_length": 131072}}',
-    "/api/ps": b'{"models": []}',
-}
+_OF_A_MODEL = b'{"capabilities": ["completion", "tools"], "model_info": {"llama.context_length": 131072}}'
+_NO_MODELS = b'{"data": [], "models": []}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,8 @@ class ReplayServer:
             writer.write(NO_TLS)
             return False
         exchange = Exchange(request, reader, writer)
-        if (told := _TOLD.get(request.path)) is not None:
+        if request.path == "/api/show" or request.head.startswith(b"GET "):
+            told = _OF_A_MODEL if request.path == "/api/show" else _NO_MODELS
             return await exchange.whole(200, {"content-type": "application/json"}, told)
         self.received.append(request)
         answer = self.next_answers.pop(0) if self.next_answers else briefly
