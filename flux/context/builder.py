@@ -1,6 +1,7 @@
 """One message of the user: what they look at, then their own words.
 
 The user's words are the last part of the message, alone, so that they can be shown and searched without the context.
+Each item is a part of its own, so that it can be told what it is, and be left out later.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from flux.context.buffers import MAX_CHARACTERS, current_file
 from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
-from flux.context.item import ContextItem, Focus
+from flux.context.item import ContextItem, Focus, rendered
 from flux.context.mentions import mentioned
 from flux.context.rules import project_rules
 from flux.context.selection import selected_text
@@ -61,11 +62,5 @@ async def user_message(
     items += [ContextItem("note", "flux", note) for note in notes]
     if not items:
         return UserMessage(Message("user", (*named.images, Text(text))), named.notices)
-    body = "\n".join(_rendered(item) for item in items)
-    context = Text(f"<context>\n{head}{body}\n</context>\n")
-    return UserMessage(Message("user", (*named.images, context, Text(text))), named.notices)
-
-
-def _rendered(item: ContextItem) -> str:
-    end = "" if item.text.endswith("\n") else "\n"
-    return f'<{item.kind} from="{item.origin}">\n{item.text}{end}</{item.kind}>'
+    context = (Text(f"<context>\n{head}"), *map(rendered, items), Text("</context>\n"))
+    return UserMessage(Message("user", (*named.images, *context, Text(text))), named.notices)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from flux.core.diagnostics import Diagnostic
+from flux.core.messages import Text
 from flux.core.snapshot import WorkspacePath
 from flux.core.text import Range
 
@@ -28,3 +30,20 @@ class ContextItem:
     kind: str
     origin: str
     text: str
+
+
+_BEGIN = re.compile(r'<(\w+) from="([^"\n]*)">\n')
+
+
+def rendered(item: ContextItem) -> Text:
+    """The item as a part of a message."""
+    end = "" if item.text.endswith("\n") else "\n"
+    return Text(f'<{item.kind} from="{item.origin}">\n{item.text}{end}</{item.kind}>\n')
+
+
+def read_rendered(part: Text) -> ContextItem | None:
+    """The item that such a part is of, None for any other text. A final newline that was added is part of its text."""
+    begin = _BEGIN.match(part.text)
+    if begin is None or not part.text.endswith(f"</{begin[1]}>\n"):
+        return None
+    return ContextItem(begin[1], begin[2], part.text[begin.end() : -len(begin[1]) - 4])

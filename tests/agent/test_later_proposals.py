@@ -12,14 +12,14 @@ from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.agent.undecided import Undecided
 from flux.context.item import Focus
-from flux.core.messages import Message, Text, ToolResult
+from flux.core.messages import ToolResult
 from flux.core.text import Position, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import EditFile, EditPlan
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
 from flux.workspace.overlay import OverlayWorkspace
-from tests.support.talks import Answers, call, end, open_session, send, step
+from tests.support.talks import Answers, call, context_of, end, open_session, send, step
 
 LINES = "".join(f"{n}\n" for n in range(1, 21))
 FILES = {"a": LINES, "b": "b\n"}
@@ -58,12 +58,6 @@ def reasons(came: Accepted) -> list[str]:
 
 async def text(workspace: MemoryWorkspace, name: str = "a") -> str:
     return (await workspace.read(workspace.path(name))).text
-
-
-def context_of(message: Message) -> str:
-    part = message.parts[0]
-    assert isinstance(part, Text)
-    return part.text
 
 
 async def test_a_later_turn_works_on_what_is_pending_and_is_told() -> None:

@@ -10,11 +10,11 @@ from flux.agent.events import EditApplied, EditsProposed, ToolAnswered, TurnEven
 from flux.agent.review import Pending
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
-from flux.core.messages import Message, Text, ToolResult
+from flux.core.messages import Text, ToolResult
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
-from tests.support.talks import call, end, kinds, open_session, send, step
+from tests.support.talks import call, context_of, end, kinds, open_session, send, step
 
 LINES = "".join(f"{n}\n" for n in range(1, 11))
 FILES = {"a": LINES, "b": "b\n"}
@@ -50,12 +50,6 @@ class NoApprover:
 
 def numbers(pending: tuple[Pending, ...]) -> list[str]:
     return [one.hunk.id.partition(".")[2] for one in pending]
-
-
-def context_of(message: Message) -> str:
-    part = message.parts[0]
-    assert isinstance(part, Text)
-    return part.text
 
 
 # The edits of one answer.

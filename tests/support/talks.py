@@ -15,7 +15,7 @@ from flux.agent.turn import ModelChoice, TurnSettings
 from flux.context.item import Focus
 from flux.core.errors import SessionMissing
 from flux.core.limits import ModelLimits
-from flux.core.messages import ToolCall, ToolSpec
+from flux.core.messages import Message, Text, ToolCall, ToolSpec
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Price
 from flux.edits.plan import AppliedPlan, EditPlan
@@ -108,6 +108,11 @@ def end(events: Sequence[TurnEvent]) -> TurnEnded:
     last = events[-1]
     assert isinstance(last, TurnEnded)
     return last
+
+
+def context_of(message: Message) -> str:
+    """What goes along with the words of a user's message."""
+    return "".join(part.text for part in message.parts[:-1] if isinstance(part, Text))
 
 
 def kinds(events: Sequence[TurnEvent]) -> list[str]:
