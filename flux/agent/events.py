@@ -100,6 +100,8 @@ class EditsProposed:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
+    """A request failed for a reason that may pass; `attempt`, from 2, begins in `wait_s` seconds."""
+
     type: ClassVar[str] = "retry"
     reason: str
     wait_s: float

@@ -19,6 +19,7 @@ from flux.agent.events import (
     EditApplied,
     Noticed,
     ReasoningStreamed,
+    Retrying,
     TextStreamed,
     ToolAnswered,
     ToolCalled,
@@ -29,12 +30,27 @@ from flux.agent.session_store import Preface
 from flux.agent.uninterrupted import to_its_end
 from flux.context.diagnostics import problems_after
 from flux.context.pruning import prune
-from flux.core.errors import ContextWindowExceeded, Denied, FluxError, InvalidArguments, StreamBroken
+from flux.core.errors import (
+    ContextWindowExceeded,
+    Denied,
+    FluxError,
+    InvalidArguments,
+    StreamBroken,
+    TransientProviderError,
+)
 from flux.core.limits import ModelLimits, TokenCounter
 from flux.core.messages import Message, ToolCall, ToolResult
 from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
-from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, ReasoningDelta, TextDelta, Waiting
+from flux.llm.base_provider import (
+    BaseLLMProvider,
+    Folder,
+    ModelRequest,
+    ReasoningDelta,
+    TextDelta,
+    TryingAgain,
+    Waiting,
+)
 from flux.tools.base import Arguments, Finding, Proposal, Tool
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
@@ -48,6 +64,8 @@ ESTIMATE_MARGIN = 0.93
 INTERRUPTED = "Interrupted: the user cancelled before it was done."
 UNGIVEN = "No result was given for this call."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
+
+BROKE_OFF = "The answer broke off. What came of it is kept; a message such as “go on” continues it."
 
 PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
 
@@ -156,12 +174,16 @@ class Turn:
                         self.emit(ReasoningStreamed(delta.text))
                     elif isinstance(delta, Waiting):
                         self.emit(Noticed(delta.text))
+                    elif isinstance(delta, TryingAgain):
+                        self.emit(Retrying(delta.reason, delta.wait_s, delta.attempt))
             if not folder.is_finished:
                 raise StreamBroken("The answer ended before it was complete.", model=self.model.name)
-        except BaseException:
+        except BaseException as e:
             # Also a cancelled or broken answer was paid for and shown: what came of it stays.
             self.conversation.add_interrupted(folder.response())
             self._count(folder.response().usage)
+            if isinstance(e, TransientProviderError) and folder.response().parts:
+                self.emit(Noticed(BROKE_OFF))
             raise
         finally:
             answer.close()

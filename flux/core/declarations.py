@@ -142,6 +142,14 @@ class SettingValues:
         "(1800).",
         "both",
     )
+    attempts: int = _setting(
+        3,
+        whole(1),
+        "FLUX_ATTEMPTS",
+        "How often a request is tried in all where it fails for a reason that may pass, such as a rate limit; never "
+        "once anything of the answer was shown.",
+        "both",
+    )
     ca_bundle: Path | None = _setting(
         None,
         PATH,

@@ -72,7 +72,14 @@ class TransientProviderError(ProviderError):
 
 
 class ConnectionFailed(TransientProviderError):
-    """No connection: refused, unreachable, reset before an answer, TLS."""
+    """No connection: refused, unreachable, reset before an answer, TLS.
+
+    `is_lasting`: it will fail again until somebody changes something, such as a certificate that is not believed.
+    """
+
+    def __init__(self, message: str, *, is_lasting: bool = False, **details: Unpack[ProviderDetails]) -> None:
+        super().__init__(message, **details)
+        self.is_lasting = is_lasting
 
 
 class TimedOut(TransientProviderError):

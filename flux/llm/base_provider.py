@@ -129,6 +129,18 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class TryingAgain:
+    """The request failed for a `reason` that may pass; `attempt` is the next one, from 2, after `wait_s` seconds.
+
+    What came before it belongs to the failed attempt.
+    """
+
+    reason: str
+    wait_s: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The provider took the request. `model` is the name it answers under."""
 
@@ -181,7 +193,7 @@ class RawDelta:
     data: bytes
 
 
-Delta = Waiting | Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished | RawDelta
+Delta = Waiting | TryingAgain | Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished | RawDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +286,8 @@ class Folder:
                 self._finish_reason = reason
             case RawDelta(data):
                 self._raw.append(data)
+            case TryingAgain():
+                self._raw.clear()
             case Waiting():
                 pass
             case _:

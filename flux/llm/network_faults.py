@@ -46,7 +46,9 @@ def explain(
     for link in chain:
         match link:
             case ssl.SSLError():
-                return ConnectionFailed(f"no secure connection: {_reason(link)}.", hint=_CHECK_TLS)
+                is_cut = isinstance(link, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+                words = f"no secure connection: {_reason(link)}."
+                return ConnectionFailed(words, hint=_CHECK_TLS, is_lasting=not is_cut)
             case socket.gaierror():
                 return ConnectionFailed(f"the host was not found: {_reason(link)}.", hint=_CHECK_ADDRESS)
             case ConnectionRefusedError():

@@ -19,6 +19,7 @@ from flux.core.keys import KeyHolder
 from flux.llm.base_provider import BaseLLMProvider, Defaults
 from flux.llm.catalogue import find_model
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
+from flux.llm.resilience.retry import RetryingProvider
 from flux.llm.text_tools_provider import TextToolsProvider
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def create_provider(config: Settings | Mapping[str, object], provider: str | Non
     name = provider.strip().lower() if provider else choose_provider(config).name
     settings = config.for_provider(name)
     made = _create(config, settings, name)
+    if settings.attempts > 1 and kind_of(config, name) not in _LOCAL:  # what needs no service does not fail by chance
+        made = RetryingProvider(made, settings.attempts)
     made.defaults = Defaults(
         _default_model(config, name),
         settings.system_prompt,

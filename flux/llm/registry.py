@@ -27,6 +27,7 @@ from flux.llm.provider_factory import (
     supported_providers,
     unsupported,
 )
+from flux.llm.wrapped_provider import WrappedProvider
 
 ROLES = ("chat", "edit", "inline", "summary")
 CHECK_S = 20.0
@@ -179,14 +180,12 @@ class Registry:
         return f"{known}; {model} is not among them"
 
 
-class Metered(BaseLLMProvider):
+class Metered(WrappedProvider):
     """A provider around another that adds what it used to `spent`, under its name."""
 
     def __init__(self, name: str, inner: BaseLLMProvider, spent: dict[str, Spent]) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.name = name
-        self.unknown_window_tokens = inner.unknown_window_tokens
-        self.defaults = inner.defaults
         self._spent = spent
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
@@ -202,18 +201,9 @@ class Metered(BaseLLMProvider):
             cost = Cost(known.cost_usd(usage)) if known else Cost(is_complete=False)
             self._spent[self.name] = self._spent.get(self.name, Spent()) + Spent(1, usage, cost)
 
-    async def models(self) -> Sequence[ServedModel]:
-        return await self.inner.models()
-
-    async def look_up(self, model: str) -> ServedModel | None:
-        return await self.inner.look_up(model)
-
     async def default_model(self) -> str:
         model = await self.inner.default_model()
         # `auto` is another provider once it has looked.
         self.name = self.inner.name if self.name == "auto" else self.name
         self.unknown_window_tokens = self.inner.unknown_window_tokens
         return model
-
-    async def close(self) -> None:
-        await self.inner.close()

@@ -7,7 +7,7 @@ from the user (setting `tools`). What a call in a text is, `flux.llm.wire.text_t
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -27,6 +27,7 @@ from flux.llm.base_provider import (
 from flux.llm.catalogue import find_model
 from flux.llm.wire.history import taken_ids
 from flux.llm.wire.text_tools import CallFinder, as_text_request
+from flux.llm.wrapped_provider import WrappedProvider
 
 # Ollama: "… does not support tools"; llama.cpp: "tools param requires --jinja flag"; vLLM: "… requires
 # --enable-auto-tool-choice and --tool-call-parser to be set"; OpenRouter: "No endpoints found that support tool use";
@@ -42,13 +43,11 @@ _REFUSALS = re.compile(
 )
 
 
-class TextToolsProvider(BaseLLMProvider):
+class TextToolsProvider(WrappedProvider):
     """`tools` is the setting of that name: `native`, `text`, or empty for what the model takes."""
 
     def __init__(self, inner: BaseLLMProvider, tools: str = "") -> None:
-        self.inner = inner
-        self.name = inner.name
-        self.unknown_window_tokens = inner.unknown_window_tokens
+        super().__init__(inner)
         self._tools = tools
         self._without_tools: set[str] = set()
 
@@ -74,17 +73,11 @@ class TextToolsProvider(BaseLLMProvider):
             async for delta in deltas:
                 yield delta
 
-    async def models(self) -> Sequence[ServedModel]:
-        return await self.inner.models()
-
     async def look_up(self, model: str) -> ServedModel | None:
         served = await self.inner.look_up(model)
         if served is not None and served.takes_tools is False:
             self._without_tools.add(model)
         return served
-
-    async def close(self) -> None:
-        await self.inner.close()
 
     def _is_text(self, model: str) -> bool:
         if self._tools:

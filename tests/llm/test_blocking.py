@@ -42,7 +42,9 @@ def test_errors_are_the_same_as_elsewhere() -> None:
     with pytest.raises(ConfigError, match="Unsupported provider: nobody"):
         create_provider({}, "nobody")
     with (
-        create_provider({"provider": "compatible", "base_url": "http://127.0.0.1:9/v1", "model": "m"}) as provider,
+        create_provider(
+            {"provider": "compatible", "base_url": "http://127.0.0.1:9/v1", "model": "m", "attempts": 1}
+        ) as provider,
         pytest.raises(ConnectionFailed),
     ):
         provider.complete("Hello")

@@ -222,7 +222,7 @@ async def test_a_long_talk_with_a_small_window_is_pruned_and_never_shortened_by_
 
 
 async def test_a_server_that_cannot_be_asked_gets_a_cautious_window() -> None:
-    sessions, session = await open_sessions(settings({}, provider="ollama", model="qwen"))
+    sessions, session = await open_sessions(settings({}, provider="ollama", model="qwen", attempts=1))
     assert session.model.limits.total_tokens == 8192
     assert session.model.price is None
     ended = end(await send(session, "Hi"))

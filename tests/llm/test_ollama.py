@@ -248,7 +248,9 @@ async def server() -> AsyncIterator[OllamaServer]:
 
 def provider(server: OllamaServer, **settings: Any) -> OllamaProvider:
     made = create_provider(
-        Settings(**({"provider": "ollama", "base_url": f"{server.base_url}/v1", "timeout_s": 5.0} | settings))
+        Settings(
+            **({"provider": "ollama", "base_url": f"{server.base_url}/v1", "timeout_s": 5.0, "attempts": 1} | settings)
+        )
     )
     assert isinstance(made, TextToolsProvider)
     assert isinstance(made.inner, OllamaProvider)
@@ -346,7 +348,7 @@ async def test_the_models_on_the_machine_the_loaded_ones_first(server: OllamaSer
 async def test_nothing_that_listens_and_something_that_is_not_ollama() -> None:
     async with fault_server() as gone:
         pass
-    made = create_provider(Settings(provider="ollama", base_url=gone.base_url))
+    made = create_provider(Settings(provider="ollama", base_url=gone.base_url, attempts=1))
     with pytest.raises(ConnectionFailed) as raised:
         await made.complete(ask())
     assert "nothing listens" in str(raised.value)

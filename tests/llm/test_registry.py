@@ -27,6 +27,7 @@ model = "ok"
 [providers.laptop]
 base_url = "{url}/local/v1"
 model = "missing"
+attempts = 1
 headers = {{ x-house = "blue" }}
 extra_body = {{ top_k = 5, max_tokens = 7 }}
 

@@ -64,6 +64,7 @@ async def server(authority: Authority) -> AsyncIterator[FaultServer]:
 async def answer(provider: str, base_url: str, folder: Path, **variables: str | Path) -> str:
     """Ask the service at an address, with settings as the environment has them; what it says."""
     environ = {"FLUX_PROVIDER": provider, "FLUX_BASE_URL": base_url, "FLUX_API_KEY": KEY, "FLUX_TIMEOUT_S": "5"}
+    environ["FLUX_ATTEMPTS"] = "1"
     environ |= {name: str(value) for name, value in variables.items()}
     settings = load_settings(None, {}, environ=environ, user_folders=UserFolders(folder, folder)).settings
     made = create_provider(settings)

@@ -63,7 +63,13 @@ async def server() -> AsyncIterator[FaultServer]:
 def provider(name: str, base_url: str, *, timeout_s: float = 5.0, key: str = KEY) -> BaseLLMProvider:
     path = "" if name == "anthropic" else "/v1"
     return create_provider(
-        Settings(provider=name, base_url=f"{base_url}{path}", api_key=Secret(key) if key else None, timeout_s=timeout_s)
+        Settings(
+            provider=name,
+            base_url=f"{base_url}{path}",
+            api_key=Secret(key) if key else None,
+            timeout_s=timeout_s,
+            attempts=1,
+        )
     )
 
 

@@ -160,7 +160,7 @@ def provider_at(base_url: str, wire: str, timeout_s: float) -> Witness:
     path = "/v1" if wire in {"openai", "chat"} else ""
     name = PROVIDERS[wire]
     settings = Settings(provider=name, base_url=f"{base_url}{path}", api_key=Secret(KEY))
-    return Witness(create_provider(settings.override({"timeout_s": timeout_s})))
+    return Witness(create_provider(settings.override({"timeout_s": timeout_s, "attempts": 1})))
 
 
 @dataclass(frozen=True, slots=True)

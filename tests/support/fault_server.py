@@ -259,6 +259,7 @@ STATUS_FAULTS: dict[str, tuple[int, Mapping[str, str], bytes]] = {
     "too_large": (413, _HTML, HTML),
     "invalid": (422, _JSON, b'{"detail": [{"msg": "Odd one"}, {"msg": "and two"}]}'),
     "rate": (429, {**_JSON, "retry-after": "7"}, _error("Odd", "rate_limit_error")),
+    "at_once": (429, {**_JSON, "retry-after": "0"}, _error("Odd", "rate_limit_error")),
     "rate_date": (
         429,
         {**_JSON, "retry-after": "Sat, 21 Nov 2026 10:00:30 GMT", "date": "Sat, 21 Nov 2026 10:00:00 GMT"},

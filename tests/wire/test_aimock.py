@@ -37,7 +37,8 @@ def address() -> Iterator[str]:
 
 def provider(name: str, address: str) -> BaseLLMProvider:
     base_url = address if name == "anthropic" else f"{address}/v1"
-    return create_provider(Settings(provider=name, base_url=base_url, api_key=Secret("key-of-the-test"), timeout_s=10))
+    secret = Secret("key-of-the-test")
+    return create_provider(Settings(provider=name, base_url=base_url, api_key=secret, timeout_s=10, attempts=1))
 
 
 def said(events: list[TurnEvent]) -> str:

@@ -18,6 +18,7 @@ from flux.llm.base_provider import (
     Started,
     TextDelta,
     ToolCallDelta,
+    TryingAgain,
     UsageDelta,
     Waiting,
 )
@@ -82,7 +83,7 @@ def deltas_to_json(deltas: Iterable[Delta]) -> list[Any]:
             texts.clear()
         if isinstance(delta, UsageDelta):
             pieces.append(["usage", asdict(delta.usage)])
-        elif not isinstance(delta, RawDelta):  # of which all is in the other deltas
+        elif not isinstance(delta, RawDelta | TryingAgain):  # of the first all is in the other deltas
             pieces.append([_DELTA_NAMES[type(delta)], *asdict(delta).values()])
     if texts:
         pieces.append(["text", "".join(texts)])

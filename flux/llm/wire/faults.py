@@ -124,6 +124,7 @@ def make_error(complaint: Complaint, status: int | None = None, retry_after_s: f
         return ConnectionFailed(
             f"the proxy wants a name and a password: {said}",
             hint="They go into HTTPS_PROXY: http://name:password@host.",
+            is_lasting=True,
         )
     if names & _KEY_CODES or status in {401, 403}:
         return AuthenticationFailed(

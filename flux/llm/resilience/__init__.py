@@ -1,0 +1,1 @@
+"""Providers that wrap a provider, for when requests fail."""

@@ -1,0 +1,29 @@
+"""A provider around another: what all of them pass on. Knows nothing of what they add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flux.llm.base_provider import BaseLLMProvider, ServedModel
+
+
+class WrappedProvider(BaseLLMProvider):
+    """Answers as `inner` where a subclass does not."""
+
+    def __init__(self, inner: BaseLLMProvider) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.unknown_window_tokens = inner.unknown_window_tokens
+        self.defaults = inner.defaults
+
+    async def models(self) -> Sequence[ServedModel]:
+        return await self.inner.models()
+
+    async def look_up(self, model: str) -> ServedModel | None:
+        return await self.inner.look_up(model)
+
+    async def default_model(self) -> str:
+        return await self.inner.default_model()
+
+    async def close(self) -> None:
+        await self.inner.close()
