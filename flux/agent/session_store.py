@@ -142,7 +142,8 @@ class SessionStore:
         """Make this process the only one that may go on with the session.
 
         Returns whether another process had it before, which may have been killed, until `mark_whole` is called. Raises
-        SessionHeld, naming the holder, where another process that lives has the session open.
+        SessionHeld, naming the holder, where another process that lives has the session open, and SessionMissing where
+        one has deleted it.
         """
         if session_id in self._held:
             return session_id in self._left
@@ -152,6 +153,8 @@ class SessionStore:
             raise SessionHeld(
                 f"This session is open in {holder}.", hint="It can be read here. Close it there to go on with it here."
             )
+        if not self._database.rows("SELECT 1 FROM session WHERE id = ?", (session_id,)):
+            raise SessionMissing("This session was deleted.", hint="Begin a new one.")
         self._held.add(session_id)
         self._left.add(session_id)
         return True
@@ -185,7 +188,8 @@ class SessionStore:
 
     def find(self, session_id: str) -> StoredSession:
         """The session of that id, or the only one whose id begins so. Raises SessionMissing."""
-        rows = self._database.rows(f"{_SESSIONS} WHERE substr(id, 1, ?) = ? LIMIT 2", (len(session_id), session_id))
+        values = (len(session_id), storable(session_id))
+        rows = self._database.rows(f"{_SESSIONS} WHERE substr(id, 1, ?) = ? LIMIT 2", values)
         if not session_id or len(rows) != 1:
             what = "is not unique" if rows and session_id else "is not there"
             raise SessionMissing(f"The session {session_id!r} {what}.", hint="`flux sessions` lists them.")

@@ -14,7 +14,7 @@ import pytest
 
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.store.search import search
-from flux.core.errors import SessionError, SessionHeld
+from flux.core.errors import SessionError, SessionHeld, SessionMissing
 from flux.core.messages import Text, assistant_message, user_message
 from flux.core.usage import Cost, Usage
 from flux.llm.scripted_provider import Step
@@ -271,3 +271,71 @@ def test_search_finds_parts_of_words_with_the_index_and_without(tmp_path: Path, 
     assert search(file, "tool_call") == []  # a word of the stored form, not of the text
     store.delete("s1")
     assert search(file, words) == []
+
+
+def test_a_write_that_fits_no_file_is_left_out_and_told_of_and_all_others_are_stored(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    store = SessionStore(file)
+    store.create("s1", "/w")
+    store.add_message("gone", "t", user_message("of a session that is not there"))
+    store.add_message("s1", "t", user_message("one"))
+    store.in_flight.add_asked("s1", "\ud800", "a turn's id as no provider of UTF-8 makes it")
+    store.add_message("s1", "t", user_message("two"))
+    assert store.path == file
+    missing, unfit = store.take_notice().splitlines()
+    assert missing == "A part of the session gone could not be stored: FOREIGN KEY constraint failed"
+    assert unfit.startswith("A part of the session s1 could not be stored: 'utf-8' codec can't encode")
+    store.close()
+    assert [message.text() for message in SessionStore(file).history("s1")] == ["one", "two"]
+
+
+def test_what_waited_for_a_lock_is_stored_without_the_one_that_fits_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    store = SessionStore(file)
+    store.create("s1", "/w")
+
+    async def write_while_locked() -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            store.add_message("s1", "t", user_message("one"))
+            store.add_message("gone", "t", user_message("lost"))
+            store.add_message("s1", "t", user_message("two"))
+        async with asyncio.timeout(5):
+            await store.settle()
+
+    asyncio.run(write_while_locked())
+    assert [message.text() for message in store.history("s1")] == ["one", "two"]
+    assert (store.path, "session gone" in store.take_notice()) == (file, True)
+
+
+def test_a_session_that_another_process_has_deleted_is_not_gone_on_with_and_no_other_suffers(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    first, second = SessionStore(file, door="VS Code"), SessionStore(file, door="the terminal")
+    first.create("s1", "/w")
+    second.create("s2", "/w")
+    first.delete("s1")
+    with pytest.raises(SessionMissing, match="was deleted"):
+        second.hold("s1")
+    second.add_message("s2", "t", user_message("and on"))
+    assert (second.path, second.take_notice(), len(second.history("s2"))) == (file, "", 1)
+
+
+def test_names_that_are_no_text_are_counted_and_looked_for_all_the_same(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path / "sessions.db")
+    store.create("s1", "/w")
+    store.ledger.add("s1", "t", "provider\udcff", "model\udcff", Usage(1, 2), Cost(0.5))
+    assert store.ledger.of_session("s1") == (Usage(1, 2), Cost(0.5))
+    with pytest.raises(SessionMissing):
+        store.find("\udcff")
+
+
+async def test_a_file_that_is_found_damaged_at_the_very_end_is_mended_before_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    fill(file)
+    store = SessionStore(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store.add_message("s1", "t", user_message("at the end"))  # waits
+        damage(file, "root", random.Random(7))
+    store.close()
+    assert SessionStore(file).history("s1")[-1] == user_message("at the end")

@@ -3,24 +3,28 @@
 A commit in write-ahead mode is some tens of microseconds and waits for no disk, so the calls are plain ones. Where
 another process keeps the file locked, writes wait in order and the caller goes on; where the file takes no more (a full
 disk), everything goes on in memory; a damaged file is set aside, and what can be read of it goes into a new one. That
-takes seconds where the file is large: under an event loop a thread does it, and writes wait in order again.
+takes seconds where the file is large: under an event loop a thread does it, and writes wait in order again. A write
+that can never succeed, whatever the file, is left out and told of: it must keep no other from being stored.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
 from flux.agent.store.salvage import salvage
 from flux.agent.store.schema import FORMAT, TABLES, format_of, migrate
 from flux.core.errors import FluxError, SessionError, UnsupportedFormat
+
+logger = logging.getLogger(__name__)
 
 Write = Callable[[sqlite3.Connection], object]
 """Does its work on the connection that it is given: another one after a fault."""
@@ -33,6 +37,8 @@ LOCK_S = 5.0
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNFIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+"""What SQLite says of a write that fits no file: one for a session that is gone, a value that it does not take."""
 
 
 class Database:
@@ -67,7 +73,10 @@ class Database:
         return "\n".join(notices)
 
     def write(self, session_id: str, write: Write) -> None:
-        """All of it or nothing, after all that was written before; at once unless the file is locked."""
+        """All of it or nothing, after all that was written before; at once unless the file is locked.
+
+        One that fits no file, such as a part of a session that was deleted, is left out, and a notice says so.
+        """
         self._waiting.append((session_id, write))
         if len(self._waiting) == 1:
             self._waiting_since = time.monotonic()
@@ -88,7 +97,7 @@ class Database:
                 if self.path is None or _code(e) not in _DAMAGED:
                     raise
                 self._mend(self.path, e)
-        except sqlite3.Error as e:
+        except (sqlite3.Error, UnicodeEncodeError) as e:
             raise SessionError(f"The sessions in {self.path or 'memory'} cannot be read: {e}") from e
         return self.rows(query, values, is_fresh=is_fresh)  # of the mended file, or of what could be taken along
 
@@ -113,6 +122,7 @@ class Database:
         self._end_mending()
         while self._waiting:
             self._flush()
+            self._end_mending()  # nobody else would, if the fault was only found now
         if self._retry is not None:
             self._retry.cancel()
         self._db.close()
@@ -150,11 +160,28 @@ class Database:
             return
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:  # commits, or rolls back on an exception
-            for _, write in self._waiting:
-                write(self._db)
+            for session_id, write in self._waiting:
+                self._do(session_id, write)
         self._written.update(session_id for session_id, _ in self._waiting)
         self._waiting.clear()
         self._was_whole = False
+
+    def _do(self, session_id: str, write: Write) -> None:
+        """Do one of several; what only this one is to blame for is undone, and told of instead of raised."""
+        self._db.execute("SAVEPOINT one")
+        try:
+            write(self._db)
+        except Exception as e:  # a fence: whatever is wrong with one write, those behind it are not
+            if isinstance(e, sqlite3.Error) and not isinstance(e, _UNFIT):
+                raise
+            self._db.execute("ROLLBACK TO one")
+            logger.warning("A write for session %r failed and was left out.", session_id, exc_info=e)
+            self._tell(f"A part of the session {session_id} could not be stored: {e}")
+        self._db.execute("RELEASE one")
+
+    def _tell(self, notice: str) -> None:
+        if notice not in self._notices:
+            self._notices.append(notice)
 
     def _retry_soon(self) -> None:
         try:
@@ -195,19 +222,20 @@ class Database:
         self._flush()
 
     def _salvaged(self, path: Path, fault: sqlite3.Error) -> sqlite3.Connection:
-        with suppress(sqlite3.DatabaseError):
-            db = _open(path)
+        with suppress(sqlite3.DatabaseError), ExitStack() as stack:
+            # Closed also where the check raises: Windows renames no file that is open.
+            db = stack.enter_context(closing(_open(path)))
             if not self._was_whole and db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
                 self._was_whole = True
+                stack.pop_all()
                 return db  # another process was quicker: this file is a new one
-            db.close()
-        self._notices.append(salvage(path, str(fault), _open, self._is_shared))
+        self._tell(salvage(path, str(fault), _open, self._is_shared))
         return _open(path)
 
     def _move_to_memory(self, cause: Exception) -> None:
         """Leave the file as it is, and take along what can be read of the sessions that are at work here."""
         file, self._db = self._db, _open(None)
-        self._notices.append(f"This session is no longer stored: {self.path}: {cause}")
+        self._tell(f"This session is no longer stored: {self.path}: {cause}")
         self.path = None
         self._written.update(session_id for session_id, _ in self._waiting)
         for session_id in self._written:

@@ -46,10 +46,13 @@ class HolderFile:
         """The name of the file."""
 
     def take(self, db: sqlite3.Connection, session_id: str, now: float) -> None:
-        """Make this process the holder, unless another one that lives is. Call it in a transaction."""
+        """Make this process the holder, unless another one that lives is, or the session was deleted.
+
+        Call it in a transaction.
+        """
         if living_holder(db.execute(HOLDER_QUERY, (session_id, self.token)).fetchall(), self._folder) is None:
-            values = (session_id, self.token, self.door, os.getpid(), platform.node(), now)
-            db.execute("INSERT OR REPLACE INTO holder VALUES (?, ?, ?, ?, ?, ?)", values)
+            values = (self.token, self.door, os.getpid(), platform.node(), now, session_id)
+            db.execute("INSERT OR REPLACE INTO holder SELECT id, ?, ?, ?, ?, ? FROM session WHERE id = ?", values)
 
     def release(self, db: sqlite3.Connection, session_id: str = "") -> None:
         """Let go of a session, or of all."""

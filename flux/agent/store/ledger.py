@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from typing import Literal, get_args
 
 from flux.agent.store.database import Database
+from flux.agent.store.values import storable
 from flux.core.errors import ConfigError
 from flux.core.usage import Cost, Spent, Usage
 
@@ -64,7 +65,7 @@ class Ledger:
         """A request has used this. A cost that is not wholly known is kept as unknown."""
         insert = f"INSERT INTO usage (session_id, turn_id, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
         values = (
-            *(session_id, turn_id, self._clock(), provider, model, role),
+            *(session_id, turn_id, self._clock(), storable(provider), storable(model), role),
             *(usage.input_tokens, usage.output_tokens),
             *(usage.cache_read_tokens, usage.cache_write_tokens, usage.reasoning_tokens),
             cost.usd if cost.is_complete else None,
