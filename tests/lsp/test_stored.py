@@ -174,3 +174,22 @@ async def test_a_chat_goes_from_the_terminal_to_an_editor_and_back_with_its_undo
     assert shown.out.index("I am in the terminal") < shown.out.index("Now in the editor.") < shown.out.index("Back in")
     shell.flux("--resume", session, stdin="/undo\n")
     assert shell.read() == buffers["circle.py"]
+
+
+async def test_a_session_of_one_edit_is_not_deleted_while_it_is_at_work(tmp_path: Path) -> None:
+    slow = {"text": "thinking " * 100, "chunk": 6, "delay_s": 0.02}
+    made_edit = {"tool_calls": [edit("a.py", "one", "1")]}
+    steps = (slow | made_edit, {"text": "Done."}, {"text": "Hello."})
+    async with bench(tmp_path, *steps, buffers={"a.py": "one\n"}, options={"turnEvents": True}) as made:
+        client = made.client
+        arguments = {"uri": made.uri("a.py"), "instruction": "Use a digit."}
+        _, running = client.begin_request(
+            "workspace/executeCommand", {"command": "flux.edit", "arguments": [arguments]}
+        )
+        await client.until(lambda: len(client.events()) > 5)
+        session = client.events()[0]["session_id"]
+        await refused(made, "delete", "at work on a message", session=session)
+        assert (await running)["status"] == "completed"
+        assert made.buffers()["a.py"] == "1\n"
+        sent = await client.command("flux.chat.send", {"text": "hi"})
+        assert (await run(made, "delete", session=session), sent["status"]) == ({"session": session}, "completed")

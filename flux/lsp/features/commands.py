@@ -73,7 +73,7 @@ class Commands:
             case SessionResume() | SessionSearch() | SessionExport() | SessionRename() | SessionDelete():
                 from flux.lsp.features.stored import run_stored
 
-                return await run_stored(self._server.sessions, given)
+                return await run_stored(self._server.sessions, given, self._server.turns.session_ids())
             case TurnCancel(turn=turn):
                 return {"cancelled": self._server.turns.cancel(turn)}
             case TurnUndo():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Collection
 from typing import assert_never
 
 from flux.agent.store.export import to_json_text, to_markdown
@@ -19,8 +20,11 @@ StoredCommand = SessionResume | SessionSearch | SessionExport | SessionRename | 
 _FORMATS = {"markdown": to_markdown, "json": to_json_text}
 
 
-async def run_stored(sessions: EditorSessions, given: StoredCommand) -> Json:
-    """The command's result. Raises SessionMissing, SessionHeld, Busy, InvalidArguments and SessionError."""
+async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Collection[str]) -> Json:
+    """The command's result; `busy` are the sessions whose turns run now.
+
+    Raises SessionMissing, SessionHeld, Busy, InvalidArguments and SessionError.
+    """
     store = sessions.store
     match given:
         case SessionResume(session=session_id):
@@ -41,7 +45,7 @@ async def run_stored(sessions: EditorSessions, given: StoredCommand) -> Json:
             found = store.find(session_id)
             if found.id != session_id:
                 raise InvalidArguments("To delete a session its whole id is needed.")
-            if sessions.is_busy(found.id):
+            if found.id in busy or sessions.is_busy(found.id):
                 raise Busy("This session is at work on a message.", hint="Cancel it, or wait for its end.")
             store.delete(found.id)
             sessions.forget(found.id)
