@@ -36,7 +36,11 @@ def run(folder: Path, *arguments: str) -> str:
 def test_every_example_of_use_as_a_library_runs(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("\n".join(blocks("use-as-a-library.md", "python")), encoding="utf-8")
-    assert "It is sunny in Rome.\n" in run(tmp_path, str(program))
+    printed = run(tmp_path, str(program))
+    assert "It is sunny in Rome.\n" in printed
+    assert "It snows in Oslo. True\n" in printed
+    assert "('a.py',) x = 2\n" in printed
+    assert "True (ProposedHunk(" in printed
 
 
 def test_the_example_package_of_add_a_provider_is_used_by_name_once_it_is_installed(tmp_path: Path) -> None:
