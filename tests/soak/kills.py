@@ -172,6 +172,7 @@ async def server(
     scene.buffers = scene.buffers or {name: scene.text(name) for name in EDITED}
     is_killed = False
     async with connected(scene.environ(script), folder=scene.folder) as client:
+        client.bound_s = BOUND_S
         await initialize(client, scene.project, turnEvents=True, approval="auto")
         for name, text in scene.buffers.items():
             client.open(uri_of(scene.project / name), text)

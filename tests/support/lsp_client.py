@@ -60,6 +60,8 @@ class LspClient:
     process: asyncio.subprocess.Process
     rules: type[Editor] = VsCode
     language: str = "python"
+    bound_s: float = BOUND_S
+    """How long the server may take to answer. A long measurement shares its machine, and may wait for longer."""
     messages: list[Message] = field(default_factory=list)
     answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     """What to answer to requests of the server, by method; the rest is answered as an editor would."""
@@ -96,7 +98,7 @@ class LspClient:
         """The result. Raises ResponseError."""
         self.editor.flush()
         _, future = self.begin_request(method, params)
-        async with asyncio.timeout(BOUND_S):
+        async with asyncio.timeout(self.bound_s):
             return await future
 
     async def command(self, name: str, *arguments: object) -> Any:
@@ -104,7 +106,7 @@ class LspClient:
 
     async def until(self, predicate: Callable[[], bool]) -> None:
         """Wait until something the server sends makes the predicate true."""
-        async with asyncio.timeout(BOUND_S), self._news:
+        async with asyncio.timeout(self.bound_s), self._news:
             await self._news.wait_for(predicate)
 
     def sent(self, method: str) -> list[Any]:
