@@ -58,6 +58,28 @@ async def run(
         await _end(process)
 
 
+def run_module(module: str, *arguments: str, timeout_s: float) -> None:
+    """Run a module of Flux's own in another process, and wait for its end; what it prints is seen by nobody.
+
+    Waiting leaves the interpreter to other threads. Raises OSError where it cannot be started or fails, and
+    TimeoutError.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", module, *arguments],  # -P: the current folder may be anybody's
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=timeout_s,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{module} was not done after {timeout_s:g} seconds") from None
+    if done.returncode != 0:
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise OSError(f"{module} failed: {last or done.returncode}")
+
+
 async def _read(stream: asyncio.StreamReader | None, limit_bytes: int) -> bytes:
     found = bytearray()
     while stream is not None and (data := await stream.read(1 << 16)):

@@ -3,8 +3,8 @@
 A commit in write-ahead mode is some tens of microseconds and waits for no disk, so the calls are plain ones. Where
 another process keeps the file locked, writes wait in order and the caller goes on; where the file takes no more (a full
 disk), everything goes on in memory; a damaged file is set aside, and what can be read of it goes into a new one. That
-takes seconds where the file is large: under an event loop a thread does it, and writes wait in order again. A write
-that can never succeed, whatever the file, is left out and told of: it must keep no other from being stored.
+takes seconds where the file is large: another process does it, and under an event loop writes wait in order again. A
+write that can never succeed, whatever the file, is left out and told of: it must keep no other from being stored.
 """
 
 from __future__ import annotations
@@ -195,9 +195,8 @@ class Database:
 
     def _mend(self, path: Path, fault: sqlite3.Error) -> None:
         """Go on with what can be read of a damaged file, else in memory: now, or under an event loop a while later."""
-        self._db.close()
         thread = ThreadPoolExecutor(1, "flux-mending")
-        self._mending = thread.submit(self._salvaged, path, fault)
+        self._mending = thread.submit(self._mended_file, path, fault)
         thread.shutdown(wait=False)
         try:
             loop = asyncio.get_running_loop()
@@ -220,6 +219,10 @@ class Database:
         finally:
             self._mending = None
         self._flush()
+
+    def _mended_file(self, path: Path, fault: sqlite3.Error) -> sqlite3.Connection:
+        self._db.close()  # may write what is in the journal, which takes time
+        return self._salvaged(path, fault)
 
     def _salvaged(self, path: Path, fault: sqlite3.Error) -> sqlite3.Connection:
         with suppress(sqlite3.DatabaseError), ExitStack() as stack:

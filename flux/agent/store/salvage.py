@@ -1,29 +1,23 @@
 """A damaged database: it is set aside whole, and every row that can still be read goes into a new file.
 
-Rows are read by their number, forwards, backwards and then one by one between, so that a hole costs only what is in it;
-where no way leads to them any more, from the pages themselves (`flux.agent.store.carving`).
+A child process reads them (`flux.agent.store.rescue`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
-from flux.agent.store.carving import carve
-from flux.agent.store.schema import FORMAT, OWN_TABLES, TABLES, migrate
+from flux.agent.store import rescue
+from flux.agent.store.schema import OWN_TABLES, TABLES
+from flux.core.process import run_module
 
-HOLE_ROWS = 5_000
-"""So many row numbers are tried one by one where a table cannot be read from either end."""
-_HEADER_BYTES = 100
-
-_Row = tuple[Any, ...]
+RESCUE_S = 600.0
+"""Seconds for a file of some gigabytes."""
 
 
 def salvage(
@@ -31,9 +25,9 @@ def salvage(
 ) -> str:
     """Put a new file in place of the damaged one; what was done, in words for the user.
 
-    Raises OSError where the damaged file cannot be set aside, sqlite3.Error where the new one cannot be written, and
-    where `is_shared` says that another process has the file open: its work would go on in the damaged one. The damaged
-    file is only ever renamed, and only once the new one is whole.
+    Raises OSError where the damaged file cannot be read or set aside, sqlite3.Error where the new one cannot be opened,
+    and where `is_shared` says that another process has the file open: its work would go on in the damaged one. The
+    damaged file is only ever renamed, and only once the new one is whole.
     """
     if is_shared():
         raise sqlite3.OperationalError(f"{fault}, and another Flux has the file open")
@@ -44,20 +38,24 @@ def salvage(
     work, fresh = (path.with_name(f"{path.name}.{os.getpid()}.{what}") for what in ("work", "new"))
     try:
         os.close(os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
-        new = open_new(fresh)
-        try:
-            counts = _copy_rows(path, work, new)
-        finally:
-            new.close()
+        open_new(fresh).close()
+        run_module(rescue.__name__, *map(str, (path, work, fresh)), timeout_s=RESCUE_S)
+        with closing(open_new(fresh)) as new:
+            counts = {table: _count(new, table) for table in (*OWN_TABLES, *TABLES)}
         if is_shared():
             raise sqlite3.OperationalError(f"{fault}, and another Flux has opened the file")
         _put_in_place(fresh, path, aside)
     finally:
         for left in (work, fresh):
-            _remove(left)
+            rescue.remove_database(left)
     saved = f"{counts['message']} messages of {counts['session']} sessions"
     what = f"{saved} could be read and were kept" if any(counts.values()) else "nothing of it could be read"
     return f"The file of sessions was damaged ({fault}): {what}. The damaged file is now {aside}."
+
+
+def _count(db: sqlite3.Connection, table: str) -> int:
+    (count,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return count
 
 
 def _put_in_place(fresh: Path, path: Path, aside: Path) -> None:
@@ -67,161 +65,3 @@ def _put_in_place(fresh: Path, path: Path, aside: Path) -> None:
         path.with_name(f"{path.name}-wal").rename(aside.with_name(f"{aside.name}-wal"))
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     fresh.rename(path)
-
-
-def _remove(file: Path) -> None:
-    for rest in ("", "-wal", "-shm", "-journal"):
-        with suppress(OSError):
-            file.with_name(file.name + rest).unlink(missing_ok=True)
-
-
-def _copy_rows(path: Path, work: Path, new: sqlite3.Connection) -> Counter[str]:
-    """Copy what can be read; how many rows of each table.
-
-    First as the file is by its journal. Where that is damaged, then without it as well: it may be another file's.
-    """
-    counts: Counter[str] = Counter()
-    new.execute("PRAGMA foreign_keys = OFF")
-    for has_journal in (True, False):
-        _remove(work)
-        with suppress(OSError):
-            _copy_beside(path, work, ("", "-wal") if has_journal else ("",))
-        if not work.exists():
-            continue
-        whole = _copy_tables(work, new, counts)
-        if not any(counts.values()):
-            _mend_header(work)
-            _copy_tables(work, new, counts)
-        if whole or not path.with_name(f"{path.name}-wal").exists():
-            break
-    new.execute("BEGIN IMMEDIATE")
-    with new:
-        _name_orphans(new)
-    return counts
-
-
-def _copy_beside(path: Path, work: Path, parts: Sequence[str]) -> None:
-    """A copy to read from: SQLite would change the damaged file itself by opening it."""
-    for rest in parts:
-        source = path.with_name(path.name + rest)
-        if source.exists():
-            target = os.open(work.with_name(work.name + rest), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            with source.open("rb") as old, os.fdopen(target, "wb") as copy:
-                while piece := old.read(1 << 20):
-                    copy.write(piece)
-
-
-def _copy_tables(work: Path, new: sqlite3.Connection, counts: Counter[str]) -> bool:
-    """Copy the rows of all tables; whether each was read from end to end."""
-    broken = {*OWN_TABLES, *TABLES}
-    with suppress(sqlite3.Error):
-        old = sqlite3.connect(work, isolation_level=None)
-        try:
-            with suppress(sqlite3.Error):
-                old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the pages are all in one file then
-            new.execute("BEGIN IMMEDIATE")
-            with new:
-                for table in sorted(broken):
-                    copied, is_whole = _copy_table(old, new, table)
-                    counts[table] += copied
-                    if is_whole:
-                        broken.discard(table)
-        finally:
-            old.close()
-    if broken:
-        with suppress(sqlite3.Error, OSError):
-            _copy_carved(work, new, broken, counts)
-    return not broken
-
-
-def _copy_carved(work: Path, new: sqlite3.Connection, tables: Collection[str], counts: Counter[str]) -> None:
-    new.execute("BEGIN IMMEDIATE")
-    with new:
-        for table, values in carve(work, new, tables):
-            with suppress(sqlite3.Error):
-                insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(values))})"
-                counts[table] += new.execute(insert, values).rowcount
-
-
-def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, bool]:
-    """How many rows were copied, and whether the table could be read from end to end."""
-    columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
-    try:
-        there = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
-    except sqlite3.Error:
-        return 0, False
-    columns = [name for name in columns if name in there]
-    rows = _Rows(old, f"SELECT rowid, {', '.join(columns)} FROM {table} NOT INDEXED")
-    copied = 0
-    insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-    for row in rows if columns else ():
-        with suppress(sqlite3.Error):  # a row with a value of another kind
-            copied += new.execute(insert, row).rowcount
-    return copied, rows.are_whole
-
-
-class _Rows:
-    """What can be read of a table, with a query that gives the number of each row first."""
-
-    def __init__(self, db: sqlite3.Connection, query: str) -> None:
-        self._db = db
-        self._query = query
-        self.are_whole = False
-        """Whether nothing was in the way; known at the end."""
-
-    def __iter__(self) -> Iterator[_Row]:
-        seen: set[int] = set()
-        hole: list[int] = []
-        for order in ("ASC", "DESC"):
-            rowid = None
-            try:
-                for rowid, *values in self._db.execute(f"{self._query} ORDER BY rowid {order}"):
-                    if rowid in seen:
-                        return
-                    seen.add(rowid)
-                    yield tuple(values)
-            except sqlite3.Error:
-                if rowid is not None:
-                    hole.append(rowid)
-            else:
-                self.are_whole = order == "ASC"
-                return
-        if hole:
-            first, last = hole[0], hole[-1] if len(hole) > 1 else hole[0] + HOLE_ROWS
-            for rowid in range(min(first, last), min(max(first, last), min(first, last) + HOLE_ROWS)):
-                if rowid not in seen:
-                    with suppress(sqlite3.Error):
-                        rows = self._db.execute(f"{self._query} WHERE rowid = ?", (rowid,))
-                        yield from (row[1:] for row in rows)
-
-
-def _name_orphans(new: sqlite3.Connection) -> None:
-    """Sessions whose own line is lost, by the first words that are left of them."""
-    rows = new.execute(
-        "SELECT session_id, min(at), max(at), body FROM message WHERE session_id NOT IN (SELECT id FROM session)"
-        " GROUP BY session_id"
-    ).fetchall()
-    for session_id, created_at, used_at, body in rows:
-        title = "(recovered)"
-        with suppress(ValueError, KeyError, IndexError, TypeError):
-            title = " ".join(json.loads(body)["parts"][-1]["text"].split())[:80] or title
-        new.execute("INSERT INTO session VALUES (?, ?, ?, ?, '')", (session_id, created_at, used_at, title))
-    for table in TABLES:
-        new.execute(f"DELETE FROM {table} WHERE session_id NOT IN (SELECT id FROM session)")
-
-
-def _mend_header(work: Path) -> None:
-    """Give a file whose first bytes are lost those that ours have; the rest of the first page may well be whole."""
-    with suppress(OSError, sqlite3.Error):
-        fresh = sqlite3.connect(":memory:", isolation_level=None)
-        fresh.execute("BEGIN")
-        migrate(fresh)
-        fresh.execute("COMMIT")
-        header = bytearray(fresh.serialize()[:_HEADER_BYTES])
-        fresh.close()
-        pages = work.stat().st_size // int.from_bytes(header[16:18], "big")
-        header[28:32] = pages.to_bytes(4, "big")
-        header[32:40] = bytes(8)  # no list of free pages
-        header[60:64] = FORMAT.to_bytes(4, "big")
-        with work.open("r+b") as file:
-            file.write(header)
