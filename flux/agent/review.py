@@ -251,6 +251,6 @@ def _place(hunk: Hunk) -> str:
 
 
 def _shown(hunk: Hunk) -> str:
-    lines = hunk.diff.splitlines()
+    lines = hunk.diff.removesuffix("\n").split("\n")
     more = f"\n[… {len(lines) - _SHOWN_LINES} more lines]" if len(lines) > _SHOWN_LINES else ""
     return "\n".join(lines[:_SHOWN_LINES]) + more

@@ -127,8 +127,10 @@ class Sessions:
         return self._listed
 
     async def close(self) -> None:
-        await self.registry.close()
-        self.store.close()
+        try:
+            await self.registry.close()
+        finally:
+            self.store.close()
 
     def _open(
         self,
@@ -214,7 +216,12 @@ async def list_models(provider: BaseLLMProvider, settings: Settings) -> Sequence
         served = ()
     if served:
         return [served_model(model, provider.name, settings) for model in served]
-    return [replace(model, provider=provider.name) for model in models_of(kind_of(settings, provider.name))]
+    return _known_models(provider.name, settings)
+
+
+def _known_models(provider: str, settings: Settings) -> Sequence[Model]:
+    """Those that Flux knows of for a provider that does not list its own."""
+    return [replace(model, provider=provider) for model in models_of(kind_of(settings, provider))]
 
 
 async def usable_models(registry: Registry, settings: Settings, first: BaseLLMProvider) -> Sequence[Model]:
@@ -229,7 +236,7 @@ async def usable_models(registry: Registry, settings: Settings, first: BaseLLMPr
             return ()
         except TimeoutError:
             logger.info("%s did not list its models within %g s", name, LIST_S)
-            return models_of(name)
+            return _known_models(name, settings)
 
     names = list(dict.fromkeys((first.name, *registry.names())))
     async with asyncio.TaskGroup() as group:

@@ -84,8 +84,12 @@ class Timeline:
         self._busy = busy
         self._workspace = workspace
         self._session_id = session_id
-        self._scope = {"session_id": session_id, "folder": "" if session_id else workspace.roots[0]}
         self._going = asyncio.Lock()
+
+    @property
+    def _scope(self) -> dict[str, str]:
+        """The session, or all that began in the first folder as it is now."""
+        return {"session_id": self._session_id, "folder": "" if self._session_id else self._workspace.roots[0]}
 
     async def undo(self, turn_id: str = "", *, partial: bool = False) -> Gone:
         """Take back what stands of a turn, of the last one that changed something where none is named."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import re
 import shlex
 import tomllib
@@ -184,8 +185,18 @@ def _path(value: object) -> Path:
     return value if isinstance(value, Path) else Path(_text(value))
 
 
+def split_command(text: str, *, is_windows: bool = os.name == "nt") -> list[str]:
+    """The words of a command, quotes around those with blanks. On Windows a backslash is one. Raises ValueError."""
+    words = shlex.shlex(text, posix=True, punctuation_chars=False)
+    words.whitespace_split = True
+    words.commenters = ""
+    if is_windows:
+        words.escape = ""
+    return list(words)
+
+
 def _command(value: object) -> tuple[str, ...]:
-    words: object = shlex.split(value) if isinstance(value, str) else value
+    words: object = split_command(value) if isinstance(value, str) else value
     found = cast("list[object]", words) if isinstance(words, list) else []
     if not found or not all(isinstance(word, str) for word in found):
         raise ValueError

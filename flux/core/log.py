@@ -21,14 +21,14 @@ class RedactingFormatter(logging.Formatter):
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         super().__init__(_FORMAT)
-        self._secrets = set(secrets)
+        self.secrets = set(secrets)
 
     def hide(self, secrets: Iterable[Secret]) -> None:
         """Also keep these out from now on, such as a key that an editor sends later."""
-        self._secrets.update(secrets)
+        self.secrets.update(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record), self._secrets)
+        return redact(super().format(record), self.secrets)
 
 
 def hide(secret: Secret) -> None:
@@ -41,7 +41,9 @@ def hide(secret: Secret) -> None:
 def start_logging(
     file: Path | None = None, secrets: Iterable[Secret] = (), level: int = logging.WARNING
 ) -> RedactingFormatter:
-    """Log what all libraries say from `level` on, to the file or else to standard error. Replaces an earlier call.
+    """Log what all libraries say from `level` on, to the file or else to standard error.
+
+    Replaces an earlier call, whose keys stay hidden.
 
     Raises ConfigError where the file cannot be opened.
     """
@@ -54,6 +56,7 @@ def start_logging(
     root = logging.getLogger()
     for earlier in root.handlers[:]:
         if isinstance(earlier.formatter, RedactingFormatter):
+            formatter.hide(earlier.formatter.secrets)
             root.removeHandler(earlier)
             earlier.close()
     root.addHandler(handler)

@@ -54,11 +54,15 @@ class OllamaProvider(BaseLLMProvider):
         self._cards: dict[str, ModelCard] = {}
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
-        if self._pulls_missing and not await self.is_installed(request.model):
+        try:
+            card = await self._card(request.model)
+        except ModelNotFound:
+            if not self._pulls_missing:
+                raise
             async with aclosing(self.pull(request.model)) as progress:
                 async for words in _in_steps(request.model, progress):
                     yield Waiting(words)
-        card = await self._card(request.model)
+            card = await self._card(request.model)
         if _has(card, "vision") is False:
             request = replace(request, messages=tuple(map(without_images, request.messages)))
         window = request.window_tokens or self._window(card, 0)

@@ -72,14 +72,17 @@ class Problems:
 
     async def remember(self, source: ProblemSource, texts: Mapping[str, str]) -> None:
         """Ask what is shown now for the texts of these URIs, so that `new_ones` can tell what is new."""
-        self._before = {}
+        for uri in [uri for uri in self._before if self.documents.get(uri) is None]:
+            del self._before[uri]
         async with asyncio.TaskGroup() as group:
             for uri, text in texts.items():
                 group.create_task(self._remember(source, uri, text))
 
     async def _remember(self, source: ProblemSource, uri: str, text: str) -> None:
         shown = await _ask(source, uri, 0, 0.0)
-        if shown is not None:
+        if shown is None:
+            self._before.pop(uri, None)
+        else:
             self._before[uri] = Counter(_marks(text, self._read(text, shown)))
 
     async def new_ones(

@@ -185,11 +185,11 @@ class FluxServer(LanguageServer):
         status = await self._ended
         for task in list(self._background):
             task.cancel()
+        if self._turns is not None:
+            self._turns.cancel()
+            await self._turns.settle(CLOSING_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_S):
-                if self._turns is not None:
-                    self._turns.cancel()
-                    await self._turns.settle(CLOSING_S)
                 await self.sessions.close()
         return status
 

@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import logging
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from flux.core.errors import ConfigError, FluxError
 from flux.core.usage import Cost, Usage
@@ -37,6 +38,8 @@ class EditorSessions:
         self._retired: list[Sessions] = []
         self._store: SessionStore | None = None
         self._chats: dict[str, Session] = {}
+        self._outdated: set[str] = set()
+        self._started: WeakSet[Session] = WeakSet()
         self._used: set[str] = set()
         self._present = ""
         self._opening = asyncio.Lock()
@@ -55,16 +58,19 @@ class EditorSessions:
         """What opens sessions, for the settings as they are now. Raises ConfigError, and tells of it once."""
         async with self._opening:  # two first requests must not make two providers
             settings = await self._settings.load(self.workspace.roots[0], may_ask=True)
-            if self._sessions is None or settings is not self._made_for:
+            if self._sessions is None or self._made_for is None or settings.layers != self._made_for.layers:
                 module = await asyncio.to_thread(importlib.import_module, "flux.agent.sessions")
                 made: Sessions = module.Sessions(settings, await self.open_store())
                 if self._sessions is not None:
                     self._retired.append(self._sessions)
                 self._sessions, self._made_for = made, settings
-                # Chats go on with the new settings, from what is stored of them.
+                # Chats go on with the new settings, from what is stored of them; one that is at work, after its turn.
                 self._chats = {id_: chat for id_, chat in self._chats.items() if chat.is_busy}
+                self._outdated = set(self._chats)
                 if made.reason:
                     self._editor.log(f"Flux: {made.reason}")
+            if not any(session.is_busy for session in self._started):
+                await self._close_retired()
             return self._sessions
 
     @property
@@ -100,8 +106,12 @@ class EditorSessions:
         wanted = session_id or self._present
         if not wanted:
             return await self.start_chat()
+        if wanted in self._outdated and not self.is_busy(wanted):
+            self._outdated.discard(wanted)
+            del self._chats[wanted]
         if wanted not in self._chats:
             session = await sessions.resume(wanted, self.workspace)
+            self._started.add(session)
             self._chats.setdefault(session.id, session)
             self._used.add(session.id)
             wanted = session.id
@@ -115,6 +125,7 @@ class EditorSessions:
     async def _start(self, role: str) -> Session:
         session = await (await self.sessions()).start(self.workspace, role)
         self._used.add(session.id)
+        self._started.add(session)
         return session
 
     def is_busy(self, session_id: str) -> bool:
@@ -136,14 +147,22 @@ class EditorSessions:
         return sum((usage for usage, _ in used), Usage()), sum((cost for _, cost in used), Cost())
 
     async def close(self) -> None:
-        """Let go of connections and of the store. May be called twice."""
-        for sessions in [*self._retired, *([self._sessions] if self._sessions else [])]:
+        """Let go of connections and, whatever becomes of those, of the store. May be called twice."""
+        try:
+            if self._sessions is not None:
+                self._retired.append(self._sessions)
+                self._sessions = None
+            await self._close_retired()
+        finally:
+            if self._store is not None:
+                self._store.close()
+
+    async def _close_retired(self) -> None:
+        while self._retired:
             try:
-                await sessions.registry.close()
+                await self._retired.pop().registry.close()
             except (OSError, FluxError, ConfigError) as e:
                 logger.warning("A provider did not close: %s", e)
-        if self._store is not None:
-            self._store.close()
 
 
 def _open_store(door: str) -> tuple[SessionStore, str]:

@@ -284,14 +284,20 @@ class _ProgressReporter:
     token: types.ProgressToken
     title: str
     _said_at: float = 0.0
+    _written: int = 0
+    _thought: int = 0
 
     def show(self, event: TurnEvent) -> None:
         match event:
             case TurnStarted(model=model):
                 begin = types.WorkDoneProgressBegin(self.title, cancellable=True, message=f"asking {model}")
                 self.editor.report_progress(self.token, begin)
-            case TextStreamed() | ReasoningStreamed():
-                self._say_how_much("thinking" if isinstance(event, ReasoningStreamed) else "writing")
+            case TextStreamed(text=text):
+                self._written += len(text)
+                self._say_how_much("writing", self._written)
+            case ReasoningStreamed(text=text):
+                self._thought += len(text)
+                self._say_how_much("thinking", self._thought)
             case ToolCalled(title=title):
                 self._say(title)
             case ToolAnswered(summary=summary, is_error=True):
@@ -311,11 +317,11 @@ class _ProgressReporter:
             case _:
                 pass
 
-    def _say_how_much(self, doing: str) -> None:
+    def _say_how_much(self, doing: str, characters: int) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._said_at >= REPORT_S:
             self._said_at = now
-            self._say(f"{doing} ({len(self.report.text):,} characters)")
+            self._say(f"{doing} ({characters:,} characters)")
 
     def _say(self, message: str) -> None:
         self.editor.report_progress(self.token, types.WorkDoneProgressReport(message=message))

@@ -159,7 +159,7 @@ def painted_diff(diff: str, stream: TextIO) -> str:
     """A unified diff with its lines in the usual colours."""
     colours = {"+": "green", "-": "red", "@": "cyan"}
     lines: list[str] = []
-    for line in diff.splitlines():
+    for line in diff.removesuffix("\n").split("\n"):
         colour = "bold" if line.startswith(("+++", "---")) else colours.get(line[:1])
         lines.append(painted(line, colour, stream) if colour else visible(line, stream))
     return "".join(f"{line}\n" for line in lines)

@@ -190,7 +190,8 @@ def _is_ignored(path: str, rules: Sequence[_Rules]) -> bool:
 def _rules_of(prefix: str, read_text: Callable[[str], str | None]) -> list[_Rules]:
     """The rules of one folder, none or one; a later line wins over an earlier one."""
     names = (".gitignore", ".fluxignore") if prefix else (".git/info/exclude", ".gitignore", ".fluxignore")
-    lines = [line for name in names for line in (read_text(f"{prefix}{name}") or "").splitlines()]
+    lines = [line for name in names for line in (read_text(f"{prefix}{name}") or "").split("\n")]
+    lines = [line.removesuffix("\r") for line in lines if line.strip()]
     return [_Rules(prefix, GitIgnoreSpec.from_lines(_valid(lines)))] if lines else []
 
 

@@ -155,7 +155,7 @@ async def refused(way: Any) -> None:
 OPERATIONS = ("turn", "turn", "type", "undo", "undo", "redo", "restore", "mark")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.lists(st.sampled_from(OPERATIONS), min_size=4, max_size=16))
 def test_every_state_comes_back_exactly_and_nothing_that_was_typed_elsewhere_is_lost(
     data: st.DataObject, operations: list[str]
@@ -173,7 +173,7 @@ def marks_in(texts: Texts) -> set[str]:
     return set(MARK.findall("".join(texts.values())))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.lists(st.sampled_from((*OPERATIONS, "anywhere", "anywhere")), min_size=4, max_size=16))
 def test_wherever_the_user_types_nothing_of_it_is_lost_and_a_refusal_changes_nothing(
     data: st.DataObject, operations: list[str]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flux.core.errors import ConfigError
-from flux.core.log import start_logging
+from flux.core.log import hide, start_logging
 from flux.core.secret import Secret, redact
 
 KEY = Secret("plain-word-of-a-gateway")
@@ -39,6 +39,15 @@ def test_known_keys_and_what_looks_like_one_are_kept_out_also_of_tracebacks(tmp_
     assert "with **** and ****" in text
     assert "ValueError: refused ****" in text
     assert KEY.reveal() not in text
+
+
+def test_keys_that_were_fetched_stay_hidden_where_logging_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "flux.log"
+    start_logging(file)
+    hide(Secret("fetched from a keyring"))
+    start_logging(file, [KEY])
+    logging.getLogger("test").warning("fetched from a keyring, %s", KEY.reveal())
+    assert file.read_text(encoding="utf-8").endswith("****, ****\n")
 
 
 def test_it_logs_to_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from flux.core.config import Loaded, Settings, UserFolders, load_settings
 from flux.core.credentials import Credentials
 from flux.core.errors import ConfigError
 from flux.core.keys import fetch_key
+from flux.core.layers import split_command
 from flux.core.secret import Secret
 from flux.core.trust import TrustStore
 from flux.llm.provider_factory import choose_model, create_provider, find_builtin
@@ -258,6 +259,18 @@ async def key_of(files: Files, code: str, environ: Mapping[str, str] | None = No
     key = credentials(files.load(command(code), environ).settings, "a").key
     assert key is not None
     return await fetch_key(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_windows", "words"),
+    [
+        (r"C:\tools\op.exe read 'op://a b/key'", True, [r"C:\tools\op.exe", "read", "op://a b/key"]),
+        (r'"C:\Program Files\op.exe" read', True, [r"C:\Program Files\op.exe", "read"]),
+        (r"/opt/my\ tools/op read #1", False, ["/opt/my tools/op", "read", "#1"]),
+    ],
+)
+def test_a_command_is_cut_into_words_as_the_system_has_it(text: str, is_windows: bool, words: list[str]) -> None:
+    assert split_command(text, is_windows=is_windows) == words
 
 
 async def test_a_command_prints_the_key(files: Files) -> None:

@@ -61,7 +61,7 @@ def test_a_new_file_comes_from_nowhere_and_a_removed_one_goes_there() -> None:
     assert unified_diff("a\n", None, "f") == "--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(TEXTS.filter(bool), TEXTS.filter(bool))
 def test_git_applies_the_diff_to_the_same_bytes(tmp_path_factory: pytest.TempPathFactory, a: str, b: str) -> None:
     diff = unified_diff(a, b, "f")

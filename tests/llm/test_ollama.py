@@ -397,6 +397,11 @@ async def test_a_missing_model_is_downloaded_where_the_user_has_set_so(server: O
     assert waits[-1] == "Downloading new: 100 % of 4.0 GB"
     assert fold(deltas).content == "Hello wörld"
     assert server.chats[0]["options"]["num_ctx"] == 16_384
+    asked = len(server.received)
+    assert fold([delta async for delta in made.stream(ask("new"))]).content == "Hello wörld"
+    assert [one.path for one in server.received[asked:]] == [
+        "/api/chat"
+    ]  # what is known to be there is not looked for again
     await made.close()
 
 

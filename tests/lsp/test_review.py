@@ -265,6 +265,10 @@ async def test_an_editor_that_asks_for_documents_gets_a_diff_that_is_kept_up_to_
         assert client.sent("workspace/textDocumentContent/refresh") == [{"uri": uri}]
         shown = await client.request("workspace/textDocumentContent", {"uri": uri})
         assert f"hunk {turn}.1\n" not in shown["text"]
+        await client.command("flux.review.accept", {"turn": turn})
+        assert client.sent("workspace/textDocumentContent/refresh") == [{"uri": uri}, {"uri": uri}]
+        shown = await client.request("workspace/textDocumentContent", {"uri": uri})
+        assert shown["text"].startswith("0 proposed changes wait")
         with pytest.raises(ResponseError, match="is no document of Flux"):
             await client.request("workspace/textDocumentContent", {"uri": "flux:/other"})
 

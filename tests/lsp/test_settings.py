@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,33 @@ async def test_the_editors_own_configuration_wins_and_may_change(tmp_path: Path)
         await check_answer(made, "Other.")
         assert [request["model"] for request in made.requests()] == ["first"]
         assert (await made.client.command("flux.model.list"))["present"] == "second"
+
+
+async def test_a_change_of_other_settings_of_the_editor_leaves_chat_and_model_as_they_are(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "One."}, {"text": "Two."}) as made:
+        first = await made.client.command("flux.chat.send", {"text": "Hi."})
+        await made.client.command("flux.model.set", {"model": "other-1"})
+        made.client.notify("workspace/didChangeConfiguration", {"settings": None})
+        second = await made.client.command("flux.chat.send", {"text": "And?"})
+        assert (second["session"], made.requests()[1]["model"]) == (first["session"], "other-1")
+
+
+async def test_a_chat_that_was_at_work_has_new_settings_with_its_next_message(tmp_path: Path) -> None:
+    slow = {"text": "word " * 400, "chunk": 5, "delay_s": 0.01}
+    async with bench(tmp_path, slow, {"text": "Two."}, variables=NOTHING, options={"turnEvents": True}) as made:
+        settings = scripted(tmp_path)
+        made.client.notify("workspace/didChangeConfiguration", {"settings": {"flux": settings}})
+        running = asyncio.ensure_future(made.client.command("flux.chat.send", {"text": "Hi."}))
+        await made.client.until(lambda: len(made.client.sent("flux/turnEvent")) > 2)
+        made.client.notify("workspace/didChangeConfiguration", {"settings": {"flux": {**settings, "model": "later"}}})
+        session = made.client.sent("flux/turnEvent")[0]["session_id"]
+        with pytest.raises(ResponseError, match="at work on another message"):
+            await made.client.command("flux.chat.send", {"text": "And?", "session": session})
+        await made.client.command("flux.turn.cancel")
+        await running
+        second = await made.client.command("flux.chat.send", {"text": "And?", "session": session})
+        assert (second["session"], second["status"]) == (session, "completed")
+        assert made.requests()[-1]["model"] == "later"
 
 
 async def test_a_configuration_that_is_sent_along_counts(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def test_crlf_and_astral_characters_survive(tmp_path: Path, editor: type[E
     await check_edit(made, "t = 'é😋'", "t = '😋é'\r\nu", after="s = '😋' + x\x0c\r\nt = '😋é'\r\nu\r\nend\r\n")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text("ab\r\n\x0c\u2028é😋", max_size=20),
     st.text("ab\r\n\x0c\u2028é😋", max_size=20),

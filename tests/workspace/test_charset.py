@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flux.core.errors import NotText
@@ -113,7 +113,6 @@ def test_installed_binaries_are_refused() -> None:
     assert taken == []
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=30, max_size=300))
 def test_bytes_that_are_taken_for_text_come_back_the_same(data: bytes) -> None:
     for given_bytes in (data, gzip.compress(data)[10:], marshal.dumps([data, 1.5]), data.replace(b"\0", b"")):

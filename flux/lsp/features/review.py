@@ -6,7 +6,7 @@ Knows what may be asked of an editor; what is pending is in `flux.agent.review`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from flux.agent.review import Accepted, Pending, Review
@@ -48,7 +48,7 @@ class EditorReview:
         if editor.client.confirms_blindly:
             await self._show(turn_id)
         if await self._dialogue.offer(turn_id):
-            await self._decided()
+            await self._decided({turn_id})
         left = self._review.pending(turn_id=turn_id)
         if left and not editor.client.takes_turn_events:
             editor.show(f"Flux: {len(left)} proposed changes wait: {_names(left)} (flux.review.accept or reject).")
@@ -88,7 +88,7 @@ class EditorReview:
         # A turn that is named as a whole is one proposal.
         is_whole_turn = bool(given.turn and not given.file and not given.hunk)
         came = await self._review.accept(chosen, all_or_none=is_whole_turn)
-        await self._decided()
+        await self._decided({pending.turn_id for pending in chosen})
         if came.refused and not self._server.editor.client.takes_turn_events:
             reasons = "; ".join(dict.fromkeys(one.reason.partition("\n")[0] for one in came.refused))
             self._server.editor.show(f"Flux: {len(came.refused)} changes were not made: {reasons}", "warning")
@@ -103,8 +103,9 @@ class EditorReview:
         }
 
     async def reject(self, given: ReviewReject) -> Json:
-        rejected = self._review.reject(self._chosen(given.turn, given.file, given.hunk), given.reason)
-        await self._decided()
+        chosen = self._chosen(given.turn, given.file, given.hunk)
+        rejected = self._review.reject(chosen, given.reason)
+        await self._decided({pending.turn_id for pending in chosen})
         return {"rejected": [pending.hunk.id for pending in rejected], "pending": len(self._review.pending())}
 
     def _chosen(self, turn_id: str, file: str, hunk_id: str) -> Sequence[Pending]:
@@ -122,11 +123,11 @@ class EditorReview:
         lines = [line_content(line) for line in split_lines(given.text)]
         return self._review.amend(chosen[0], lines if lines[-1] else lines[:-1])
 
-    async def _decided(self) -> None:
-        """What shows the rest is out of date."""
+    async def _decided(self, turn_ids: Set[str]) -> None:
+        """What shows these turns is out of date, and what shows those that build on them."""
         await self._server.editor.refresh_lenses()
         if self._server.editor.client.reads_documents:
-            for turn_id in dict.fromkeys(pending.turn_id for pending in self._review.pending()):
+            for turn_id in sorted(turn_ids | {pending.turn_id for pending in self._review.pending()}):
                 await self._server.editor.refresh_document(f"{_PREFIX}{turn_id}{_SUFFIX}")
 
 
