@@ -111,6 +111,9 @@ class LspWorkspace:
     def open_buffers(self) -> Sequence[FileSnapshot]:
         return [snapshot_of(path, document) for path, document in self._open()]
 
+    def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
+        return {buffer.path: buffer for buffer in self.open_buffers()}
+
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         document = self._document(path)
         return self._problems.known(document) if document else ()

@@ -11,7 +11,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,9 @@ class DiskWorkspace:
 
     def open_buffers(self) -> Sequence[FileSnapshot]:
         return ()
+
+    def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
+        return {}
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         return ()

@@ -7,11 +7,12 @@ and with a version; `type_into` plays the user who types meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
-from flux.core.errors import FileMissing, IsFolder, WriteRefused
+from flux.core.errors import FileMissing, IsFolder, NotText, SecretFile, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.match import edit_text
 from flux.edits.plan import (
@@ -74,6 +75,14 @@ class MemoryWorkspace:
 
     def open_buffers(self) -> Sequence[FileSnapshot]:
         return tuple(reversed(self._buffers.values()))
+
+    def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
+        """All that can be read as text: nothing of it is on a disk."""
+        shown = {buffer.path: buffer for buffer in self.open_buffers()}
+        for path in self._saved:
+            with suppress(NotText, SecretFile):
+                shown.setdefault(path, self._read(path))
+        return dict(shown)
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         return self._diagnostics.get(path, ())

@@ -6,7 +6,7 @@ user types meanwhile is taken up as long as it does not collide with a proposal;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
@@ -85,6 +85,10 @@ class OverlayWorkspace:
         shown = [(buffer, self._proposed.get(buffer.path)) for buffer in self._below.open_buffers()]
         buffers = [buffer if proposed is None else proposed.now for buffer, proposed in shown]
         return [buffer for buffer in buffers if buffer is not None]
+
+    def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
+        proposed = {path: proposed.now for path, proposed in self._proposed.items()}
+        return proposed | {path: text for path, text in self._below.unsaved().items() if path not in proposed}
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         """None for a proposed text: what other tools reported is for the file as it is."""

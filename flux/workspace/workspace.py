@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
@@ -48,6 +48,13 @@ class Workspace(Protocol):
 
     def open_buffers(self) -> Sequence[FileSnapshot]:
         """What the editor has open inside the roots, most recently used first. Empty on a terminal."""
+        ...
+
+    def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
+        """The texts that stand over the disk: open buffers, most recently used first, and what is only proposed.
+
+        None for a file that is on the disk and gone here. Whoever reads the disk by itself lays these over it.
+        """
         ...
 
     def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
