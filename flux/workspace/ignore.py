@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
@@ -37,6 +39,9 @@ _NEVER_LISTED = frozenset(
         ".ds_store",
     ]
 )
+_IGNORE_FILES = frozenset([".git", ".gitignore", ".fluxignore"])
+"""Where one of these is, there may be rules: `.git` has some of its own."""
+
 _SECRET_FOLDERS = frozenset([".ssh", ".aws", ".gnupg", ".azure", ".kube", ".gcloud"])
 _VERSION_CONTROL = frozenset([".git", ".hg", ".svn", ".jj"])
 _SECRET_NAMES = frozenset(
@@ -71,7 +76,7 @@ _SECRET_PATTERN = re.compile(
 
 def is_secret(path: str) -> bool:
     """Whether the name, or a folder in it, is one that keys and passwords are kept under. Case does not matter."""
-    parts = PurePosixPath(path.replace("\\", "/").casefold()).parts
+    parts = [part for part in path.replace("\\", "/").casefold().split("/") if part not in ("", ".")]
     if not parts:
         return False
     *folders, name = parts
@@ -113,25 +118,57 @@ def is_listed(path: str, read_text: Callable[[str], str | None]) -> bool:
     return not (is_never_listed(name) or is_secret(path) or _is_ignored(path, rules))
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What is listed directly in a folder. `prefix` is the folder relative to the root, ends with `/`, or is empty.
+
+    `files` and `folders` are relative to the root, sorted; `is_cut`: it has more than were looked at, so it has none.
+    """
+
+    prefix: str
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    is_cut: bool = False
+
+
 def walk(root: str, folder: str = "") -> Iterator[str]:
     """The files below `folder` (relative to `root`), relative to `root`, without ignored and secret ones.
 
     Folders that are symbolic links are not entered. A folder that cannot be read counts as empty.
     """
+    for found in walk_folders(root, folder):
+        yield from found.files
 
+
+def walk_folders(root: str, folder: str = "", limit: int = 0) -> Iterator[Folder]:
+    """The folder and all below it, those before their own folders. `limit` is what `list_folder` takes."""
+    prefix = "".join(f"{part}/" for part in folder.split("/") if part not in ("", "."))
+    yield from _walk(Path(root), prefix, _rules_above(root, prefix), _reader(root), limit)
+
+
+def list_folder(root: str, prefix: str, limit: int = 0) -> Folder:
+    """What is directly in one folder. One of more than `limit` entries is not looked into; 0: there is no limit."""
+    return _listed(Path(root), prefix, _rules_above(root, prefix), _reader(root), limit)[0]
+
+
+def _reader(root: str) -> Callable[[str], str | None]:
     def read_text(path: str) -> str | None:
         try:
             return Path(root, path).read_text(encoding="utf-8-sig", errors="replace")
         except OSError:
             return None
 
+    return read_text
+
+
+def _rules_above(root: str, prefix: str) -> list[_Rules]:
+    """The rules of the folders above one."""
     rules: list[_Rules] = []
-    prefix = ""
-    for part in folder.split("/"):
-        if part not in ("", "."):
-            rules += _rules_of(prefix, read_text)
-            prefix = f"{prefix}{part}/"
-    yield from _walk(Path(root), prefix, rules, read_text)
+    above = ""
+    for part in prefix.split("/")[:-1]:
+        rules += _rules_of(above, _reader(root))
+        above = f"{above}{part}/"
+    return rules
 
 
 class _Rules:
@@ -147,24 +184,43 @@ class _Rules:
 
 
 def _walk(
-    root: Path, prefix: str, rules_above: Sequence[_Rules], read_text: Callable[[str], str | None]
-) -> Iterator[str]:
+    root: Path, prefix: str, rules_above: Sequence[_Rules], read_text: Callable[[str], str | None], limit: int
+) -> Iterator[Folder]:
+    found, rules = _listed(root, prefix, rules_above, read_text, limit)
+    yield found
+    for folder in found.folders:
+        yield from _walk(root, f"{folder}/", rules, read_text, limit)
+
+
+def _listed(
+    root: Path, prefix: str, rules_above: Sequence[_Rules], read_text: Callable[[str], str | None], limit: int
+) -> tuple[Folder, Sequence[_Rules]]:
+    """What is in the folder, and the rules that hold below it."""
     try:
-        entries = sorted(os.scandir(root / prefix), key=lambda entry: entry.name)
+        with os.scandir(root / prefix) as listed:
+            entries = sorted(islice(listed, limit + 1 if limit else None), key=lambda entry: entry.name)
     except OSError:
-        return
-    if prefix and any(entry.name == "pyvenv.cfg" for entry in entries):
-        return  # installed packages, whatever the user called the environment
-    rules = [*rules_above, *_rules_of(prefix, read_text)]
+        return Folder(prefix), rules_above
+    if limit and len(entries) > limit:
+        return Folder(prefix, is_cut=True), rules_above
+    names = {entry.name for entry in entries}
+    if prefix and "pyvenv.cfg" in names:
+        return Folder(prefix), rules_above  # installed packages, whatever the user called the environment
+    rules = rules_above
+    if not names.isdisjoint(_IGNORE_FILES):
+        rules = [*rules_above, *_rules_of(prefix, read_text)]
+    files: list[str] = []
+    folders: list[str] = []
     for entry in entries:
         path = f"{prefix}{entry.name}"
         if is_never_listed(entry.name) or is_secret(path):
             continue
         if entry.is_dir(follow_symlinks=False):
             if not _is_ignored(f"{path}/", rules):
-                yield from _walk(root, f"{path}/", rules, read_text)
+                folders.append(path)
         elif _is_ordinary_file(entry, root) and not _is_ignored(path, rules):
-            yield path
+            files.append(path)
+    return Folder(prefix, tuple(files), tuple(folders)), rules
 
 
 def _is_ordinary_file(entry: os.DirEntry[str], root: Path) -> bool:
