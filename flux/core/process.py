@@ -1,4 +1,4 @@
-"""Running a program: bounded in time and output, ended together with all that it started.
+"""Running a program: bounded in time and output, ended together with all that it started; or beside us, for questions.
 
 The only place of Flux that starts programs, beside GitPython in `flux.workspace.git`. Which variables a program gets is
 the caller's business (`flux.core.config.program_environment`).
@@ -11,12 +11,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 END_S = 2.0
 """Seconds for a program that was killed to be gone."""
+
+
+CLOSE_S = 0.5
+"""Seconds for a companion to end in order."""
+
+_LOW_PRIORITY = 0
+if sys.platform == "win32":
+    _LOW_PRIORITY = subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NO_WINDOW
 
 
 class TooMuchOutput(Exception):
@@ -78,6 +87,77 @@ def run_module(module: str, *arguments: str, timeout_s: float) -> None:
     if done.returncode != 0:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise OSError(f"{module} failed: {last or done.returncode}")
+
+
+class Companion:
+    """A program that runs beside us at low priority and answers each line with a line. For several threads.
+
+    Its errors go nowhere. It is ended by `close`, and should end by itself with its standard input, which ends with us.
+    """
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Raises OSError where it cannot be started."""
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environ),
+            start_new_session=True,  # Ctrl-C in the terminal is for us
+            creationflags=_LOW_PRIORITY,
+        )
+        self._asking = threading.Lock()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has ended by itself and in order."""
+        return self._process.poll() == 0
+
+    def ask(self, line: bytes, timeout_s: float) -> bytes:
+        """The line that it answers; blocks. A program that does not answer in time is killed.
+
+        Raises EOFError where it ended, also by that.
+        """
+        process = self._process
+        if process.stdin is None or process.stdout is None:
+            raise EOFError
+        with self._asking:
+            timer = threading.Timer(timeout_s, process.kill)
+            timer.daemon = True
+            timer.start()
+            try:
+                process.stdin.write(line + b"\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+            except (OSError, ValueError) as e:  # ValueError: closed meanwhile
+                self._await_end()
+                raise EOFError from e
+            finally:
+                timer.cancel()
+            if not answer.endswith(b"\n"):
+                self._await_end()
+                raise EOFError
+            return answer
+
+    def close(self) -> None:
+        """End it. It has a moment to end in order."""
+        with suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        self._await_end()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _await_end(self) -> None:
+        try:
+            self._process.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 async def _read(stream: asyncio.StreamReader | None, limit_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flux.core.process import Done, TooMuchOutput, run
+from flux.core.process import Companion, Done, TooMuchOutput, run
 
 NEEDED = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
 
@@ -67,3 +67,29 @@ async def test_cancelling_ends_what_the_program_started_too(tmp_path: Path) -> N
         running.cancel()
         await asyncio.wait([running])
     assert await gone(late)
+
+
+ECHO = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)\n"
+
+
+def companion(code: str) -> Companion:
+    return Companion([sys.executable, "-c", code], NEEDED)
+
+
+def test_a_companion_answers_each_line_with_a_line_and_ends_with_its_input() -> None:
+    program = companion(ECHO)
+    assert [program.ask(b"one", 10.0), program.ask(b"two", 10.0)] == [b"ONE\n", b"TWO\n"]
+    assert program.is_running
+    program.close()
+    assert program.ended_well
+
+
+def test_a_companion_that_ends_or_does_not_answer_is_gone_and_says_so() -> None:
+    for code in ("input()", "import time\ninput()\ntime.sleep(60)"):
+        program = companion(code)
+        with pytest.raises(EOFError):
+            program.ask(b"one", 1.0)
+        assert not program.is_running
+        with pytest.raises(EOFError):
+            program.ask(b"two", 1.0)
+        program.close()
