@@ -102,7 +102,8 @@ class Decoder(ABC):
             answer = parse_object(source)
         except ValueError as e:
             raise StreamBroken(f"the answer is not JSON: {e}.") from None
-        deltas = self._unless_error(answer, self._whole_answer(answer))
+        _check_no_error(answer)
+        deltas = self._whole_answer(answer)
         yield from deltas if source.encode("utf-8", "replace") == body else _only_words(deltas)
 
     @abstractmethod
@@ -133,13 +134,9 @@ class Decoder(ABC):
             raise StreamBroken(f"an event of the answer is not JSON: {e}.") from None
         if name == "error":
             raise make_error(complaint_of(event))
-        deltas = self._unless_error(event, self._event(name, event))
+        _check_no_error(event)
+        deltas = self._event(name, event)
         yield from deltas if is_sound else _only_words(deltas)
-
-    def _unless_error(self, event: Object, deltas: Iterable[Delta]) -> Iterator[Delta]:
-        if event.get("error"):
-            raise make_error(complaint_of(event))
-        yield from deltas
 
     def _start(self, model: str) -> Iterator[Delta]:
         if not self._is_started:
@@ -205,6 +202,11 @@ def arguments_text(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _check_no_error(event: Object) -> None:
+    if event.get("error"):
+        raise make_error(complaint_of(event))
 
 
 def _only_words(deltas: Iterable[Delta]) -> list[Delta]:

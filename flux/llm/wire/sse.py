@@ -42,18 +42,20 @@ class EventSplitter:
             return
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
-            yield from self._read_line(line)
+            if line:
+                self._read_line(line)
+            elif (event := self._end_block()) is not None:
+                yield event
 
     def end(self) -> Iterator[ServerEvent]:
         """The event that was not followed by a blank line, if there is one."""
         rest, self._rest = self._rest, bytearray()
-        yield from self._read_line(rest)
-        yield from self._read_line(bytearray())
+        if rest:
+            self._read_line(rest)
+        if (event := self._end_block()) is not None:
+            yield event
 
-    def _read_line(self, line: bytearray) -> Iterator[ServerEvent]:
-        if not line:
-            yield from self._end_block()
-            return
+    def _read_line(self, line: bytearray) -> None:
         if line.startswith(b":"):
             return  # a comment
         if line.startswith(b"{"):  # Ollama reports an error in mid-answer so, as a bare line of JSON
@@ -75,10 +77,12 @@ class EventSplitter:
         elif field not in {"id", "retry"}:
             self._has_unknown = True
 
-    def _end_block(self) -> Iterator[ServerEvent]:
+    def _end_block(self) -> ServerEvent | None:
+        """The event that a blank line ends, None where there was none. Raises StreamBroken where it is damaged."""
         name, data, is_sound, has_unknown = self._name, self._data, self._is_sound, self._has_unknown
         self._name, self._data, self._is_sound, self._has_unknown = "", [], True, False
         if data:
-            yield name, data[0] if len(data) == 1 else "\n".join(data), is_sound
-        elif has_unknown:
+            return name, data[0] if len(data) == 1 else "\n".join(data), is_sound
+        if has_unknown:
             raise StreamBroken("a part of the answer is damaged.")
+        return None
