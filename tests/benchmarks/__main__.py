@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import asking, codecs, edits, prompts, serving, storing
+from tests.benchmarks import asking, codecs, edits, prompts, serving, storing, streaming
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "change": serving.change,
     "request": serving.request,
     "deltas": serving.deltas,
+    "streams": streaming.streams,
     "first-request": asking.first_request,
     "first-event": asking.first_event,
     "decode": codecs.decode,
