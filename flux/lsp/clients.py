@@ -59,7 +59,7 @@ class Client:
     tells_late: bool = False
     """It tells of what changed only when its user pauses."""
     has_plain_line_ends: bool = False
-    """A file whose lines all end with CRLF has line feeds in its buffer, and what is inserted is taken as it is."""
+    """A buffer has line feeds where all lines of its file end with CRLF, or CR; what is inserted is taken as it is."""
     waits_briefly: bool = False
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
@@ -149,10 +149,10 @@ def _helix(client: Client) -> Client:
 
 def _eglot(client: Client) -> Client:
     # Emacs 30.1: eglot--apply-text-edits inserts a carriage return as it comes, so that a file with CRLF is saved with
-    # CR CR LF there; a lone carriage return is a character to it (tried).
+    # CR CR LF there; a lone carriage return is a character to it, but in a file that has no other line ends (tried).
     counting = replace(client.counting, line_ends="lf")
     # Until Emacs tells of what was typed (when its user pauses for eglot-send-changes-idle-time, 0.5 s) its version
-    # stays, and an edit for that version is made, wherever its positions are by then (tried).
+    # stays, and an edit for that version is made, wherever its positions are by then (tried): `flux.lsp.quiet`.
     # Documents before one that is refused stay edited, and that is told only later (tried).
     return replace(
         _impatient(client),

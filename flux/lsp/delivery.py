@@ -33,7 +33,7 @@ from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
 from flux.lsp.misplaced import is_made_besides, unified
 from flux.lsp.problems import ProblemSource
-from flux.lsp.traceable import traceable
+from flux.lsp.quiet import told_until
 from flux.lsp.trail import Trail
 from flux.lsp.uris import uri_of_path
 from flux.workspace.checkpoints import undo_plan
@@ -49,8 +49,8 @@ class Bounds:
     answer_s: float = 120.0
     after_yes_s: float = 2.0
     after_no_s: float = 0.3
-    late_after_yes_s: float = 4.0
-    """For an editor that tells of its changes only when its user pauses."""
+    pause_s: float = 5.0
+    """For the next pause of a user whose editor tells of typing only then."""
 
 
 class Editor(ProblemSource, Protocol):
@@ -95,11 +95,29 @@ class _Target:
     after: FileSnapshot | None = None
     trail: Trail | None = None
     """What became of the open document."""
+    certain_until: float = float("inf")
+    """What the editor tells before, by the event loop's clock, shows on which text it made the change."""
+    told_at: float = float("inf")
+    """When it first told of something since the change was sent."""
+
+    @property
+    def is_certain(self) -> bool:
+        """What was told shows on which text the change was made."""
+        return self.told_at <= self.certain_until
+
+    @property
+    def is_told_late(self) -> bool:
+        """So late that nobody knows what the user had typed when the change was made."""
+        return self.certain_until < self.told_at < float("inf")
+
+    @property
+    def removes(self) -> bool:
+        return any(edit.range.start != edit.range.end for edit in self.edits)
 
     @property
     def is_settled(self) -> bool:
         """It is known what the editor did."""
-        return self.is_seen or (self.trail is not None and self.trail.made_on is not None)
+        return self.is_seen or (self.trail is not None and self.trail.made_on is not None and self.is_certain)
 
 
 class TextMoved(Exception):
@@ -197,6 +215,8 @@ class Delivery:
 
     async def _send(self, label: str, targets: Sequence[_Target]) -> str:
         """One applyEdit; marks what was seen to be made, and returns the reason why the rest was not."""
+        if self.editor.client.tells_late and (reason := await self._wait_for_pause(targets)):
+            return reason
         edit = self._workspace_edit(targets)
         for target in targets:
             if target.trail is not None:
@@ -219,7 +239,10 @@ class Delivery:
             looking.cancel()
         for target in targets:
             target.is_claimed = result.applied
-        if await self._until_seen(is_all_seen, targets, result.applied):
+        is_seen = await self._until_seen(is_all_seen, targets, result.applied)
+        if unsure := [target for target in targets if target.is_seen and not target.is_certain and target.removes]:
+            self._warn(unsure)
+        if is_seen:
             return ""
         if not result.applied:
             return result.failure_reason or "it gave no reason."
@@ -227,6 +250,20 @@ class Delivery:
         if unopened and await self._show(unopened, is_all_seen):
             return ""
         return self._what_was_not_seen(targets)
+
+    async def _wait_for_pause(self, targets: Sequence[_Target]) -> str:
+        """Why the edits cannot be sent to an editor that tells late; empty where it has told all, and they can."""
+        for target in targets:
+            document = self.documents.get(target.uri)
+            if document is None or target.trail is None:
+                continue
+            until = await told_until(self.documents, document, self.editor.apply_edit, self.bounds.pause_s)
+            if self._has_moved(target):
+                return "the user typed."
+            if until is None:
+                return "it did not tell its text: its user types without a pause, or said no."
+            target.certain_until, target.version = until, document.version
+        return ""
 
     async def _until_seen(self, is_all_seen: Callable[[], bool], targets: Sequence[_Target], says_yes: bool) -> bool:
         """Whether the changes show within the bound; shorter, where what shows is that they were not made."""
@@ -239,10 +276,10 @@ class Delivery:
                 if is_all_seen():
                     return True
                 if client.may_misplace:
-                    return all(target.is_settled for target in targets)
+                    return all(target.is_settled or target.is_told_late for target in targets)
                 return any(map(self._has_moved, targets))
 
-            bound_s = self.bounds.late_after_yes_s if client.tells_late else self.bounds.after_yes_s
+            bound_s = self.bounds.pause_s if client.tells_late else self.bounds.after_yes_s
             await self.documents.until(is_decided, bound_s)
             if client.may_misplace and all(target.is_settled for target in targets):
                 return is_all_seen()
@@ -293,7 +330,9 @@ class Delivery:
         expected, now = change.new_text(), snapshot_of(path, document)
         trail = target.trail if target.trail and target.trail.follow in document.followers else None
         is_merged = trail is None or trail.has_whole_texts
-        if trail is not None and target.is_claimed and (is_merged or self.editor.client.tells_late):
+        if trail is not None and trail.has_news and target.told_at == float("inf"):
+            target.told_at = asyncio.get_running_loop().time()
+        if trail is not None and target.is_claimed and trail.has_whole_texts:
             trail.explain()
         if isinstance(change, EditFile) and trail is not None and trail.made_on is not None:
             if _is_in_place(change, trail.made_on, trail.made):
@@ -319,6 +358,8 @@ class Delivery:
         document = self.documents.get(target.uri)
         if document is None:
             return target.version is not None and not isinstance(target.change, RenameFile)
+        if target.trail is not None and target.trail.follow not in document.followers:
+            return True  # it was closed, and opened again
         return isinstance(target.change, EditFile | RenameFile) and document.text != target.change.snapshot.text
 
     async def _take_back_misplaced(self, label: str, missed: Sequence[_Target]) -> list[_Target]:
@@ -328,16 +369,17 @@ class Delivery:
         """
         unknown: list[_Target] = []
         for target in missed:
-            if target.trail is not None and target.trail.made_on is not None:
+            if target.trail is not None and target.trail.made_on is not None and target.is_certain:
                 await self._take_back_along(label, target, target.trail)
-            elif (
-                self.editor.client.may_misplace
-                and target.is_claimed
-                and self._has_moved(target)
-                and not (target.trail and target.trail.is_without_effect())
-            ):
+            elif self.editor.client.may_misplace and target.is_claimed and self._may_be_made(target):
                 unknown.append(target)
         return unknown
+
+    def _may_be_made(self, target: _Target) -> bool:
+        """Whether the editor may have made the change, which it says and does not show."""
+        if self.editor.client.tells_late and target.trail is not None:
+            return True
+        return self._has_moved(target) and not (target.trail and target.trail.is_without_effect())
 
     def _warn(self, targets: Sequence[_Target]) -> None:
         """Tell the user where the editor may have made an edit over what they typed."""
@@ -433,12 +475,11 @@ class Delivery:
     def _text_edits(self, change: FileChange) -> list[types.TextEdit]:
         if isinstance(change, EditFile):
             text = change.snapshot.text
-            if self.editor.client.tells_late and change.snapshot.origin == "buffer":
-                return traceable(text, change.edits, self.documents.counting)
-            edits = EditorText(text, self.documents.counting).edits(change.edits)
-            if self.editor.client.has_plain_line_ends and text.count("\r\n") == text.count("\n"):
-                return [types.TextEdit(edit.range, edit.new_text.replace("\r\n", "\n")) for edit in edits]
-            return edits
+            if not self.editor.client.has_plain_line_ends or text.count("\r\n") != text.count("\n"):
+                return EditorText(text, self.documents.counting).edits(change.edits)
+            shown = text if "\n" in text else text.replace("\r", "\n")
+            edits = EditorText(shown, self.documents.counting).edits(change.edits)
+            return [types.TextEdit(edit.range, unified(edit.new_text)) for edit in edits]
         start = types.Position(0, 0)
         # Up to the line end that some editors have in an empty buffer, so that it does not become one too many.
         end = types.Position(1, 0) if self.editor.client.ends_with_line_end else start

@@ -58,6 +58,11 @@ class Trail:
         """These edits are on their way now."""
         self._sent, self._since, self.made_on = edits, len(self._steps), None
 
+    @property
+    def has_news(self) -> bool:
+        """Whether the editor told of anything since the edits were sent."""
+        return len(self._steps) > self._since
+
     def follow(self, change: ContentChange) -> None:
         """Take in a change that the editor reported."""
         text = self._texts[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flux.lsp.quiet import PAUSE_S
 from tests.stories.probes import edit_of, run
 from tests.stories.seen import SEEN
 from tests.support.fake_editors.desk import Desk
@@ -45,6 +47,33 @@ async def test_emacs_joins_an_edit_with_the_keys_right_before_it(tmp_path: Path)
         assert await desk.text("a.txt") == "abone\nTWO\n"
         await desk.undo("a.txt")
         assert await desk.text("a.txt") == "one\ntwo\n"
+
+
+async def test_emacs_tells_of_a_change_that_changes_nothing_and_of_typing_with_it_after_a_pause(tmp_path: Path) -> None:
+    # On which `flux.lsp.quiet` rests.
+    scratch, workspace = tmp_path / "scratch", tmp_path / "workspace"
+    scratch.mkdir()
+    workspace.mkdir()
+    async with emacs_desk(workspace, scratch) as desk:
+        nothing = ("0:2147483647-1:0", "\n")
+        await desk.open("a.txt", "one\ntwo\n")
+        edit = {"documentChanges": [edit_of(desk, "a.txt", nothing)]}
+        await desk.after_change(lambda: asyncio.ensure_future(desk.apply(edit)))
+        assert desk.reports()[-1].what == (("0:3-1:0", "\n"),)
+        begun = asyncio.get_running_loop().time()
+        desk.keys.window.type("ab")
+        await desk.listener.until(lambda: desk.length("a.txt") == len("abone\ntwo\n"))
+        assert asyncio.get_running_loop().time() - begun > PAUSE_S
+        begun = asyncio.get_running_loop().time()
+        desk.keys.window.type("cd")
+        async with asyncio.timeout(5):
+            while await desk.text("a.txt") != "abcdone\ntwo\n":
+                pass
+        edit = {"documentChanges": [edit_of(desk, "a.txt", nothing)]}
+        await desk.after_change(lambda: asyncio.ensure_future(desk.apply(edit)))
+        assert asyncio.get_running_loop().time() - begun > PAUSE_S
+        assert desk.mirror("a.txt")[1] == "abcdone\ntwo\n"
+        assert await desk.text("a.txt") == "abcdone\ntwo\n"
 
 
 async def test_a_real_editor_does_what_is_written_of_it(desk: Desk) -> None:

@@ -218,6 +218,10 @@ class Typist:
         typed = Counter(self.typed.get(name, ()))
         return sorted((typed - found).elements()), sorted((found - typed).elements())
 
+    def lose(self, marks: set[str]) -> None:
+        """These were typed and may be gone: the user was told."""
+        self.typed = {name: [mark for mark in typed if mark not in marks] for name, typed in self.typed.items()}
+
 
 def overwritten(editor: Editor, edit: types.WorkspaceEdit) -> set[str]:
     """The marks that the edit, made on the buffers as they are, would replace or cut in two."""
@@ -229,6 +233,8 @@ def overwritten(editor: Editor, edit: types.WorkspaceEdit) -> set[str]:
         for one in edits:
             places = (one.range.start, one.range.end)
             start, end = (offset_of(text, at, editor.encoding, editor.line_ends) for at in places)
+            if text[start:end] == one.new_text:
+                continue
             marks |= {found[0].strip() for found in MARK.finditer(text) if found.start() < end and start < found.end()}
     return marks
 

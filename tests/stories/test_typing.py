@@ -59,7 +59,19 @@ async def test_typing_inside_what_the_misplaced_edit_wrote(tmp_path: Path, rules
         # Where it is taken back, what was typed comes to stand before what it replaced.
         assert turn.refusals() == []
         made.check({"a.py": changed(TEXT, "four")})
-        assert any("taken back" in label for label in made.editor.labels) == (rules in {Eglot, Plain})
+        assert any("taken back" in label for label in made.editor.labels) == (rules is Plain)
+
+
+async def test_a_user_of_emacs_who_types_just_as_an_edit_arrives_there_is_told_where(tmp_path: Path) -> None:
+    async with world(tmp_path, Eglot, {"a.py": TEXT}) as made:
+        # It has told all that was typed before, and the edit is on its way.
+        made.editor.before_edit += [lambda: None, lambda: made.type("a.py", "ne four")]
+        turn = await made.run(*steps(change("four")))
+        assert "the user typed meanwhile, so that it cannot be told what it did" in turn.refusals()[0]
+        shown = [each["message"] for each in made.client.sent("window/showMessage")]
+        assert ["a.py (line 4: LINE four!" in message for message in shown] == [True]
+        made.editor.undo(made.uri("a.py"))
+        made.check()
 
 
 @every_editor

@@ -87,6 +87,7 @@ class Editor(ABC):
         self.before_edit: list[Callable[[], None]] = []
         """What the user does just before each edit arrives, one after the other."""
         self.after_edit: list[Callable[[], None]] = []
+        self._is_look = False
 
     # What the user does.
 
@@ -138,12 +139,14 @@ class Editor(ABC):
     # What the server asks of it.
 
     def begin_edit(self, label: str) -> None:
-        self.labels.append(label)
+        self._is_look = label == "Flux: look"  # which changes nothing
+        if not self._is_look:
+            self.labels.append(label)
         if self.before_edit:
             self.before_edit.pop(0)()
 
     def end_edit(self) -> None:
-        if self.after_edit:
+        if self.after_edit and not self._is_look:
             self.after_edit.pop(0)()
 
     @abstractmethod
@@ -414,7 +417,8 @@ class Eglot(Editor):
 
     Source: Emacs 30.1, eglot.el, and tried. An edit of several files is made one after the other; a user who says no is
     answered for by `applied: true`. What is inserted is taken as it is, also into a file with CRLF, whose buffer has
-    line feeds. Changes are told when the user pauses (after 500 ms there, 10 here) or before a request. What changed
+    line feeds. Changes are told when the user has paused (for 500 ms), so a server's at once where the
+    user is still, or before a request; a change that changes nothing is told of too, but for an empty one. What changed
     meanwhile is told as one change from the first to the last character that was touched (track-changes.el); only what
     is further away than the changed stretch is long, and than 100 characters, is a change of its own, and from then on
     the version counts those before it. Until then an edit for the old version is made, wherever its positions are.
@@ -423,7 +427,7 @@ class Eglot(Editor):
     name = "eglot"
     capabilities = capabilities_of("utf-32", "utf-8", "utf-16", edit={"documentChanges": True})
     line_ends = "\n"
-    idle_s = 0.01
+    idle_s = 0.5
     near = 100
 
     def __init__(self, reports: Reports, encoding: str = "utf-32") -> None:
@@ -431,6 +435,10 @@ class Eglot(Editor):
         self._stretches: dict[str, Stretch] = {}
         self._untold: dict[str, list[Change]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._used_at = -float("inf")
+        """When the user did something last, by the event loop's clock."""
+        self._is_asked = False
+        """What changes now is the server's."""
 
     def flush(self) -> None:
         if self._timer is not None:
@@ -447,13 +455,22 @@ class Eglot(Editor):
     def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
         if not self.says_yes:
             return types.ApplyWorkspaceEditResult(applied=True)
-        for change in edit.document_changes or ():
-            if not isinstance(change, types.TextDocumentEdit):
-                raise EditRefused("no such operation")
-            if self._is_outdated(change):
-                raise EditRefused(f"Edits on `{change.text_document.uri}' require another version")
-            self._make([change])
+        self._is_asked = True
+        try:
+            for change in edit.document_changes or ():
+                if not isinstance(change, types.TextDocumentEdit):
+                    raise EditRefused("no such operation")
+                if self._is_outdated(change):
+                    raise EditRefused(f"Edits on `{change.text_document.uri}' require another version")
+                self._make([change])
+        finally:
+            self._is_asked = False
         return types.ApplyWorkspaceEditResult(applied=True)
+
+    def end_edit(self) -> None:
+        if asyncio.get_running_loop().time() - self._used_at >= self.idle_s:
+            self.flush()  # by timers, which run before the next key is read
+        super().end_edit()
 
     def as_saved(self, uri: str) -> str:
         return self.buffers[uri].text.replace("\n", self.buffers[uri].line_end)
@@ -478,7 +495,8 @@ class Eglot(Editor):
         for edit in last_first(edits):
             places = edit.range.start, edit.range.end
             start, end = (offset_of(before, place, self.encoding, self.line_ends) for place in places)
-            self._replace_in(uri, start, end, edit.new_text)
+            if start < end or edit.new_text:
+                self._replace_in(uri, start, end, edit.new_text)
 
     def _replace_in(self, uri: str, start: int, end: int, new: str) -> None:
         buffer, stretch = self.buffers[uri], self._stretches.get(uri)
@@ -491,7 +509,10 @@ class Eglot(Editor):
         buffer.text = buffer.text[:start] + new + buffer.text[end:]
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self.idle_s, self.flush)
+        loop = asyncio.get_running_loop()
+        if not self._is_asked:
+            self._used_at = loop.time()
+        self._timer = loop.call_later(max(self._used_at + self.idle_s - loop.time(), 0), self.flush)
 
     def _fetch(self, uri: str) -> None:
         """The stretch that changed becomes a change to tell, and counts as a version."""
@@ -506,10 +527,12 @@ class Eglot(Editor):
             buffer.version += 1
 
     def _line_end_of(self, text: str) -> str:
+        if "\n" not in text and "\r" in text:
+            return "\r"  # coding system `undecided-mac` (tried)
         return "\r\n" if "\n" in text and text.count("\r\n") == text.count("\n") else "\n"
 
     def _loaded(self, text: str, line_end: str) -> str:
-        return text.replace("\r\n", "\n") if line_end == "\r\n" else text
+        return text.replace(line_end, "\n")
 
 
 class Plain(Editor):
