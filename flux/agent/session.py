@@ -14,6 +14,7 @@ from functools import partial
 from importlib import resources
 
 from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
+from flux.agent.budget import Budget
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
 from flux.agent.recovery import clear_leftovers, recover
@@ -89,6 +90,7 @@ class Session:
         self.workspace = workspace
         self._store = store
         self._settings = settings
+        self.budget = Budget(settings.budget, store.ledger, session_id)
         self._choose = choose
         self._tools = builtin_tools() if tools is None else tools
         self._own_tools = frozenset(spec.name for spec in own_tools)
@@ -183,6 +185,7 @@ class Session:
             self._conversation,
             _AfterEvents(approver, events),
             self._settings,
+            self.budget,
             events.put_nowait,
             draft=lambda: self._draft(turn, undecided),
             is_reviewed=is_reviewed,

@@ -15,6 +15,7 @@ from dataclasses import replace
 from flux.agent.recovery import clear_leftovers
 from flux.agent.session import Session, Switch
 from flux.agent.session_store import SessionStore
+from flux.agent.store.ledger import Period
 from flux.agent.turn import ModelChoice, TurnSettings
 from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError, ProviderError, SessionHeld
@@ -157,6 +158,7 @@ class Sessions:
                 settings.context_pruning,
                 settings.max_steps,
                 settings.thinking,
+                budget_limits(self.settings),
             ),
             own_system_prompt=settings.system_prompt,
             messages=messages,
@@ -184,6 +186,16 @@ class Sessions:
             # Reading a tokenizer's ranks from the disk takes about a second.
             counter=await asyncio.to_thread(find_counter, name, tokenizer_folders()),
         )
+
+
+def budget_limits(settings: Settings) -> Mapping[Period, float]:
+    """The limits of money that the user has set."""
+    limits: Mapping[Period, float | None] = {
+        "session": settings.budget_session,
+        "day": settings.budget_day,
+        "month": settings.budget_month,
+    }
+    return {period: limit for period, limit in limits.items() if limit is not None}
 
 
 async def _look_up(provider: BaseLLMProvider, model: str) -> ServedModel | None:

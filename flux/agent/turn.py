@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import filterfalse, groupby
 
 from flux.agent.approval import ApprovalRequest, Approver
+from flux.agent.budget import Budget, Forecast
 from flux.agent.conversation import Conversation
 from flux.agent.events import (
     ApprovalAsked,
@@ -27,6 +28,7 @@ from flux.agent.events import (
     UsageReported,
 )
 from flux.agent.session_store import Preface
+from flux.agent.store.ledger import Period
 from flux.agent.uninterrupted import to_its_end
 from flux.context.diagnostics import problems_after
 from flux.context.pruning import prune
@@ -97,6 +99,8 @@ class TurnSettings:
     prunes: bool = True
     max_steps: int = 40
     thinking: str = ""
+    budget: Mapping[Period, float] = field(default_factory=dict["Period", float])
+    """Limits of money, in US dollars."""
 
 
 @dataclass(slots=True)
@@ -115,6 +119,7 @@ class Turn:
     conversation: Conversation
     approver: Approver
     settings: TurnSettings
+    budget: Budget
     emit: Emit
     draft: Callable[[], None]
     """Called whenever there is more that a reviewed turn would propose."""
@@ -130,6 +135,8 @@ class Turn:
     unsaved: dict[str, None] = field(default_factory=dict[str, None])
     _results: dict[str, ToolResult] = field(default_factory=dict[str, ToolResult])
     _result_tokens: int = 0
+    _cached_tokens: int = 0
+    """What the provider had in its cache after the last request of this turn."""
 
     async def run(self) -> None:
         """Do it. Raises what ended it early; the conversation is then still fit to go on."""
@@ -148,9 +155,12 @@ class Turn:
         )
 
     async def _ask_model(self) -> Message:
+        messages = await self._fitting_messages()
+        for notice in self.budget.check(self._forecast(messages)):
+            self.emit(Noticed(notice))
         request = ModelRequest(
             model=self.model.name,
-            messages=await self._fitting_messages(),
+            messages=messages,
             system=self.preface.system,
             tools=self.preface.tools,
             max_output_tokens=self._output_tokens,
@@ -228,6 +238,14 @@ class Turn:
                 self.emit(Noticed(note))
         return pruned.messages
 
+    def _forecast(self, messages: Sequence[Message]) -> Forecast:
+        """The most that a request with these messages can use. What is not in the provider's cache goes into it."""
+        fixed = self.conversation.fixed_tokens(self.model.counter, self.preface.system, self.preface.tools)
+        sent = fixed + sum(map(self._tokens, messages))
+        cached, price = min(self._cached_tokens, sent), self.model.price
+        written = sent - cached if price and price.cache_write > price.input else 0
+        return Forecast(self.model.name, Usage(sent, self._output_tokens, cached, written), price)
+
     def _tokens(self, message: Message) -> int:
         return self.conversation.tokens(self.model.counter, message)
 
@@ -239,6 +257,7 @@ class Turn:
         price = self.model.price
         cost = Cost(price.cost_usd(usage)) if price else Cost(is_complete=usage.total_tokens == 0)
         if usage.total_tokens:
+            self._cached_tokens = usage.cache_read_tokens + usage.cache_write_tokens
             self.usage += usage
             self.cost += cost
             self.conversation.add_usage(self.provider.name, self.model.name, usage, cost)

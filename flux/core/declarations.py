@@ -59,6 +59,11 @@ def _address_of(provider: str, variable: str) -> str:
     return _setting("", URL, variable, f"The address used by the provider {provider} where base_url is unset.")
 
 
+def _budget(period: str) -> float | None:
+    doc = f"US dollars that may be spent in one {period}; a request that could pass it is not sent. Unset: no limit."
+    return _setting(None, between(0, 1_000_000), f"FLUX_BUDGET_{period.upper()}", doc, reach="user")
+
+
 @dataclass(frozen=True, slots=True)
 class SettingValues:
     """A value for each setting that may stand above all tables. A field's name is its name in TOML and editors."""
@@ -193,6 +198,9 @@ class SettingValues:
         "How the model is offered tools: native by its service's own form, text in words, for models that take none. "
         "Unset: native where the model takes them, as far as that can be found out.",
     )
+    budget_session: float | None = _budget("session")
+    budget_day: float | None = _budget("day")
+    budget_month: float | None = _budget("month")
     max_steps: int = _setting(40, whole(1), "FLUX_MAX_STEPS", "How many requests one turn may make.")
     system_prompt: str = _setting("", TEXT, "FLUX_SYSTEM_PROMPT", "Instructions of your own, added to Flux's.")
     script: Path | None = _setting(None, PATH, "FLUX_SCRIPT", "The file of steps for the provider scripted.")

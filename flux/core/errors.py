@@ -134,6 +134,14 @@ class ContentRefused(PermanentProviderError):
     """The provider or the model declined to answer."""
 
 
+class BudgetExceeded(ProviderError):
+    """A request was not sent: it could pass a limit of money that the user set for `period`."""
+
+    def __init__(self, message: str, *, period: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.period = period
+
+
 class EditError(FluxError):
     """An edit that was not made. `str()` is written for the model that asked for it."""
 

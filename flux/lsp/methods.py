@@ -236,8 +236,26 @@ class UsageShow:
     since: str = _field("with `by`: a day as 2026-11-01, or 7d; else since the user last reset the sums", "")
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetShow:
+    """Limits of money: `{limits: [{period, limit, spent, text}]}`, in US dollars; without limits it is empty."""
+
+    session: str = _field("the id of a session; else the present one", "")
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRaise:
+    """Allow more than a limit of money, once. The result is `{text}`, for the user."""
+
+    period: str = _field("`session`, `day` or `month`: the one that is now")
+    amount: str = _field("so many US dollars more, such as 2.50")
+    session: str = _field("the id of the session, where the limit is one of it; else the present one", "")
+
+
 CommandArguments = (
-    ChatSend
+    BudgetShow
+    | BudgetRaise
+    | ChatSend
     | ChatNew
     | ChatList
     | SessionResume
@@ -284,6 +302,8 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.model.list": ModelList,
     "flux.model.set": ModelSet,
     "flux.usage": UsageShow,
+    "flux.budget.show": BudgetShow,
+    "flux.budget.raise": BudgetRaise,
 }
 
 

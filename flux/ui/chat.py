@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flux.agent.approval import ApproveAll, Approver
+from flux.agent.budget import raise_limit
 from flux.agent.events import EditsProposed
 from flux.agent.review import Pending
 from flux.agent.sessions import Sessions
@@ -36,6 +37,7 @@ HELP = """\
 /model [NAME]   the models; or go on with another one, by name, beginning or number
 /stats          tokens and cost of this session
 /cost           the same of today, of this month and of all (`flux usage` has it by day and by model)
+/budget [PERIOD AMOUNT]  limits of money; or allow so many dollars more this session, day or month
 /thoughts       what the model thought in the last turn, whole
 /history        what was said in this session
 /clear          begin a new conversation (the old one stays stored)
@@ -104,6 +106,7 @@ class _Chat:
             "/model": self._model,
             "/stats": self._stats,
             "/cost": self._cost,
+            "/budget": self._budget,
             "/history": self._history,
             "/thoughts": self._thoughts,
             "/clear": self._clear,
@@ -192,11 +195,20 @@ class _Chat:
     async def _cost(self, _: str) -> None:
         ledger = self._sessions.store.ledger
         for words, spent in (
-            ("today", ledger.today()),
-            ("this month", ledger.this_month()),
+            ("today", ledger.of_period("day")),
+            ("this month", ledger.of_period("month")),
             ("in all", ledger.total(ledger.counted_since())),
         ):
             print(f"  {words:<10}  {spent}")
+
+    async def _budget(self, words: str) -> None:
+        period, _, amount = words.partition(" ")
+        if period:
+            print(raise_limit(self._sessions.store.ledger, period, amount.strip(), self._session.id))
+        for balance in self._session.budget.balances():
+            print(f"  {balance}")
+        if not (period or self._session.budget.balances()):
+            print("No limit of money is set (budget_session, budget_day, budget_month in config.toml).")
 
     async def _history(self, _: str) -> None:
         for message in self._session.history():

@@ -40,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.usage import run_usage
 
                 return run_usage(arguments)
+            case "budget":
+                from flux.ui.usage import run_budget
+
+                return run_budget(arguments)
             case "models":
                 from flux.ui.models import run_models
 
@@ -146,6 +150,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(models)
     models.set_defaults(command="models")
     _add_usage(commands.add_parser("usage", help="tokens and money of all sessions, by day, model, provider or role"))
+    budget = commands.add_parser("budget", help="limits of money, and what is spent of them")
+    budget.add_argument("period", nargs="?", choices=["day", "month"], help="allow more in it")
+    budget.add_argument("amount", nargs="?", metavar="AMOUNT", help="so many dollars")
+    _add_common(budget)
+    budget.set_defaults(command="budget")
     tokens = commands.add_parser("tokens", help="tokenizer data for exact counts")
     tokens.add_argument("action", choices=["install"], help="download the tables of tiktoken, once")
     tokens.set_defaults(command="tokens")

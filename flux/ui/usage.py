@@ -1,4 +1,4 @@
-"""`flux usage`: tokens and money of all sessions, as a table, JSON or CSV, and days as a plot."""
+"""`flux usage`: tokens and money of all sessions, as a table, JSON or CSV, days as a plot. `flux budget`: limits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 
+from flux.agent.budget import Budget, raise_limit
 from flux.agent.session_store import SessionStore
+from flux.agent.sessions import budget_limits
 from flux.agent.store.ledger import Group, Grouping
 from flux.core.usage import Spent
-from flux.ui.opening import open_store
+from flux.ui.opening import open_settings, open_store
 from flux.ui.render import one_line
 
 BAR_COLUMNS = 30
@@ -28,6 +30,25 @@ def run_usage(arguments: argparse.Namespace) -> int:
             return 0
         since = store.ledger.since(arguments.since or "")
         print(_shown(store, arguments.by, since, arguments.form), end="")
+        return 0
+    finally:
+        store.close()
+
+
+def run_budget(arguments: argparse.Namespace) -> int:
+    """Print the limits of money, or raise one; the exit status. Raises ConfigError and SessionError."""
+    limits = budget_limits(open_settings(arguments, ask=None))
+    store = open_store()
+    try:
+        if arguments.period:
+            print(raise_limit(store.ledger, arguments.period, arguments.amount or "", ""))
+        for balance in Budget(limits, store.ledger, "").balances():
+            if balance.period != "session":
+                print(balance)
+        if "session" in limits:
+            print(f"each session: ${limits['session']:.2f}")
+        if not limits:
+            print("No limit of money is set (budget_session, budget_day, budget_month in config.toml).")
         return 0
     finally:
         store.close()

@@ -163,8 +163,8 @@ def test_usage_is_summed_by_day_model_provider_role_and_session() -> None:
     assert by("session") == {"a": (2, 1.25, True), "b": (2, 0.5, False)}
     assert by("model", "2d") == {"large": (1, 1.0, True), "small": (2, 0.75, True)}
     assert by("model", "2026-11-21") == {"large": (1, 1.0, True), "small": (1, 0.25, True)}
-    assert store.ledger.today() == Spent(2, Usage(200, 20, 100), Cost(1.25))
-    assert store.ledger.this_month().requests == 3
+    assert store.ledger.of_period("day") == Spent(2, Usage(200, 20, 100), Cost(1.25))
+    assert store.ledger.of_period("month").requests == 3
     for wrong in ("yesterday", "-d", "99999999d", "2026-13-01"):
         with pytest.raises(ConfigError, match="is no day"):
             store.ledger.since(wrong)

@@ -222,8 +222,23 @@ async def test_tokens_and_models(tmp_path: Path) -> None:
         assert [(one["requests"], one["usage"]["inputTokens"]) for one in by_session["groups"]] == [(1, 100), (1, 100)]
         with pytest.raises(ResponseError, match="by day, model, provider, role, session"):
             await made.client.command("flux.usage", {"by": "week"})
+        assert await made.client.command("flux.budget.show") == {"limits": []}
         models = await made.client.command("flux.model.list")
         assert (models["provider"], models["present"]) == ("scripted", "scripted")
         switch = await made.client.command("flux.model.set", {"model": "other-1"})
         assert switch == {"provider": "scripted", "model": "other-1", "notice": ""}
         assert (await made.client.command("flux.model.list"))["present"] == "other-1"
+
+
+async def test_a_limit_of_money_is_shown_and_raised(tmp_path: Path) -> None:
+    usage = {"input_tokens": 10_000, "output_tokens": 10}
+    async with bench(tmp_path, {"text": "Hi.", "usage": usage}, options={"settings": {"budget_day": 0.25}}) as made:
+        await made.client.command("flux.chat.send", {"text": "Hi."})
+        (limit,) = (await made.client.command("flux.budget.show"))["limits"]
+        assert (limit["period"], limit["limit"]) == ("day", 0.25)
+        raised = await made.client.command("flux.budget.raise", {"period": "day", "amount": "2"})
+        assert raised == {"text": "$2.00 more may be spent today."}
+        (limit,) = (await made.client.command("flux.budget.show"))["limits"]
+        assert limit["limit"] == 2.25
+        with pytest.raises(ResponseError, match="no amount"):
+            await made.client.command("flux.budget.raise", {"period": "day", "amount": "much"})

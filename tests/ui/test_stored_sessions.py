@@ -70,6 +70,20 @@ def test_usage_is_shown_by_day_and_model_as_a_table_json_and_csv(shell: Shell) -
     assert shell.flux("usage", "--since", "1d").out == table
 
 
+def test_a_limit_of_money_is_shown_holds_and_is_raised(shell: Shell) -> None:
+    assert "No limit of money is set" in shell.flux("budget").out
+    shell.variables["FLUX_BUDGET_MONTH"] = "1.5"
+    assert shell.flux("budget").out == "this month: $0.0000 of $1.50\n"
+    raised = shell.flux("budget", "month", "2").out
+    assert raised == "$2.00 more may be spent this month.\nthis month: $0.0000 of $3.50\n"
+    assert shell.flux("budget", "month", "-2").status == 2
+    shell.variables |= {"FLUX_PROVIDER": "anthropic", "ANTHROPIC_API_KEY": "k", "FLUX_BUDGET_SESSION": "0.0001"}
+    refused = shell.flux("-p", "Hi.", "--json")
+    assert refused.status == 1
+    ended = json.loads(refused.out.splitlines()[-1])
+    assert (ended["error_kind"], "this session: $0.0000 of $0.00" in ended["error"]) == ("BudgetExceeded", True)
+
+
 def begin(shell: Shell, *arguments: str) -> subprocess.Popen[bytes]:
     """A turn that streams, with something of its answer seen."""
     process = subprocess.Popen(

@@ -18,6 +18,9 @@ from flux.core.errors import ConfigError
 from flux.core.usage import Cost, Spent, Usage
 
 Grouping = Literal["day", "model", "provider", "role", "session"]
+Period = Literal["session", "day", "month"]
+"""What a limit of money is for. Days and months are those of the user's clock."""
+PERIODS: tuple[Period, ...] = get_args(Period)
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
 _COLUMNS = (
@@ -74,8 +77,7 @@ class Ledger:
 
     def of_session(self, session_id: str) -> tuple[Usage, Cost]:
         """What the session used so far."""
-        (row,) = self._database.rows(f"SELECT {_SUMS} FROM usage WHERE session_id = ?", (session_id,))
-        spent = _spent(row)
+        spent = self.of_period("session", session_id)
         return spent.usage, spent.cost
 
     def total(self, since: float = 0.0, until: float = _END_OF_TIME) -> Spent:
@@ -89,13 +91,26 @@ class Ledger:
         query = f"SELECT {_KEYS.get(by, by)}, {_SUMS} FROM {_ALL} GROUP BY 1 ORDER BY {order}"
         return [Group(key, _spent(row)) for key, *row in self._database.rows(query, (since, until))]
 
-    def today(self) -> Spent:
-        """What was used since the user's day began."""
-        return self.total(day_begin(self._clock()))
+    def of_period(self, period: Period, session_id: str = "") -> Spent:
+        """What was used in the session, or since the day or the month began."""
+        if period == "session":
+            (row,) = self._database.rows(f"SELECT {_SUMS} FROM usage WHERE session_id = ?", (session_id,))
+            return _spent(row)
+        return self.total(self._begin_of(period))
 
-    def this_month(self) -> Spent:
-        """What was used since the user's month began."""
-        return self.total(month_begin(self._clock()))
+    def raised(self, period: Period, session_id: str = "") -> float:
+        """By how many dollars the user raised the limit of the period that is now."""
+        which, begin = (session_id, 0.0) if period == "session" else ("", self._begin_of(period))
+        query = "SELECT total(usd) FROM raised WHERE period = ? AND session_id = ? AND at >= ?"
+        return self._database.rows(query, (period, which, begin))[0][0]
+
+    def raise_limit(self, period: Period, usd: float, session_id: str = "") -> None:
+        """Allow so many dollars more: in the session, or until the day or the month ends."""
+        values = (period, session_id if period == "session" else "", self._clock(), usd)
+        self._database.write("", lambda db: db.execute("INSERT INTO raised VALUES (?, ?, ?, ?)", values))
+
+    def _begin_of(self, period: Period) -> float:
+        return day_begin(self._clock()) if period == "day" else month_begin(self._clock())
 
     def since(self, text: str) -> float:
         """The first second of what `text` names: a day, or by default all since the last reset. Raises ConfigError."""
@@ -142,6 +157,7 @@ def _begin(day: date) -> float:
 
 def keep_spent(db: sqlite3.Connection, session_id: str) -> None:
     """The session will be deleted; what it used stays in the sums. Call it in that transaction."""
+    db.execute("DELETE FROM raised WHERE session_id = ?", (session_id,))
     db.execute(f"INSERT INTO spent ({_COLUMNS}) SELECT {_COLUMNS} FROM usage WHERE session_id = ?", (session_id,))
 
 

@@ -112,6 +112,9 @@ CREATE TABLE spent (  -- what requests of sessions used that the user has delete
     cache_write_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL, cost_usd REAL
 ) STRICT;
 CREATE INDEX spent_at ON spent (at);
+CREATE TABLE raised (  -- by how many dollars the user raised a limit: of a session, else of a day or a month
+    period TEXT NOT NULL, session_id TEXT NOT NULL, at REAL NOT NULL, usd REAL NOT NULL
+) STRICT;
 CREATE TABLE counted (since REAL NOT NULL) STRICT;  -- when the user last let the sums begin from nothing
 """
 
@@ -124,7 +127,7 @@ TABLES = (
 )
 """All that belongs to a session by `session_id`, beside the table `session` itself."""
 
-OWN_TABLES = ("session", "spent", "counted")
+OWN_TABLES = ("session", "spent", "raised", "counted")
 """What stands by itself."""
 
 

@@ -12,6 +12,8 @@ from flux.core.errors import InvalidArguments, WorkspaceError
 from flux.lsp.methods import (
     COMMANDS,
     ActionRun,
+    BudgetRaise,
+    BudgetShow,
     ChatList,
     ChatNew,
     ChatSend,
@@ -101,6 +103,14 @@ class Commands:
                 return {"provider": switch.provider, "model": switch.model, "notice": switch.notice}
             case UsageShow():
                 return self._usage(given)
+            case BudgetShow(session=session_id):
+                return await self._budget(session_id)
+            case BudgetRaise(period=period, amount=amount, session=session_id):
+                from flux.agent.budget import raise_limit
+
+                sessions = self._server.sessions
+                which = sessions.store.find(session_id).id if session_id else sessions.present_id
+                return {"text": raise_limit(sessions.store.ledger, period, amount, which)}
         assert_never(given)
 
     async def _turn(self, run: Callable[[], Awaitable[TurnReport]]) -> Json:
@@ -209,6 +219,25 @@ class Commands:
             for model in await sessions.models()
         ]
         return {"provider": sessions.provider.name, "present": sessions.model_name, "models": models}
+
+    async def _budget(self, session_id: str) -> Json:
+        from flux.agent.budget import Budget
+        from flux.agent.sessions import budget_limits
+
+        sessions = self._server.sessions
+        which = sessions.store.find(session_id).id if session_id else sessions.present_id
+        limits = budget_limits((await sessions.sessions()).settings)
+        return {
+            "limits": [
+                {
+                    "period": balance.period,
+                    "limit": balance.limit_usd,
+                    "spent": balance.spent.cost.usd,
+                    "text": str(balance),
+                }
+                for balance in Budget(limits, sessions.store.ledger, which).balances()
+            ]
+        }
 
     def _usage(self, asked: UsageShow) -> Json:
         if not asked.by:
