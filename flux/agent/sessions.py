@@ -10,7 +10,6 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from flux.agent.recovery import clear_leftovers
 from flux.agent.session import Session, Switch
@@ -21,7 +20,7 @@ from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError, ProviderError, SessionHeld
 from flux.core.messages import Message, Reasoning, ToolSpec
 from flux.llm.base_provider import BaseLLMProvider, ServedModel
-from flux.llm.catalogue import FREE, Model, find_model, limits, models_of, price, served_model
+from flux.llm.catalogue import FREE, Catalogue, Model
 from flux.llm.local_servers import find_running
 from flux.llm.provider_factory import choose_model, kind_of, supported_providers
 from flux.llm.registry import Registry, assign
@@ -176,13 +175,15 @@ class Sessions:
     async def _model_choice(self, provider: BaseLLMProvider, name: str) -> ModelChoice:
         served = await _look_up(provider, name)
         told = served.window_tokens if served else None
-        row = find_model(name)
-        unknown = None if row else provider.unknown_window_tokens
+        catalogue = Catalogue(self.settings.for_provider(provider.name))
+        row = catalogue.find(name)
+        unknown = None if row and row.total_tokens else provider.unknown_window_tokens
+        takes_images = row.takes_images if row else None
         return ModelChoice(
             name,
-            limits(name, self.settings.for_provider(provider.name), told or unknown),
-            price(name) or (FREE if served and served.runs_here else None),
-            takes_images=row.takes_images if row else served is None or served.takes_images is not False,
+            catalogue.limits(name, told or unknown),
+            catalogue.price(name) or (FREE if served and served.runs_here else None),
+            takes_images=(served.takes_images if served and takes_images is None else takes_images) is not False,
             # Reading a tokenizer's ranks from the disk takes about a second.
             counter=await asyncio.to_thread(find_counter, name, tokenizer_folders()),
         )
@@ -221,19 +222,20 @@ async def _name_of_model(provider: BaseLLMProvider) -> str:
 
 async def list_models(provider: BaseLLMProvider, settings: Settings) -> Sequence[Model]:
     """The models that the provider's server lists, those that Flux knows of where it has no list or cannot be asked."""
+    catalogue = Catalogue(settings.for_provider(provider.name))
     try:
         served = await provider.models()
     except ProviderError as e:
         logger.info("%s could not be asked for its models: %s", provider.name, e)
         served = ()
     if served:
-        return [served_model(model, provider.name, settings) for model in served]
+        return [catalogue.served(model, provider.name) for model in served]
     return _known_models(provider.name, settings)
 
 
 def _known_models(provider: str, settings: Settings) -> Sequence[Model]:
     """Those that Flux knows of for a provider that does not list its own."""
-    return [replace(model, provider=provider) for model in models_of(kind_of(settings, provider))]
+    return Catalogue(settings.for_provider(provider)).models(kind_of(settings, provider))
 
 
 async def usable_models(registry: Registry, settings: Settings, first: BaseLLMProvider) -> Sequence[Model]:
@@ -255,7 +257,11 @@ async def usable_models(registry: Registry, settings: Settings, first: BaseLLMPr
         looking = group.create_task(find_running(settings))
         lists = [group.create_task(of(name)) for name in names]
     running = [server for server in looking.result() if server.endpoint.name not in names]
-    here = [served_model(model, server.endpoint.name, settings) for server in running for model in server.models]
+    here = [
+        Catalogue(settings.for_provider(server.endpoint.name)).served(model, server.endpoint.name)
+        for server in running
+        for model in server.models
+    ]
     return [*(model for listed in lists for model in listed.result()), *here]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from flux.core.declarations import (
+    BY_FACT,
     BY_NAME,
     BY_VARIABLE,
     CONFIG_FOLDER_VARIABLE,
@@ -24,7 +25,7 @@ from flux.core.declarations import (
 from flux.core.errors import ConfigError
 from flux.core.keys import CommandKey, MissingVariable
 from flux.core.layers import KEY, Layer, RawLayer, Source, is_unset, shown
-from flux.core.tables import PROVIDERS, expand, setting_of
+from flux.core.tables import expand, model_of, prefix_of, setting_of
 
 
 def check_layer(raw: RawLayer, warnings: list[str], variables: Mapping[str, str]) -> Layer:
@@ -39,8 +40,7 @@ def check_layer(raw: RawLayer, warnings: list[str], variables: Mapping[str, str]
             except KeyError as e:
                 warnings.append(f"{name} in {raw.source} was left out: the variable {e.args[0]} is not set.")
                 continue
-        provider, _ = setting_of(name)
-        prefix = f"{PROVIDERS}.{provider}." if provider else ""
+        prefix = "" if raw.source.uses_variables else prefix_of(name)
         values[f"{prefix}{declaration.name}"] = _check_value(declaration, name, value, raw.source)
     for prefix in {name.removesuffix("api_key_env").removesuffix("api_key_cmd") for name in values}:
         _find_key(values, prefix, raw.source, variables)
@@ -116,6 +116,8 @@ def _unknown_names(raw: RawLayer) -> Iterator[str]:
         if find_declaration(raw.source, name) is None:
             provider, setting = setting_of(name)
             known = [d.name for d in DECLARATIONS if d.place != ("top" if provider else "table")]
+            if model_of(name)[0]:
+                setting, known = model_of(name)[1], list(BY_FACT)
             near = difflib.get_close_matches(setting.lower().removeprefix("flux_"), known, 1, 0.6)
             more = f" Did you mean {near[0]}?" if near else ""
             yield f"{shown(name)} in {raw.source} is no setting of Flux, and was left out.{more}"

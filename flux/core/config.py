@@ -23,7 +23,7 @@ from flux.core.errors import ConfigError
 from flux.core.key_store import KeyStore
 from flux.core.layers import Layer, RawLayer, Source, read_toml, read_variables
 from flux.core.secret import Secret
-from flux.core.tables import PROVIDERS, ROLES, flatten, setting_of
+from flux.core.tables import PROVIDERS, ROLES, flatten, model_of, setting_of
 from flux.core.trust import TrustItem, TrustQuestion, TrustStore, find_question
 
 _OF_THE_CHOSEN = {"model", "base_url", "api_key", "headers", "extra_body", "client_cert", "client_key"}
@@ -37,6 +37,8 @@ class Settings(SettingValues):
     """
 
     layers: tuple[Layer, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    state: Path | None = dataclasses.field(default=None, compare=False, repr=False)
+    """Flux's own folder of what it keeps, of settings that were loaded from files."""
 
     def source(self, name: str) -> Source:
         """Where the value of the setting `name` is from."""
@@ -64,7 +66,7 @@ class Settings(SettingValues):
                 if provider == name:
                     values[setting] = value
             layers.append(Layer(layer.source, values))
-        return _settings(layers)
+        return _settings(layers, self.state)
 
     def tables(self) -> tuple[str, ...]:
         """The providers that have a table or a kept key of their own, in the order of the layers."""
@@ -75,6 +77,16 @@ class Settings(SettingValues):
         """What the strongest layer has for it in the provider's own table, None where none has."""
         name = f"{PROVIDERS}.{provider}.{setting}"
         return next((layer.values[name] for layer in self._known_layers() if name in layer.values), None)
+
+    def models(self) -> Mapping[str, Mapping[str, object]]:
+        """What the tables `[models.NAME]` say, by the name in small letters; a stronger layer's word wins."""
+        said: dict[str, dict[str, object]] = {}
+        for layer in reversed(self._known_layers()):
+            for name, value in layer.values.items():
+                model, fact = model_of(name)
+                if model:
+                    said.setdefault(model, {})[fact] = value
+        return said
 
     def role(self, role: str) -> str:
         """What `[roles]` says of it: `provider/model` or a provider's name.
@@ -91,7 +103,7 @@ class Settings(SettingValues):
     def override(self, values: Mapping[str, object]) -> Settings:
         """These settings with values put on top, as the command line would. Raises ConfigError as `load_settings`."""
         layer = check_layer(flatten(RawLayer(Source("explicit"), values), []), [], {})
-        return _settings((layer, *self._known_layers()))
+        return _settings((layer, *self._known_layers()), self.state)
 
     def secrets(self) -> tuple[Secret, ...]:
         """Every key that is known by now and every header, for what must be kept out of logs."""
@@ -240,15 +252,16 @@ def load_settings(
         if layer.source.uses_variables:
             variables = {name: str(value) for name, value in layer.values.items()} | variables
     layers = [check_layer(layer, warnings, variables) for layer in raw]
-    settings = _settings([*layers, *([KeyStore(folders.config).layer()] if folders.config else [])])
+    layers += [KeyStore(folders.config).layer()] if folders.config else []
+    settings = _settings(layers, folders.state)
     return Loaded(settings, tuple(warnings), question.items if question else (), question)
 
 
-def _settings(layers: Sequence[Layer]) -> Settings:
+def _settings(layers: Sequence[Layer], state: Path | None = None) -> Settings:
     values: dict[str, object] = {}
     for layer in reversed(layers):
         values.update(layer.values)
-    settings = Settings(layers=tuple(layers))
+    settings = Settings(layers=tuple(layers), state=state)
     values = {name: value for name, value in values.items() if name in FIELDS}
     return dataclasses.replace(settings, **values)  # pyright: ignore[reportArgumentType] -- each checked by its Kind
 

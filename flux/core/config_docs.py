@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flux.core.declarations import CONFIG_FOLDER_VARIABLE, DECLARATIONS, STATE_FOLDER_VARIABLE, Declaration
+from flux.core.declarations import (
+    CONFIG_FOLDER_VARIABLE,
+    DECLARATIONS,
+    MODEL_DECLARATIONS,
+    STATE_FOLDER_VARIABLE,
+    Declaration,
+)
 from flux.core.layers import KEY, TRUTH
 
 _PAGE = """\
@@ -85,6 +91,29 @@ summary = "anthropic/claude-haiku-4-5"
   environment or from the `.env` beside it. A value whose variable is not set is left out, and you are told. In a
   project's files nothing is replaced.
 - `flux providers` lists them, `flux providers check` asks each for its models.
+
+## What models are
+
+Flux comes with a table of models: windows, prices, abilities. `flux models refresh` asks every provider that you have
+set up (or one: `flux models refresh openrouter`) what its list tells of them, and keeps that beside your sessions,
+with its date and source; OpenRouter, Anthropic, Groq, vLLM, llama.cpp, LM Studio and Ollama tell more than names. What
+a list does not say stays as it was. What you say yourself is above both:
+
+```toml
+[models."qwen3.5-coder:30b"]    # for one provider alone: [models."laptop/qwen3.5-coder:30b"]
+window = 65_536
+input_price = 0.2
+output_price = 0.8
+images = false
+```
+
+| In `[models.NAME]` | May be | What it says |
+|---|---|---|
+{facts}
+
+A price needs both `input_price` and `output_price`, said or known; a cache's is else that of the table where the plain
+price is the same, and that of plain input where it is not. What nobody says is unknown: the window is then taken to
+have 128,000 tokens, the price is shown as unknown and never as nothing.
 
 ## Layers
 
@@ -167,6 +196,7 @@ def configuration_page() -> str:
     """The text of `docs/configuration.md`."""
     return _PAGE.format(
         rows="\n".join(_row(declaration) for declaration in DECLARATIONS),
+        facts="\n".join(f"| `{d.name}` | {d.kind.allowed} | {d.doc} |" for d in MODEL_DECLARATIONS),
         config_folder=CONFIG_FOLDER_VARIABLE,
         state_folder=STATE_FOLDER_VARIABLE,
     )

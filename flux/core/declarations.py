@@ -31,7 +31,7 @@ from flux.core.layers import (
     whole,
 )
 from flux.core.secret import Secret
-from flux.core.tables import ROLES, setting_of
+from flux.core.tables import ROLES, model_of, setting_of
 
 CONFIG_FOLDER_VARIABLE = "FLUX_CONFIG_FOLDER"
 STATE_FOLDER_VARIABLE = "FLUX_STATE_FOLDER"
@@ -257,6 +257,25 @@ DECLARATIONS: tuple[Declaration, ...] = (
         )
     ),
 )
+MODEL_DECLARATIONS: tuple[Declaration, ...] = (
+    Declaration("window", "", whole(1), "The window in tokens, input and output together."),
+    Declaration("max_output", "", whole(1), "The longest answer, in tokens."),
+    Declaration("input_price", "", between(0, 1_000_000), "US dollars for a million tokens of input."),
+    Declaration("output_price", "", between(0, 1_000_000), "US dollars for a million tokens of output."),
+    Declaration("cache_read_price", "", between(0, 1_000_000), "The same for input that is read from the cache."),
+    Declaration("cache_write_price", "", between(0, 1_000_000), "The same for input that is written to the cache."),
+    Declaration("tools", "", TRUTH, "It takes tools by itself."),
+    Declaration("images", "", TRUTH, "It takes pictures."),
+    Declaration("code_execution", "", TRUTH, "Its service can run code for it."),
+    Declaration(
+        "thinking", "", choice("none", "always", "adaptive", "budget", "effort"), "How it is asked to think, if at all."
+    ),
+    Declaration("temperature", "", TRUTH, "It takes a temperature."),
+    Declaration("forced_tools", "", TRUTH, "It takes a tool_choice that leaves it no choice."),
+    Declaration("prefill", "", TRUTH, "It goes on from the beginning of an answer."),
+)
+"""What a table `[models.NAME]` may say of a model."""
+BY_FACT = {declaration.name: declaration for declaration in MODEL_DECLARATIONS}
 BY_NAME = {declaration.name: declaration for declaration in DECLARATIONS}
 BY_VARIABLE = {declaration.variable: declaration for declaration in DECLARATIONS if declaration.variable}
 
@@ -265,6 +284,8 @@ def find_declaration(source: Source, name: str) -> Declaration | None:
     """What the source means by a name, None where it is no setting, or none that may stand there."""
     if source.uses_variables:
         return BY_VARIABLE.get(name)
+    if model_of(name)[0]:
+        return BY_FACT.get(model_of(name)[1])
     provider, setting = setting_of(name)
     declaration = BY_NAME.get(setting)
     wrong_place: Place = "top" if provider else "table"

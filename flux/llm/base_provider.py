@@ -56,16 +56,16 @@ class ModelRequest:
 
 
 class Abilities(Protocol):
-    """What a model can do, as far as the table of models knows."""
+    """What a model can do; None where nobody says."""
 
     @property
-    def takes_tools(self) -> bool: ...
+    def takes_tools(self) -> bool | None: ...
     @property
-    def takes_images(self) -> bool: ...
+    def takes_images(self) -> bool | None: ...
     @property
-    def executes_code(self) -> bool: ...
+    def executes_code(self) -> bool | None: ...
     @property
-    def thinking(self) -> ThinkingKind: ...
+    def thinking(self) -> ThinkingKind | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,16 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class ToldPrice:
+    """US dollars for a million tokens, as a server tells them; None where it does not say."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServedModel:
     """A model as its server tells of it; None where it does not say.
 
@@ -119,6 +129,9 @@ class ServedModel:
     runs_here: bool = False
     size_bytes: int | None = None
     owner: str = ""
+    max_output_tokens: int | None = None
+    executes_code: bool | None = None
+    price: ToldPrice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +400,7 @@ class BaseLLMProvider(ABC):
     def supports_thinking(self, model: str = "") -> bool | None:
         """Whether the model can be asked to think."""
         known = self._abilities(model)
-        return bool(known.thinking) if known else None
+        return None if known is None or known.thinking is None else bool(known.thinking)
 
     def supports_images(self, model: str = "") -> bool | None:
         """Whether the model takes pictures."""
@@ -395,9 +408,10 @@ class BaseLLMProvider(ABC):
         return known.takes_images if known else None
 
     def supports_code_execution(self, model: str = "") -> bool | None:
-        """Whether the service can run code for the model. No public table says that one cannot: never false."""
+        """Whether the service can run code for the model. Known only where the provider's own list says it and was
+        asked (`flux models refresh`), or the user does: no public table has it."""
         known = self._abilities(model)
-        return True if known and known.executes_code else None
+        return known.executes_code if known else None
 
     async def models(self) -> Sequence[ServedModel]:
         """The models that the server itself lists; none where it has no list. Raises ProviderErrors."""

@@ -17,7 +17,7 @@ from flux.core.config import Settings, settings_of
 from flux.core.errors import ConfigError
 from flux.core.keys import KeyHolder
 from flux.llm.base_provider import BaseLLMProvider, Defaults
-from flux.llm.catalogue import find_model
+from flux.llm.catalogue import Catalogue
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
 from flux.llm.resilience.retry import RetryingProvider
 from flux.llm.text_tools_provider import TextToolsProvider
@@ -130,7 +130,7 @@ def create_provider(config: Settings | Mapping[str, object], provider: str | Non
         settings.temperature,
         settings.streaming,
         settings.thinking,
-        find_model,
+        Catalogue(settings).find,
     )
     return made
 
@@ -155,7 +155,10 @@ def _create(config: Settings, settings: Settings, name: str) -> BaseLLMProvider:
         settings.credentials(row.endpoint)  # said before an SDK is imported for nothing
         made = _checked(create(settings, row.endpoint), name)
         # These wires have models that take no tools behind them; what is behind the others does.
-        return TextToolsProvider(made, settings.tools) if row.endpoint.wire in {"chat", "ollama"} else made
+        if row.endpoint.wire in {"chat", "ollama"}:
+            return TextToolsProvider(made, settings.tools, Catalogue(settings).find)
+        return made
+
     kind = kind_of(config, name)
     if kind in _programs_own:
         return _checked(_programs_own[kind](settings), name)

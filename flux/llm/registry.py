@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from flux.core.config import Settings
 from flux.core.errors import ConfigError, FluxError
 from flux.core.keys import KeyHolder
-from flux.core.usage import Cost, Spent, Usage
+from flux.core.usage import Cost, Price, Spent, Usage
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel, UsageDelta
-from flux.llm.catalogue import price
+from flux.llm.catalogue import Catalogue
 from flux.llm.endpoints import ENDPOINTS
 from flux.llm.provider_factory import (
     choose_model,
@@ -104,7 +104,12 @@ class Registry:
         """The provider of that name, the same one each time. Raises ConfigError."""
         name = name.strip().lower()
         if name not in self._made:
-            self._made[name] = Metered(name, create_provider(self._settings, name), self._spent)
+            self._made[name] = Metered(
+                name,
+                create_provider(self._settings, name),
+                self._spent,
+                Catalogue(self._settings.for_provider(name)).price,
+            )
         return self._made[name]
 
     def of_role(self, role: str) -> tuple[BaseLLMProvider, str]:
@@ -183,10 +188,13 @@ class Registry:
 class Metered(WrappedProvider):
     """A provider around another that adds what it used to `spent`, under its name."""
 
-    def __init__(self, name: str, inner: BaseLLMProvider, spent: dict[str, Spent]) -> None:
+    def __init__(
+        self, name: str, inner: BaseLLMProvider, spent: dict[str, Spent], price: Callable[[str], Price | None]
+    ) -> None:
         super().__init__(inner)
         self.name = name
         self._spent = spent
+        self._price = price
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         usage = Usage()
@@ -197,7 +205,7 @@ class Metered(WrappedProvider):
                         usage = delta.usage
                     yield delta
         finally:  # what was used is used, also where the answer broke off
-            known = price(request.model)
+            known = self._price(request.model)
             cost = Cost(known.cost_usd(usage)) if known else Cost(is_complete=False)
             self._spent[self.name] = self._spent.get(self.name, Spent()) + Spent(1, usage, cost)
 

@@ -7,7 +7,7 @@ from the user (setting `tools`). What a call in a text is, `flux.llm.wire.text_t
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from flux.llm.base_provider import (
     ToolCallDelta,
     Waiting,
 )
-from flux.llm.catalogue import find_model
+from flux.llm.catalogue import Model, find_model
 from flux.llm.wire.history import taken_ids
 from flux.llm.wire.text_tools import CallFinder, as_text_request
 from flux.llm.wrapped_provider import WrappedProvider
@@ -44,11 +44,15 @@ _REFUSALS = re.compile(
 
 
 class TextToolsProvider(WrappedProvider):
-    """`tools` is the setting of that name: `native`, `text`, or empty for what the model takes."""
+    """`tools` is the setting of that name: `native`, `text`, or empty for what the model takes. `find` says what is
+    known of one."""
 
-    def __init__(self, inner: BaseLLMProvider, tools: str = "") -> None:
+    def __init__(
+        self, inner: BaseLLMProvider, tools: str = "", find: Callable[[str], Model | None] = find_model
+    ) -> None:
         super().__init__(inner)
         self._tools = tools
+        self._find = find
         self._without_tools: set[str] = set()
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
@@ -82,8 +86,8 @@ class TextToolsProvider(WrappedProvider):
     def _is_text(self, model: str) -> bool:
         if self._tools:
             return self._tools == "text"
-        row = find_model(model)
-        return model in self._without_tools or (row is not None and not row.takes_tools)
+        row = self._find(model)
+        return model in self._without_tools or (row is not None and row.takes_tools is False)
 
     def _native(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         """The request as it is. A model that takes tools may print its call all the same; then that is all it says."""

@@ -28,6 +28,7 @@ from flux.core.errors import (
 from flux.core.keys import Key, KeyHolder, fetch_key
 from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest, RawDelta
+from flux.llm.catalogue import Catalogue, Model, find_model
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
 from flux.llm.network_faults import explain, was_connection_stale
@@ -69,7 +70,7 @@ _RAW = {"X-Stainless-Raw-Response": "stream"}
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where requests go, with which key, what goes along, and how long to wait for anything more of an answer."""
+    """Where requests go, with which key, what goes along, how long to wait, and what is known of models there."""
 
     endpoint: Endpoint
     base_url: str
@@ -78,6 +79,7 @@ class Where:
     headers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
     tls: Tls = field(default_factory=Tls)
+    find: Callable[[str], Model | None] = find_model
 
     @classmethod
     def of(cls, settings: Settings, endpoint: Endpoint) -> Where:
@@ -94,6 +96,7 @@ class Where:
             settings.headers or {},
             settings.extra_body or {},
             Tls(settings.ca_bundle, settings.client_cert, settings.client_key),
+            Catalogue(settings).find,
         )
 
     @property
@@ -128,7 +131,7 @@ class Transport:
         self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
     ) -> AsyncGenerator[Delta]:
         """The deltas of the answer to a request. Raises ProviderErrors. Closing it closes the connection."""
-        request = fit(request)
+        request = fit(request, self._where.find)
         if self._where.extra_body:
             request = replace(request, extra_body=self._where.extra_body)
         response = await self._post(path, encode(request), request.model)

@@ -145,7 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command="serve")
     _add_sessions(commands.add_parser("sessions", help="list, show, search, export and delete stored sessions"))
     models = commands.add_parser("models", help="list the models of the chosen provider, and what runs here")
-    models.add_argument("action", nargs="?", choices=["pull"], help="pull NAME: let Ollama download a model")
+    models.add_argument(
+        "action",
+        nargs="?",
+        choices=["pull", "refresh"],
+        help="pull NAME: let Ollama download a model; refresh [PROVIDER]: ask for windows, prices, abilities",
+    )
     models.add_argument("name", nargs="?", metavar="NAME")
     _add_common(models)
     models.set_defaults(command="models")

@@ -1,4 +1,4 @@
-"""`flux models`: what the chosen provider has, what else runs on this machine, and downloads for Ollama."""
+"""`flux models`: what the chosen provider has, what else runs here, what is newly told of them, and downloads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import asyncio
 import sys
 from contextlib import aclosing
+from datetime import UTC, datetime
 
 from flux.agent.sessions import usable_models
 from flux.core.config import Settings
 from flux.core.errors import ConfigError
-from flux.llm.catalogue import models_of
+from flux.llm.catalogue import Catalogue
 from flux.llm.ollama_provider import OllamaProvider
+from flux.llm.provider_factory import WAYS_TO_SET_UP, kind_of
+from flux.llm.refresh import Asked, refresh
 from flux.llm.registry import Registry, assign
 from flux.llm.wire.ollama_models import PullProgress
 from flux.ui.interrupt import CtrlC
@@ -20,12 +23,14 @@ from flux.ui.render import model_line, one_line
 
 
 def run_models(arguments: argparse.Namespace) -> int:
-    """List models, or download one; the exit status. Raises ConfigError and ProviderErrors."""
+    """List models, ask anew what they are, or download one; the exit status. Raises ConfigError and ProviderErrors."""
     settings = open_settings(arguments, ask=None)
     if arguments.action == "pull":
         if not arguments.name:
             raise ConfigError("`flux models pull` needs a model's name.", hint="For example: flux models pull qwen3:8b")
         return asyncio.run(_pull(settings, arguments.name))
+    if arguments.action == "refresh":
+        return asyncio.run(_refresh(settings, arguments.name))
     asyncio.run(_list(settings))
     return 0
 
@@ -38,13 +43,35 @@ async def _list(settings: Settings) -> None:
         models = await usable_models(registry, settings, provider)
         current = f"{provider.name}/{chat.model or await provider.default_model()}"
     except ConfigError:  # without its key a service is not asked
-        models, current = models_of(chat.provider), f"{chat.provider}/{chat.model}"
+        models = Catalogue(settings.for_provider(chat.provider)).models(kind_of(settings, chat.provider))
+        current = f"{chat.provider}/{chat.model}"
     finally:
         await registry.close()
     if not models:
         say("No provider lists a model, and Flux knows of none.")
     for number, model in enumerate(models, 1):
         print(model_line(number, model, current))
+
+
+async def _refresh(settings: Settings, only: str | None) -> int:
+    """Ask each provider that is set up, or one, what it tells of its models; 1 where one could not be asked."""
+    registry = Registry(settings)
+    asked = await refresh(registry, settings, only, datetime.now(UTC).date().isoformat())
+    for answer in asked:
+        print(_refreshed_line(answer))
+    if not asked:
+        raise ConfigError("No provider is set up.", key="provider", hint=WAYS_TO_SET_UP)
+    return 1 if any(answer.problem for answer in asked) else 0
+
+
+def _refreshed_line(answer: Asked) -> str:
+    if answer.problem:
+        return f"{answer.provider:<14} ! {one_line(answer.problem)}"
+    kept = answer.kept
+    if kept is None:
+        return f"{answer.provider:<14} tells nothing of its models but their names"
+    counts = f"{len(kept.models)} models, {kept.sized} with a window, {kept.priced} with a price"
+    return f"{answer.provider:<14} {counts}, as of {kept.as_of}"
 
 
 async def _pull(settings: Settings, model: str) -> int:

@@ -147,8 +147,16 @@ def model_line(number: int, model: Model, current: str) -> str:
     `current` is the present one as PROVIDER/NAME.
     """
     mark = "*" if f"{model.provider}/{model.name}" == current else " "
-    can = [word for word, is_so in (("images", model.takes_images), ("thinks", model.thinking)) if is_so]
-    abilities = ", ".join([*([] if model.takes_tools else ["no tools"]), *can])
+    can = [
+        word
+        for word, is_so in (
+            ("images", model.takes_images),
+            ("thinks", model.thinking),
+            ("runs code", model.executes_code),
+        )
+        if is_so
+    ]
+    abilities = ", ".join([*(["no tools"] if model.takes_tools is False else []), *can])
     price = f"${model.price.input:g} in, ${model.price.output:g} out" if model.price else "price unknown"
     window = f"{model.input_tokens // 1000}k"
     line = f"{mark}{number:3}  {model.name:24} {model.display_name:24} {window:>6}  {model.speed:7} {price:24}"

@@ -10,20 +10,20 @@ import pytest
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
 from flux.core.usage import Price, Usage
-from flux.llm.catalogue import find_model, limits, price, shipped
+from flux.llm.catalogue import Catalogue, find_model, shipped
 from flux.llm.endpoints import ENDPOINTS
 from tests.support.model_slice import disagreement
 
 
 def cost(model: str, usage: Usage) -> float:
-    known = price(model)
+    known = Catalogue(Settings()).price(model)
     assert known is not None
     return known.cost_usd(usage)
 
 
 def test_an_unknown_model_has_a_cautious_window_and_no_price() -> None:
-    assert limits("my-own", Settings()) == ModelLimits(128_000, 128_000, 8192)
-    assert price("my-own") is None
+    assert Catalogue(Settings()).limits("my-own") == ModelLimits(128_000, 128_000, 8192)
+    assert Catalogue(Settings()).price("my-own") is None
 
 
 def test_a_vendor_in_front_and_a_date_behind_are_not_part_of_a_models_name() -> None:
@@ -37,12 +37,14 @@ def test_a_vendor_in_front_and_a_date_behind_are_not_part_of_a_models_name() -> 
 
 
 def test_openais_input_window_is_smaller_than_its_total() -> None:
-    assert limits("gpt-6.1-sol", Settings()) == ModelLimits(922_000, 1_050_000, 128_000)
+    assert Catalogue(Settings()).limits("gpt-6.1-sol") == ModelLimits(922_000, 1_050_000, 128_000)
 
 
 def test_the_setting_context_window_wins() -> None:
-    assert limits("claude-sonnet-5-5", Settings(context_window=8000)) == ModelLimits(8000, 8000, 8000)
-    assert limits("my-own", Settings(context_window=32_000, max_tokens=500)) == ModelLimits(32_000, 32_000, 500)
+    assert Catalogue(Settings(context_window=8000)).limits("claude-sonnet-5-5") == ModelLimits(8000, 8000, 8000)
+    assert Catalogue(Settings(context_window=32_000, max_tokens=500)).limits("my-own") == ModelLimits(
+        32_000, 32_000, 500
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from flux.llm.base_provider import ModelRequest, TextDelta, Waiting
 from flux.llm.local_servers import find_running
 from flux.llm.provider_factory import create_provider
 from flux.workspace.memory import MemoryWorkspace
-from tests.llm.test_model_lists import LLAMA_CPP, LM_STUDIO, PROPS, VLLM, Lists
+from tests.llm.test_model_lists import LLAMA_CPP, LM_STUDIO, PROPS, VLLM
+from tests.support.list_server import Lists, list_server
 from tests.support.ollama_server import FakeModel, OllamaServer, called, ollama_server, said
 from tests.support.talks import end, send
 
@@ -45,12 +46,8 @@ async def ollama() -> AsyncIterator[OllamaServer]:
 @pytest.fixture
 async def other() -> AsyncIterator[Lists]:
     """A server that can be any of the others."""
-    server = Lists()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    yield server
-    listening.close()
-    await server.hang_up()
+    async with list_server() as running:
+        yield running
 
 
 def settings(addresses: dict[str, str], **values: Any) -> Settings:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -18,7 +15,7 @@ from flux.llm.base_provider import BaseLLMProvider, ServedModel
 from flux.llm.provider_factory import create_provider
 from flux.llm.wire.model_lists import read_lm_studio, read_models, read_props
 from flux.llm.wire.ollama_models import PullReader, read_card, read_list, read_loaded
-from tests.support.fault_server import FaultServer, Received
+from tests.support.list_server import Lists, list_server
 
 LLAMA_CPP = {
     "models": [{"name": "tiny.gguf", "capabilities": ["completion"]}],
@@ -91,30 +88,10 @@ GEMMA = ServedModel("google/gemma-3-4b", None, False, True, None, False, True, 3
 QWEN = ServedModel("qwen/qwen3.5-9b", 4096, True, False, None, True, True, 6548927017)
 
 
-@dataclass(slots=True)
-class Lists(FaultServer):
-    """Answers with what is set for each path."""
-
-    pages: dict[str, object] = field(default_factory=dict[str, object])
-
-    async def _answer(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        found = self.pages.get(request.path)
-        body = json.dumps(found if found is not None else {"error": "Unexpected endpoint"}).encode()
-        status = 404 if found is None else 200
-        writer.write(b"HTTP/1.1 %d Said\r\ncontent-type: application/json\r\n" % status)
-        writer.write(b"content-length: %d\r\n\r\n%s" % (len(body), body))
-        await writer.drain()
-        return True
-
-
 @pytest.fixture
 async def server() -> AsyncIterator[Lists]:
-    server = Lists()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    yield server
-    listening.close()
-    await server.hang_up()
+    async with list_server() as running:
+        yield running
 
 
 def provider(server: Lists, name: str, key: str = "") -> BaseLLMProvider:
@@ -149,8 +126,8 @@ async def test_vllm_tells_its_window(server: Lists) -> None:
 
 def test_openrouter_tells_which_models_take_tools() -> None:
     assert read_models(OPENROUTER, runs_here=False) == [
-        ServedModel("qwen/qwen3-coder", 262144, True, True),
-        ServedModel("google/gemma-2-9b-it", 8192, False),
+        ServedModel("qwen/qwen3-coder", 262144, True, True, False),
+        ServedModel("google/gemma-2-9b-it", 8192, False, thinks=False),
     ]
 
 
