@@ -22,7 +22,12 @@ class CompatibleProvider(BaseLLMProvider):
 
     def __init__(self, settings: Settings, endpoint: Endpoint = COMPATIBLE, open_sdk: OpenSdk = open_openai) -> None:
         self.name = endpoint.name
-        quirks = Quirks(endpoint.max_tokens_name, endpoint.takes_stream_options, endpoint.wants_thoughts_back)
+        quirks = Quirks(
+            endpoint.max_tokens_name,
+            endpoint.takes_stream_options,
+            endpoint.wants_thoughts_back,
+            endpoint.wants_details_back,
+        )
         self._encode = partial(encode_request, quirks=quirks)
         where = Where.of(settings, endpoint)
         self.unknown_window_tokens = endpoint.unknown_window_tokens or None

@@ -16,7 +16,8 @@ class Endpoint:
     long to wait where the user has not said it, 0 as for any other. `base_path` is added to a base URL that lacks it.
     `unknown_window_tokens` is the window to count on where its server does not tell it, 0 as for any other.
     The others are quirks of Chat Completions: newer OpenAI models take only `max_completion_tokens`, some servers no
-    `stream_options`, some want the thoughts that came with a call sent back, and LM Studio has a list of its own.
+    `stream_options`, some want the thoughts that came with a call, or the details of all thoughts, sent back, and LM
+    Studio has a list of its own.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Endpoint:
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     takes_stream_options: bool = True
     wants_thoughts_back: bool = False
+    wants_details_back: bool = False
     unknown_window_tokens: int = 0
     has_lm_studio_list: bool = False
 
@@ -87,13 +89,15 @@ GROQ = Endpoint(
     max_tokens_name="max_completion_tokens",
 )
 OPENROUTER = Endpoint(
-    # openrouter.ai/docs/api-reference/overview (2026-11-21).
+    # openrouter.ai/docs/api-reference/overview, and for the details of thoughts /docs/guides/best-practices/
+    # reasoning-tokens (2026-11-21).
     name="openrouter",
     display_name="OpenRouter",
     wire="chat",
     default_base_url="https://openrouter.ai/api/v1",
     default_model="openrouter/auto",
     key_setting="openrouter_api_key",
+    wants_details_back=True,
 )
 DEEPSEEK = Endpoint(
     # api-docs.deepseek.com/guides/thinking_mode (2026-11-21): a message with tool calls is refused without its

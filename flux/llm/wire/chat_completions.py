@@ -1,7 +1,8 @@
 """OpenAI's Chat Completions API, as dozens of servers speak it: a request as bytes, and deltas out of the bytes.
 
 Fields: the type stubs of the openai SDK 3.52.0 (2026-11-21), `types/chat/`; `reasoning_content` is DeepSeek's and
-vLLM's, `reasoning` OpenRouter's.
+vLLM's, `reasoning` and `reasoning_details` OpenRouter's (openrouter.ai/docs/guides/best-practices/reasoning-tokens,
+2026-11-21): the details are wanted back as they came, in their order, fragments of a stream joined by type and index.
 """
 
 from __future__ import annotations
@@ -13,12 +14,24 @@ from dataclasses import dataclass
 from flux.core.errors import StreamBroken
 from flux.core.messages import Image, Message, Reasoning, Text, ToolResult
 from flux.core.usage import Usage
-from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ToolCallDelta
+from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta, ToolCallDelta
 from flux.llm.wire.decoder import Decoder, arguments_text
 from flux.llm.wire.history import parts_to_replay, sound_messages
-from flux.llm.wire.json_values import Object, arguments_object, child, children, count, position, text, to_bytes
+from flux.llm.wire.json_values import (
+    Object,
+    arguments_object,
+    child,
+    children,
+    count,
+    parse_object,
+    position,
+    text,
+    to_bytes,
+)
 
 WIRE = "chat"
+DETAILS_WIRE = "openrouter"
+"""Whose thoughts have details: they go back there, and to no other server of this API."""
 PATH = "/chat/completions"
 
 _REASONS: dict[str, FinishReason] = {
@@ -36,11 +49,13 @@ class Quirks:
     """What a server wants otherwise. `max_tokens_name`: newer OpenAI models take only `max_completion_tokens`.
 
     `wants_thoughts_back`: each message with calls has its `reasoning_content`, also an empty one (DeepSeek).
+    `wants_details_back`: each message has the `reasoning_details` that came with it (OpenRouter).
     """
 
     max_tokens_name: str = "max_tokens"
     takes_stream_options: bool = True
     wants_thoughts_back: bool = False
+    wants_details_back: bool = False
 
 
 def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
@@ -92,6 +107,7 @@ def _messages(request: ModelRequest, quirks: Quirks) -> Iterator[bytes]:
         yield to_bytes({"role": "system", "content": request.system})
     said: list[bytes] = []
     form = f"{WIRE} with thoughts" if quirks.wants_thoughts_back else WIRE
+    form = f"{form} with details" if quirks.wants_details_back else form
     for message in sound_messages(request.messages):
         key = (form, message)
         encoded = request.encoded.get(key)
@@ -155,7 +171,14 @@ def _assistant(message: Message, quirks: Quirks) -> bytes:
         if quirks.wants_thoughts_back:
             thoughts = (part for part in message.parts if isinstance(part, Reasoning) and not part.opaque)
             found["reasoning_content"] = "".join(part.text for part in thoughts)
+    if quirks.wants_details_back and (details := _details(message)):
+        found["reasoning_details"] = details
     return to_bytes(found)
+
+
+def _details(message: Message) -> list[object]:
+    kept = (part for part in message.parts if isinstance(part, Reasoning) and part.wire == DETAILS_WIRE and part.opaque)
+    return [detail for part in kept for detail in children(parse_object(part.opaque), "reasoning_details")]
 
 
 def _tool_choice(choice: str) -> object:
@@ -182,6 +205,7 @@ class ChatDecoder(Decoder):
         self._calls: dict[int, _Call] = {}
         self._unnamed: set[int] = set()
         self._reason: FinishReason | None = None
+        self._details: list[Object] = []
 
     def _event(self, name: str, event: Object) -> Iterator[Delta]:
         yield from self._start(text(event, "model"))
@@ -200,6 +224,9 @@ class ChatDecoder(Decoder):
     def _done(self) -> Iterator[Delta]:
         if self._unnamed:
             raise StreamBroken("the beginning of a call did not come.")
+        opaque = json.dumps({"reasoning_details": self._details}, ensure_ascii=False)
+        if self._details and "\ufffd" not in opaque:  # what was not whole UTF-8 is no longer what was signed
+            yield ReasoningDelta(wire=DETAILS_WIRE, opaque=opaque)
         yield from self._finish(self._reason or "stop")
 
     def _close(self) -> Iterator[Delta]:
@@ -207,8 +234,12 @@ class ChatDecoder(Decoder):
             yield from self._done()
 
     def _delta(self, delta: Object) -> Iterator[Delta]:
-        if thoughts := text(delta, "reasoning_content") or text(delta, "reasoning"):
+        details = children(delta, "reasoning_details")
+        thoughts = text(delta, "reasoning_content") or text(delta, "reasoning")
+        if thoughts := thoughts or "".join(text(detail, "text") or text(detail, "summary") for detail in details):
             yield from self._reasoning(thoughts)
+        for detail in details:
+            self._keep(detail)
         if words := _words(delta):
             yield from self._text(words)
         if refusal := text(delta, "refusal"):
@@ -216,6 +247,18 @@ class ChatDecoder(Decoder):
             yield from self._text(refusal)
         for call in children(delta, "tool_calls"):
             yield from self._call(call)
+
+    def _keep(self, detail: Object) -> None:
+        """Add a detail, or what more came of the one before."""
+        last = self._details[-1] if self._details else {}
+        if "index" not in detail or (last.get("index"), last.get("type")) != (detail["index"], detail.get("type")):
+            self._details.append(dict(detail))
+            return
+        for name, value in detail.items():
+            if name in {"text", "summary", "data"}:
+                last[name] = text(last, name) + text(detail, name)
+            elif value is not None or name not in last:
+                last[name] = value
 
     def _call(self, call: Object) -> Iterator[Delta]:
         function = child(call, "function")
