@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ async def test_there_and_back_over_sessions_and_checkpoints(tmp_path: Path) -> N
             await made.client.command("flux.checkpoint.restore", {"checkpoint": "goood"})
         with pytest.raises(ResponseError, match="`partial` must be true or false"):
             await made.client.command("flux.turn.undo", {"partial": "yes"})
+
+
+async def test_a_point_that_is_named_while_an_undo_goes_is_the_one_behind_it(tmp_path: Path) -> None:
+    async with bench(tmp_path, *STEPS, buffers={"a.py": TEXT}) as made:
+        await two_turns(made)
+        for name, given in (("flux.turn.undo", {}), ("flux.checkpoint.set", {"name": "then"})):
+            params = {"command": name, "arguments": [given]}
+            _, answered = made.client.begin_request("workspace/executeCommand", params)
+        async with asyncio.timeout(15):
+            await answered
+        then = text(_2="two", _9="nine")
+        assert made.buffers() == {"a.py": then}
+        await check(made, "flux.turn.redo", {}, text(_2="two", _9="nine", _5="five"))
+        await check(made, "flux.checkpoint.restore", {"checkpoint": "then"}, then)
 
 
 @pytest.mark.parametrize("says_yes", [True, False])

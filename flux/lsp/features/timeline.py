@@ -6,6 +6,7 @@ What cannot be taken back is named, and the user asked whether the rest shall go
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class EditorTimeline:
     def __init__(self, server: FluxServer) -> None:
         self._server = server
         self._timeline = Timeline(server.sessions.store, server.files, busy=server.turns.session_ids)
+        self._going = asyncio.Lock()
 
     async def undo(self, given: TurnUndo) -> Json:
         return await self._go(lambda partial: self._timeline.undo(given.turn, partial=partial), given.partial)
@@ -42,8 +44,10 @@ class EditorTimeline:
 
     async def mark(self, name: str) -> Json:
         """Name this point, in the session that is at work here."""
-        session = await self._server.sessions.chat()
-        return _to_json(self._timeline.mark(session.id, name))
+        await self._server.turns.settle(TURN_END_S)
+        async with self._going:  # the text shows an undo before the journal has it
+            session = await self._server.sessions.chat()
+            return _to_json(self._timeline.mark(session.id, name))
 
     def list(self) -> Json:
         return {"checkpoints": [_to_json(point) for point in self._timeline.checkpoints()]}
@@ -51,13 +55,15 @@ class EditorTimeline:
     async def _go(self, way: Callable[[bool], Awaitable[Gone]], partial: bool | None) -> Json:
         await self._server.turns.settle(TURN_END_S)
         try:
-            gone = await way(partial is True)
+            async with self._going:
+                gone = await way(partial is True)
         except PiecesRefused as e:
             if partial is not None or not e.has_rest:
                 raise
             if await self._server.editor.choose(f"Flux: {e.message}", (REST, NOTHING)) != REST:
                 raise
-            gone = await way(True)
+            async with self._going:
+                gone = await way(True)
         if gone.notice:
             self._server.editor.show(f"Flux: {gone.notice}", "warning")
         changes = gone.applied.changes
