@@ -55,6 +55,17 @@ end)
 command("FluxUsage", "Show tokens and cost", {}, function(flux)
   flux.usage()
 end)
+command("FluxSession", "Go on with a stored session, or search, rename, export or delete one", {
+  nargs = "+",
+  complete = function(lead)
+    return vim.tbl_filter(function(word)
+      return vim.startswith(word, lead)
+    end, { "resume", "search", "rename", "export", "delete" })
+  end,
+}, function(flux, given)
+  local verb, rest = given.args:match("^(%S+)%s*(.*)$")
+  flux.session(verb, rest)
+end)
 command("FluxNew", "Begin a new chat", {}, function(flux)
   flux.new_chat()
 end)

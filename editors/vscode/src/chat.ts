@@ -1,7 +1,7 @@
 /** The chat: a read-only Markdown document that grows as a turn's events come. Renders, and knows no server. */
 
 import * as vscode from "vscode";
-import type { Turn, TurnEvent } from "./protocol";
+import type { Resumed, Turn, TurnEvent } from "./protocol";
 
 const SCHEME = "flux-chat";
 const DOCUMENT = vscode.Uri.from({ scheme: SCHEME, path: "Flux chat.md" });
@@ -50,6 +50,24 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
     this.block(text);
     if (about) {
       this.block(`*about ${about}*`);
+    }
+  }
+
+  /** Show another session: what was said in it, without what was done. */
+  resume({ session, heldBy, messages }: Resumed): void {
+    this.clear();
+    this.session = session;
+    this.followsEnd = true;
+    let speaker = "";
+    for (const { role, text, isInterrupted } of messages.filter((message) => message.text)) {
+      if (role === "user" || role !== speaker) {
+        this.block(role === "user" ? "## You" : "## Flux");
+      }
+      speaker = role;
+      this.block(isInterrupted ? `${text}\n\n*interrupted*` : text);
+    }
+    if (heldBy) {
+      this.block(`**${heldBy}**`);
     }
   }
 

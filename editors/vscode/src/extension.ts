@@ -6,6 +6,7 @@ import { askForKey } from "./keys";
 import type { Checkpoint, Models, Place, Turn, TurnEvent, UsageReport } from "./protocol";
 import { ACCEPT, REJECT, Review } from "./review";
 import { Server, showError } from "./server";
+import { Sessions } from "./sessions";
 import { Status, usageText } from "./status";
 
 const BRIEFLY_MS = 8_000;
@@ -18,6 +19,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     [ACCEPT]: (chosen) => review.accept(chosen),
     [REJECT]: (chosen) => review.reject(chosen),
   });
+
+  const sessions = new Sessions((command, argument) => server.ask(command, argument), chat);
 
   function onEvent(event: TurnEvent): void {
     chat.onEvent(event);
@@ -170,6 +173,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     "flux.showUsage": showUsage,
     "flux.setKey": setKey,
     "flux.newChat": newChat,
+    "flux.resumeSession": () => sessions.resume(),
+    "flux.searchSessions": () => sessions.search(),
+    "flux.renameSession": () => sessions.rename(),
+    "flux.exportSession": () => sessions.export(),
+    "flux.deleteSession": () => sessions.delete(),
     "flux.restart": restart,
     "flux.showLog": () => server.showLog(),
   };

@@ -68,6 +68,22 @@ export interface Checkpoint {
   at: number;
 }
 
+/** A line of the list of sessions, or of what was found in them. `usedAt` is in seconds since 1970. */
+export interface Session {
+  session: string;
+  title: string;
+  folder: string;
+  usedAt: number;
+  excerpt?: string;
+}
+
+/** A session that is gone on with; `heldBy` names another process that has it open, and is empty where there is none. */
+export interface Resumed {
+  session: string;
+  heldBy: string;
+  messages: { role: "user" | "assistant"; text: string; isInterrupted: boolean }[];
+}
+
 export interface UsageReport {
   usage: { inputTokens: number; outputTokens: number };
   costText: string;

@@ -190,6 +190,36 @@ function M.say(text, name, lines)
   end
 end
 
+--- Show another session: what was said in it, without what was done.
+---@param client_id integer
+---@param resumed { session: string, heldBy: string, messages: { role: string, text: string, isInterrupted: boolean }[] }
+function M.resume(client_id, resumed)
+  M.clear()
+  state.client_id, state.session = client_id, resumed.session
+  local speaker
+  for _, message in ipairs(resumed.messages) do
+    if message.text ~= "" then
+      if message.role == "user" or message.role ~= speaker then
+        append_block(message.role == "user" and "## You" or "## Flux")
+      end
+      speaker = message.role
+      append_block(message.text)
+      if message.isInterrupted then
+        append_block("*interrupted*")
+      end
+    end
+  end
+  if resumed.heldBy ~= "" then
+    append_block("**" .. resumed.heldBy .. "**")
+  end
+end
+
+--- The session that is shown.
+---@return string?
+function M.session()
+  return state.session
+end
+
 --- The end of a turn.
 ---@param turn flux.Turn
 function M.finish(turn)

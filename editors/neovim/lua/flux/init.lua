@@ -92,11 +92,13 @@ end
 
 ---@param command string
 ---@param arguments table<string, any>
----@param on_result fun(result: any)
+---@param on_result fun(result: any, client: vim.lsp.Client)
 local function ask_present(command, arguments, on_result)
   local client = M.client(present_buffer())
   if client then
-    ask(client, command, arguments, on_result)
+    ask(client, command, arguments, function(result)
+      on_result(result, client)
+    end)
   end
 end
 
@@ -299,6 +301,17 @@ function M.usage()
   ask_present("flux.usage", {}, function(result)
     say(("%d tokens in, %d out · %s"):format(result.usage.inputTokens, result.usage.outputTokens, result.costText))
   end)
+end
+
+--- Do something with a stored session: `resume`, `search WORDS`, `rename TITLE`, `export [markdown|json]`, `delete`.
+---@param verb string
+---@param rest string
+function M.session(verb, rest)
+  local run = require("flux.sessions")[verb]
+  if not run then
+    return complain("there is no :FluxSession " .. verb)
+  end
+  run(ask_present, rest)
 end
 
 --- Begin a new chat, in an empty buffer.
