@@ -1,7 +1,7 @@
 """What the demo model understands: a handful of sentences, anywhere in the user's words.
 
 `IN FILE` may be left out where the request names a current file, by a line `Current file: PATH`. Names and files may be
-quoted. Where several sentences stand in a text, the last is meant.
+quoted, files also mentioned as `@PATH`. Where several sentences stand in a text, the last is meant.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _last_sentence(text: str) -> Sentence | None:
 def _file(groups: Sequence[str]) -> str:
     """The file of the four groups of `_FILE`; empty for `this file` and the like."""
     quoted = next((group for group in groups[:3] if group), "")
-    file = quoted or groups[3].rstrip(".!?:)")
+    file = quoted or groups[3].rstrip(".!?:)").removeprefix("@")
     return "" if not quoted and file.lower() in _THIS_FILE else file
 
 

@@ -186,6 +186,12 @@ async def test_a_quoted_text_is_replaced_wherever_it_is(prompt: str, after: str)
     assert files.texts["my file.py"] == after
 
 
+async def test_a_file_may_be_mentioned() -> None:
+    files = Files({"src/a.py": "def area(r):\n    return r\n"})
+    await play("rename area to surface in @src/a.py, please", files)
+    assert files.texts["src/a.py"] == "def surface(r):\n    return r\n"
+
+
 async def test_without_a_file_the_current_one_is_meant() -> None:
     context = '<context>\nCurrent file: src/a.py\n<file from="src/a.py">\nrename this to that\n</file>\n</context>\n'
     files = Files({"src/a.py": "def area(r):\n    return r\n"})
