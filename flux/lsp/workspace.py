@@ -30,11 +30,13 @@ from flux.edits.plan import (
     rebase_change,
     taken,
 )
+from flux.lsp.asking import Asking, Bounds, Editor
 from flux.lsp.clients import Client
-from flux.lsp.delivery import TRIES, Bounds, Delivery, Editor, TextMoved, snapshot_of
+from flux.lsp.delivery import TRIES, Delivery, TextMoved
 from flux.lsp.documents import Document, Documents
 from flux.lsp.misplaced import unified
 from flux.lsp.problems import Problems
+from flux.lsp.target import snapshot_of
 from flux.lsp.uris import uri_of_path
 from flux.workspace.disk import is_mode_of_new_files
 from flux.workspace.encoding import shows_in_bytes
@@ -60,7 +62,7 @@ class LspWorkspace:
         self._disk_of = disk_of
         self._disk: Workspace | None = None
         self._problems = Problems(documents)
-        self._delivery = Delivery(documents, editor, self._now_or_none, bounds or Bounds())
+        self._delivery = Delivery(Asking(documents, editor, bounds or Bounds()), self._now_or_none)
         self._applying = asyncio.Lock()
 
     @property

@@ -16,7 +16,8 @@ from flux.core.errors import FileMissing, SecretFile, StaleSnapshot, WriteRefuse
 from flux.core.text import Position, PositionEncoding, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
-from flux.lsp.delivery import TRIES, Bounds
+from flux.lsp.asking import Bounds
+from flux.lsp.delivery import TRIES
 from flux.lsp.documents import Documents
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace

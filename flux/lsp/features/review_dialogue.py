@@ -30,10 +30,10 @@ from flux.edits.plan import (
     taken,
 )
 from flux.lsp.convert import EditorText
-from flux.lsp.delivery import snapshot_of
 from flux.lsp.documents import Document, Documents
 from flux.lsp.editor import USER_ANSWER_S, LspEditor
 from flux.lsp.misplaced import unified
+from flux.lsp.target import snapshot_of
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
 

@@ -44,7 +44,7 @@ class DocumentReports:
 
 
 class InProcessEditor:
-    """`flux.lsp.delivery.Editor` over an editor's rules."""
+    """`flux.lsp.asking.Editor` over an editor's rules."""
 
     def __init__(self, editor: Editor, client: Client) -> None:
         self.editor = editor
