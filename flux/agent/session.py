@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
+from typing import Any
 
 from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
@@ -19,11 +21,12 @@ from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
 from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.result import TurnResult, gather
-from flux.agent.review import Review
+from flux.agent.review import Pending, Review
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.timeline import Checkpoint, Gone, Timeline
 from flux.agent.turn import UNGIVEN, ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
+from flux.agent.uninterrupted import to_its_end
 from flux.context.builder import user_message
 from flux.context.item import Focus
 from flux.core.errors import (
@@ -222,34 +225,33 @@ class Session:
     async def _run(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> Exception | None:
         """What ended the turn early, None where it was completed."""
         try:
-            await self.take_up()
-            missing = self._conversation.end_waiting(UNGIVEN)
-            if text:
-                await self._begin(turn, text, focus, undecided)
-            else:
-                await self._go_on(turn, undecided)
-            for call in missing:
-                turn.emit(Noticed(f"No result was given for {call.name} ({call.id}); the model is told so."))
-            await turn.run()
+            return await _fenced(self._work(turn, text, focus, undecided))
         except asyncio.CancelledError:
             if self._conversation.turn_id == turn.id:
                 self._store.add_note(self.id, "The user cancelled your last answer.")
             raise
-        except FluxError as error:
-            return error
-        except Exception as error:  # the fence: a bug in one turn must not end the door
-            log.exception("a turn failed")
-            return error
         finally:
             self._announce(turn)
             if self._conversation.turn_id != turn.id:
-                self._store.in_flight.forget_asked(self.id)
+                self._store.in_flight.forget_asked(self.id, turn.id)
             self._is_always_approved = turn.is_always_approved
             self._steps = turn.steps
-            self._propose(turn, undecided)
+            if error := await to_its_end(_fenced(self._propose(turn, undecided))):
+                self._store.end_drafts(self.id)  # what was proposed up to the last change
+                turn.emit(Noticed(f"What is proposed could not be put together: {_error_text(error)}"))
             if notice := self._store.take_notice():
                 turn.emit(Noticed(notice))
-        return None
+
+    async def _work(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
+        await self.take_up()
+        missing = self._conversation.end_waiting(UNGIVEN)
+        if text:
+            await self._begin(turn, text, focus, undecided)
+        else:
+            await self._go_on(turn, undecided)
+        for call in missing:
+            turn.emit(Noticed(f"No result was given for {call.name} ({call.id}); the model is told so."))
+        await turn.run()
 
     def _announce(self, turn: Turn) -> None:
         """The first event of a turn, once."""
@@ -259,28 +261,36 @@ class Session:
             if notice := self.take_notice():
                 turn.emit(Noticed(notice))
 
-    def _propose(self, turn: Turn, undecided: Undecided | None) -> None:
+    async def _propose(self, turn: Turn, undecided: Undecided | None) -> None:
         """Keep for the user's review what the turn would change, also where it did not come to its end."""
         if undecided is None or not isinstance(turn.workspace, OverlayWorkspace):
             return
         plan = turn.workspace.proposal("Flux: proposal")
-        hunks = undecided.split(plan, turn.id, self.review.pending())
+        hunks = undecided.split(plan, turn.id, await self._pending())
         if hunks or self._has_draft:
             self._store.add_proposal(self.id, turn.id, hunks)
             self._has_draft = False
+            await self._store.settle()  # who is told of it will look for it
         if hunks:
             paths = tuple(str(path) for change in plan.changes for path in paths_of(change))
             shown = tuple(ProposedHunk(hunk.id, str(hunk.path), hunk.line, hunk.diff) for hunk in hunks)
             turn.emit(EditsProposed(turn.id, paths, shown))
 
-    def _draft(self, turn: Turn, undecided: Undecided | None) -> None:
+    async def _draft(self, turn: Turn, undecided: Undecided | None) -> None:
         """Store what the turn would propose so far: it may be killed before its end."""
         if undecided is not None and isinstance(turn.workspace, OverlayWorkspace):
-            hunks = undecided.split(turn.workspace.proposal("Flux: draft"), turn.id, self.review.pending())
-            self._store.add_proposal(self.id, turn.id, hunks, is_draft=True)
-            self._has_draft = True
+            with suppress(SessionError):  # then it is told at the end of the turn
+                hunks = undecided.split(turn.workspace.proposal("Flux: draft"), turn.id, await self._pending())
+                self._store.add_proposal(self.id, turn.id, hunks, is_draft=True)
+                self._has_draft = True
+
+    async def _pending(self) -> tuple[Pending, ...]:
+        """What waits for the user's decision, once it is known: writes may be waiting for another process."""
+        await self._store.settle()
+        return self.review.pending()
 
     async def _begin(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
+        await self._store.settle()
         notes = self._store.notes(self.id)
         if undecided is not None:
             await undecided.lay(self.review.pending())
@@ -312,7 +322,7 @@ class Session:
 
     async def _go_on(self, turn: Turn, undecided: Undecided | None) -> None:
         if undecided is not None:
-            await undecided.lay(self.review.pending())
+            await undecided.lay(await self._pending())
         self._conversation.turn_id = turn.id
         self._announce(turn)
 
@@ -445,6 +455,18 @@ class _AfterEvents:
     async def ask(self, question: ApprovalRequest) -> Decision:
         await self._events.join()
         return await self._approver.ask(question)
+
+
+async def _fenced(work: Coroutine[Any, Any, None]) -> Exception | None:
+    """What the work ended with, None where it was done."""
+    try:
+        await work
+    except FluxError as error:
+        return error
+    except Exception as error:  # the fence: a bug in one turn must not end the door
+        log.exception("a turn failed")
+        return error
+    return None
 
 
 def _end(turn: Turn, task: asyncio.Task[Exception | None]) -> TurnEnded:

@@ -7,7 +7,7 @@ model can correct (bad arguments, no match, a refused file) goes back to it as a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse, groupby
@@ -121,7 +121,7 @@ class Turn:
     settings: TurnSettings
     budget: Budget
     emit: Emit
-    draft: Callable[[], None]
+    draft: Callable[[], Awaitable[None]]
     """Called whenever there is more that a reviewed turn would propose."""
     is_reviewed: bool = False
     """The workspace is a proposal: changes go into it unasked, and the user decides on them afterwards."""
@@ -389,10 +389,7 @@ class Turn:
 
     async def _make(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> None:
         if self.is_reviewed:
-            await self.workspace.apply(plan)
-            self.draft()
-            for call, proposal in proposals:
-                self._record(call, f"{proposal.summary} {PROPOSED}", is_error=False)
+            await to_its_end(self._propose(plan, proposals))
             return
         first = proposals[0][0]
         await self._approve(first, plan)
@@ -415,6 +412,12 @@ class Turn:
             raise Denied("The user declined this change. Do not try it again; ask what they would rather have.")
         self.has_approval = True
         self.is_always_approved = decision == "always"
+
+    async def _propose(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> None:
+        await self.workspace.apply(plan)
+        await self.draft()
+        for call, proposal in proposals:
+            self._record(call, f"{proposal.summary} {PROPOSED}", is_error=False)
 
     async def _apply(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> AppliedPlan:
         intent = await self.conversation.intend([call.id for call, _ in proposals], plan)

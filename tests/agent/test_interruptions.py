@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -295,25 +296,38 @@ async def test_another_model_chosen_in_mid_turn_answers_the_next_message() -> No
     assert len(second.requests) == 1
 
 
-def damage(file: Path, statement: str) -> None:
+@contextlib.contextmanager
+def table_gone(file: Path) -> Generator[None]:
     with contextlib.closing(sqlite3.connect(file)) as other:
-        other.execute(statement)
+        other.execute("DROP TABLE message")
         other.commit()
+    yield
 
 
-REFUSE = "CREATE TRIGGER full BEFORE INSERT ON message BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+@contextlib.contextmanager
+def no_room(file: Path) -> Generator[None]:
+    """The system lets this process make no file longer than the journal is now."""
+    resource = pytest.importorskip("resource", reason="only POSIX bounds the files of a process")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.with_name(f"{file.name}-wal").stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("statement", [REFUSE, "DROP TABLE message"])
-async def test_a_disk_that_takes_no_more_is_said_once_and_the_session_goes_on(tmp_path: Path, statement: str) -> None:
+@pytest.mark.parametrize("fault", [table_gone, no_room])
+async def test_a_disk_that_takes_no_more_is_said_once_and_the_session_goes_on(
+    tmp_path: Path, fault: Callable[[Path], AbstractContextManager[None]]
+) -> None:
     file = tmp_path / "sessions.db"
     store = SessionStore(file)
     workspace = MemoryWorkspace(FILES)
     provider = ScriptedProvider([step("One."), step("", EDIT_A), step("Two."), step("Three.")])
     session = open_session(workspace, provider, store=store)
     await send(session, "one")
-    damage(file, statement)
-    told = [event.text for event in await send(session, "two") if isinstance(event, Noticed)]
+    with fault(file):
+        told = [event.text for event in await send(session, "two") if isinstance(event, Noticed)]
     assert len(told) == 1
     assert told[0].startswith("This session is no longer stored: ")
     assert not [event for event in await send(session, "three") if isinstance(event, Noticed)]

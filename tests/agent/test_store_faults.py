@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from flux.agent.events import EditsProposed, ToolAnswered, ToolCalled, TurnEvent, UsageReported
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.store.rescue import rescue
 from flux.agent.store.search import search
+from flux.agent.turn import PROPOSED
 from flux.core.errors import SessionError, SessionHeld, SessionMissing
 from flux.core.messages import Text, assistant_message, user_message
 from flux.core.usage import Cost, Usage
-from flux.llm.scripted_provider import Step
+from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
-from tests.support.talks import end, open_session, send
+from tests.support.talks import call, end, open_session, send, step
 
 SESSIONS, MESSAGES = 20, 40
 
@@ -365,3 +367,52 @@ async def test_a_file_that_is_found_damaged_at_the_very_end_is_mended_before_the
         damage(file, "root", random.Random(7))
     store.close()
     assert SessionStore(file).history("s1")[-1] == user_message("at the end")
+
+
+def fix(number: int, old: str, new: str) -> Step:
+    return step("", call("edit_file", f"e{number}", path="a", old_text=old, new_text=new))
+
+
+async def test_a_reviewed_turn_waits_for_a_lock_of_another_process_and_its_proposal_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    store = SessionStore(file)
+    workspace = MemoryWorkspace({"a": "1\n2\n"})
+    provider = ScriptedProvider([fix(1, "1", "one"), fix(2, "2", "two"), step("Done.")])
+    session = open_session(workspace, provider, store=store)
+    other = sqlite3.connect(file, isolation_level=None)
+    events: list[TurnEvent] = []
+    async for event in session.send_message("go", is_reviewed=True):
+        events.append(event)
+        if isinstance(event, ToolCalled | UsageReported) and not other.in_transaction:
+            other.execute("BEGIN IMMEDIATE")
+            asyncio.get_running_loop().call_later(0.3, other.rollback)
+    assert end(events).status == "completed"
+    answered = [event for event in events if isinstance(event, ToolAnswered)]
+    assert [(event.is_error, PROPOSED in event.content) for event in answered] == [(False, True)] * 2
+    assert len(session.review.pending()) == 1
+    assert [len(event.hunks) for event in events if isinstance(event, EditsProposed)] == [1]
+    assert (store.path, store.take_notice()) == (file, "")
+    other.close()
+
+
+async def test_an_ordinary_turn_begins_though_another_process_locks_what_was_written_before(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    store = SessionStore(file)
+    session = open_session(MemoryWorkspace({}), [step("Hello.")], store=store)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store.add_note("s1", "waits for the lock")
+    asyncio.get_running_loop().call_later(0.3, other.rollback)
+    assert end(await send(session, "go")).status == "completed"
+    other.close()
+
+
+async def test_a_turn_that_is_refused_takes_nothing_of_the_process_that_has_the_session(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    holding = SessionStore(file, door="VS Code")
+    holding.create("s1", "/w")
+    holding.in_flight.add_asked("s1", "t1", "what the user said there")
+    store = SessionStore(file)
+    session = open_session(MemoryWorkspace({}), [], store=store)
+    assert end(await send(session, "go")).error_kind == "SessionHeld"
+    assert holding.in_flight.asked("s1") == ("t1", "what the user said there")

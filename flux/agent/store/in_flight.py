@@ -63,9 +63,10 @@ class InFlight:
         rows = self._rows("SELECT turn_id, body FROM asked WHERE session_id = ? ORDER BY seq DESC LIMIT 1", session_id)
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def forget_asked(self, session_id: str) -> None:
-        """It was not sent, and the user knows."""
-        self._database.write(session_id, lambda db: forget_unfinished(db, session_id, "user"))
+    def forget_asked(self, session_id: str, turn_id: str) -> None:
+        """What was said in that turn was not sent, and the user knows."""
+        delete = "DELETE FROM asked WHERE session_id = ? AND turn_id = ?"
+        self._database.write(session_id, lambda db: db.execute(delete, (session_id, turn_id)))
 
     def begin_answer(self, session_id: str, turn_id: str, provider: str, model: str) -> AnswerLog:
         """Where the deltas of an answer are put while it streams."""
