@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Wire = Literal["anthropic", "responses", "chat", "ollama"]
@@ -110,38 +110,38 @@ DEEPSEEK = Endpoint(
     key_setting="deepseek_api_key",
     wants_thoughts_back=True,
 )
-LITELLM = Endpoint(
+COMPATIBLE = Endpoint(
+    name="compatible", display_name="a service with OpenAI's Chat Completions", wire="chat", needs_key=False
+)
+LITELLM = replace(
+    COMPATIBLE,
     # docs.litellm.ai/docs/proxy/quick_start (2026-11-21): its proxy listens on port 4000.
     name="litellm",
     display_name="a LiteLLM gateway",
-    wire="chat",
     default_base_url="http://localhost:4000/v1",
     base_url_setting="litellm_base_url",
     key_setting="litellm_api_key",
-    needs_key=False,
 )
-LM_STUDIO = Endpoint(
+LM_STUDIO = replace(
+    COMPATIBLE,
     # lmstudio.ai/docs/developer/openai-compat (2026-11-21).
     name="lm_studio",
     display_name="LM Studio",
-    wire="chat",
     default_base_url="http://localhost:1234/v1",
     base_url_setting="lm_studio_base_url",
-    needs_key=False,
     timeout_s=600.0,
     unknown_window_tokens=8192,
     has_lm_studio_list=True,
 )
-MLX = Endpoint(
+MLX = replace(
+    COMPATIBLE,
     # github.com/ml-explore/mlx-lm, mlx_lm/SERVER.md and server.py 0.32.2: `default_model` is the one it was started
     # with. Nothing comes while it reads a long prompt but comments, and of older versions not even those.
     name="mlx",
     display_name="MLX",
-    wire="chat",
     default_base_url="http://localhost:8080/v1",
     default_model="default_model",
     base_url_setting="mlx_base_url",
-    needs_key=False,
     timeout_s=1800.0,
     unknown_window_tokens=32_768,  # it takes any length, beyond what its model was made for
 )
@@ -156,28 +156,22 @@ OLLAMA = Endpoint(
     needs_key=False,
     timeout_s=600.0,
 )
-LLAMA_CPP = Endpoint(
+LLAMA_CPP = replace(
+    COMPATIBLE,
     # github.com/ggml-org/llama.cpp, tools/server/README.md (2026-11-21); one server serves one model.
     name="llama_cpp",
     display_name="llama.cpp",
-    wire="chat",
     default_base_url="http://localhost:8080/v1",
-    needs_key=False,
     timeout_s=600.0,
 )
-VLLM = Endpoint(
+VLLM = replace(
+    COMPATIBLE,
     # docs.vllm.ai/serving/openai_compatible_server (2026-11-21).
     name="vllm",
     display_name="vLLM",
-    wire="chat",
     default_base_url="http://localhost:8000/v1",
-    needs_key=False,
     timeout_s=600.0,
 )
-COMPATIBLE = Endpoint(
-    name="compatible", display_name="a service with OpenAI's Chat Completions", wire="chat", needs_key=False
-)
-
 ENDPOINTS: tuple[Endpoint, ...] = (
     ANTHROPIC,
     OPENAI,
