@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +27,9 @@ from flux.agent.timeline import Checkpoint, Gone, Timeline
 from flux.agent.turn import UNGIVEN, ModelChoice, Turn, TurnSettings
 from flux.agent.undecided import Undecided
 from flux.agent.uninterrupted import to_its_end
-from flux.context.builder import user_message
-from flux.context.item import Focus
+from flux.context.builder import DrawMap, user_message
+from flux.context.item import ContextItem, Focus
+from flux.context.repo_map import has_map, repository_map
 from flux.core.errors import (
     Busy,
     ConfigError,
@@ -46,10 +47,21 @@ from flux.edits.plan import paths_of
 from flux.llm.base_provider import BaseLLMProvider
 from flux.tools.base import Tool
 from flux.tools.registry import builtin_tools
+from flux.workspace.index.client import SymbolIndex
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
+
+MAP_WAIT_S = 0.5
+"""So long a message waits for files to be read for the map of the project. What is not there then comes with a later
+message, or is the first look."""
+
+MAP_TRIES = 3
+"""With so many messages a map is asked for; a project that has none by then has nothing to tell."""
+
+MAP_SHARE = 8
+"""The map has at most this part of the room: 1 / 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +97,12 @@ class Session:
         tools: Mapping[str, Tool] | None = None,
         own_tools: Sequence[ToolSpec] = (),
         choose: ChooseModel | None = None,
+        index: SymbolIndex | None = None,
     ) -> None:
-        """`tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs."""
+        """`tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs.
+
+        `index` belongs to the caller, who closes it; without one there is no map of the project.
+        """
         self.id = session_id
         self.provider = provider
         self.model = model
@@ -95,7 +111,9 @@ class Session:
         self._settings = settings
         self.budget = Budget(settings.budget, store.ledger, session_id)
         self._choose = choose
-        self._tools = builtin_tools() if tools is None else tools
+        self._index = index
+        self._map_tries = 0
+        self._tools = builtin_tools(index) if tools is None else tools
         self._own_tools = frozenset(spec.name for spec in own_tools)
         if taken := sorted(self._own_tools & self._tools.keys()):
             raise ConfigError(f"Flux has tools of these names itself: {', '.join(taken)}.", key="tools")
@@ -301,6 +319,7 @@ class Session:
             is_first=not self._conversation.messages,
             notes=(*notes, *(undecided.notes() if undecided else self._undecided())),
             limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
+            draw_map=self._map_drawer(turn, text),
         )
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)
@@ -319,6 +338,22 @@ class Session:
             self._has_preface = True
         self._conversation.begin_turn(turn.id, built.message)
         self._store.remove_notes(self.id, notes)
+
+    def _map_drawer(self, turn: Turn, text: str) -> DrawMap | None:
+        """What draws the map of the project for a message; None where the conversation has one, or is to have none."""
+        index, limit = self._index, min(self._settings.map_tokens, turn.room_tokens // MAP_SHARE)
+        if index is None or not self._tools or limit <= 0 or self._map_tries >= MAP_TRIES:
+            return None
+        if has_map(self._conversation.messages):
+            return None
+        self._map_tries += 1
+
+        async def draw(shown: Collection[WorkspacePath]) -> ContextItem | None:
+            return await repository_map(
+                turn.workspace, index, turn.model.counter.count, limit, text=text, shown=shown, within_s=MAP_WAIT_S
+            )
+
+        return draw
 
     async def _go_on(self, turn: Turn, undecided: Undecided | None) -> None:
         if undecided is not None:

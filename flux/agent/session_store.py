@@ -85,6 +85,8 @@ class SessionStore:
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time, *, door: str = "Flux") -> None:
         self._clock = clock
+        self.folder = path.parent if path else None
+        """Where Flux keeps things of its own; None where all is in memory."""
         self._holders = path.parent / "holders" if path else None
         self._holder = HolderFile(self._holders, door)
         try:

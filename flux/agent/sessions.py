@@ -26,6 +26,7 @@ from flux.llm.provider_factory import choose_model, kind_of, supported_providers
 from flux.llm.registry import Registry, assign
 from flux.llm.tokens import find_counter
 from flux.tools.base import Tool
+from flux.workspace.index.client import SymbolIndex
 from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Sessions:
         self.registry = Registry(settings)
         self.provider: BaseLLMProvider = self.registry.provider(chat.provider)
         self.reason = chat.reason
+        self.index = SymbolIndex(store.folder / "index" if store.folder else None)
         self._model_name = chat.model
         self._model: ModelChoice | None = None
         self._listed: Sequence[Model] = ()
@@ -73,6 +75,8 @@ class Sessions:
             model = await self._model_choice(provider, who.model or await _name_of_model(provider))
         self.store.create(session_id, workspace.roots[0])
         await clear_leftovers(self.store, workspace)
+        if tools is None and role == "chat" and self.settings.map_tokens:
+            await self.index.begin(workspace)
         return self._open(session_id, workspace, (), provider, model, role, tools, own_tools)
 
     async def resume(self, session_id: str, workspace: Workspace) -> Session:
@@ -127,10 +131,16 @@ class Sessions:
         return self._listed
 
     async def close(self) -> None:
+        """Let go of connections, of the store and of the process that keeps the index."""
         try:
-            await self.registry.close()
+            await self.close_connections()
         finally:
             self.store.close()
+
+    async def close_connections(self) -> None:
+        """What `close` does, but for the store: others may use it too."""
+        await asyncio.to_thread(self.index.close)
+        await self.registry.close()
 
     def _open(
         self,
@@ -158,6 +168,7 @@ class Sessions:
                 settings.max_steps,
                 settings.thinking,
                 budget_limits(self.settings),
+                settings.map_tokens if role == "chat" else 0,
             ),
             own_system_prompt=settings.system_prompt,
             messages=messages,
@@ -165,6 +176,7 @@ class Sessions:
             tools=tools,
             own_tools=own_tools,
             choose=self.choose_model,
+            index=self.index,
         )
 
     async def _current_model(self) -> ModelChoice:

@@ -101,6 +101,7 @@ class TurnSettings:
     thinking: str = ""
     budget: Mapping[Period, float] = field(default_factory=dict["Period", float])
     """Limits of money, in US dollars."""
+    map_tokens: int = 0
 
 
 @dataclass(slots=True)

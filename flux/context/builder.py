@@ -6,7 +6,7 @@ Each item is a part of its own, so that it can be told what it is, and be left o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from flux.context.buffers import MAX_CHARACTERS, current_file
@@ -17,7 +17,11 @@ from flux.context.mentions import mentioned
 from flux.context.rules import project_rules
 from flux.context.selection import selected_text
 from flux.core.messages import Message, Text
+from flux.core.snapshot import WorkspacePath
 from flux.workspace.workspace import Workspace
+
+DrawMap = Callable[[Collection[WorkspacePath]], Awaitable[ContextItem | None]]
+"""Makes the map of the project for a message with which these files go along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,13 @@ async def user_message(
     is_first: bool = False,
     notes: Sequence[str] = (),
     limit: int = 2 * MAX_CHARACTERS,
+    draw_map: DrawMap | None = None,
 ) -> UserMessage:
     """The message to send. The first of a session also has the project's rules and the uncommitted changes.
 
     `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes, the file in
-    focus and what the text names by `@` share `limit` characters. Raises the errors of `Workspace.read` for the file in
-    focus.
+    focus and what the text names by `@` share `limit` characters; a map of the project comes on top. Raises the errors
+    of `Workspace.read` for the file in focus.
     """
     items: list[ContextItem] = []
     if is_first:
@@ -59,6 +64,10 @@ async def user_message(
             items.append(found)
     named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items))
     items += [item for item in named.items if item not in items]
+    if draw_map is not None:
+        shown = {*named.paths, focus.path} if focus else set(named.paths)
+        drawn = await draw_map(sorted(shown))
+        items += [drawn] if drawn else []
     items += [ContextItem("note", "flux", note) for note in notes]
     if not items:
         return UserMessage(Message("user", (*named.images, Text(text))), named.notices)

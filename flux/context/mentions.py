@@ -36,6 +36,8 @@ class Mentioned:
     items: list[ContextItem] = field(default_factory=list[ContextItem])
     images: list[Image] = field(default_factory=list[Image])
     notices: list[str] = field(default_factory=list[str])
+    paths: list[WorkspacePath] = field(default_factory=list[WorkspacePath])
+    """The files that went along, as far as they fit."""
 
 
 async def mentioned(text: str, workspace: Workspace, limit: int) -> Mentioned:
@@ -119,6 +121,7 @@ async def _add_named(
     except FileMissing:
         return False
     item = ContextItem("file", str(path), snapshot.text)
+    found.paths.append(path)
     found.items.append(
         _cut(_part(item, int(lines["first"]), int(lines["last"] or lines["first"])) if lines else item, limit)
     )

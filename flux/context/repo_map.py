@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from flux.context.item import ContextItem
+from flux.core.messages import Message, Text
 from flux.core.snapshot import WorkspacePath
 from flux.workspace.index.client import Place, Ranked
 from flux.workspace.workspace import Workspace
@@ -68,6 +69,13 @@ async def repository_map(
         return None
     outline = await asyncio.to_thread(_fitting, ranked, count_tokens, limit_tokens)
     return ContextItem(KIND, "definitions used most, by file; not all", outline) if outline else None
+
+
+def has_map(messages: Iterable[Message]) -> bool:
+    """Whether one of the messages has a map."""
+    return any(
+        isinstance(part, Text) and part.text.startswith(f"<{KIND} ") for message in messages for part in message.parts
+    )
 
 
 def _fitting(ranked: Ranked, count_tokens: Callable[[str], int], limit_tokens: int) -> str:

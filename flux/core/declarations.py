@@ -184,6 +184,13 @@ class SettingValues:
         "The model's window in tokens. 0: as its server or Flux's table of models has it. Ollama makes it this large.",
         "both",
     )
+    map_tokens: int = _setting(
+        1000,
+        whole(0),
+        "FLUX_MAP_TOKENS",
+        "The size, in tokens, of the outline of the project that goes along with a chat's first message. 0: none.",
+        "both",
+    )
     approval: str = _setting(
         "",
         choice("ask", "auto", "review"),

@@ -117,6 +117,13 @@ class Companion:
         """Whether it has ended by itself and in order."""
         return self._process.poll() == 0
 
+    def tell(self, line: bytes) -> None:
+        """Send a line that it does not answer. Raises OSError where it has ended."""
+        with self._asking:
+            if self._process.stdin is not None:
+                self._process.stdin.write(line + b"\n")
+                self._process.stdin.flush()
+
     def ask(self, line: bytes, timeout_s: float) -> bytes:
         """The line that it answers; blocks. A program that does not answer in time is killed.
 

@@ -160,7 +160,7 @@ class EditorSessions:
     async def _close_retired(self) -> None:
         while self._retired:
             try:
-                await self._retired.pop().registry.close()
+                await self._retired.pop().close_connections()
             except (OSError, FluxError, ConfigError) as e:
                 logger.warning("A provider did not close: %s", e)
 

@@ -25,6 +25,8 @@ def clean_environment(folder: Path, **variables: str) -> dict[str, str]:
     """The environment of all that is measured: no settings of the user, and bytecode kept as where it is installed."""
     environ = environment(folder, **variables)
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if "FLUX_MAP_TOKENS" not in variables:
+        del environ["FLUX_MAP_TOKENS"]
     return environ
 
 

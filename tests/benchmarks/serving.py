@@ -137,11 +137,11 @@ def request(effort: Effort, folder: Path) -> list[Figure]:
                 pass
             flux.notices.clear()
             began = time.perf_counter()
-            times = _round_trips_ms(lambda: flux.command("flux.turn.cancel", {"turn": "none of these"}))
+            times = round_trips_ms(lambda: flux.command("flux.turn.cancel", {"turn": "none of these"}))
             rates.append(_deltas(flux) / (time.perf_counter() - began))
             flux.command("flux.turn.cancel", {})
             flux.answer(turn)
-            others = _round_trips_ms(lambda: bare.request("bench/nothing", None))
+            others = round_trips_ms(lambda: bare.request("bench/nothing", None))
             if number:
                 streamed += times
                 idle += others
@@ -161,7 +161,8 @@ def request(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
-def _round_trips_ms(ask: Callable[[], object], count: int = 2000) -> list[float]:
+def round_trips_ms(ask: Callable[[], object], count: int = 2000) -> list[float]:
+    """How long each of so many requests took."""
     times: list[float] = []
     for _ in range(count):
         began = time.perf_counter()

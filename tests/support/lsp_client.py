@@ -247,6 +247,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
         **clean,
         "FLUX_CONFIG_FOLDER": str(folder / "config"),
         "FLUX_STATE_FOLDER": str(folder / "state"),
+        "FLUX_MAP_TOKENS": "0",  # a process more for each test; tests/agent/test_project_map.py has it
         **variables,
     }
 

@@ -28,7 +28,8 @@ class Shell:
         ours = ("FLUX_", "ANTHROPIC_", "OPENAI_", "NO_COLOR")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         state, config = str(self.home / "state"), str(self.home / "config")
-        return {**inherited, "FLUX_STATE_FOLDER": state, "FLUX_CONFIG_FOLDER": config, **self.variables}
+        own = {"FLUX_STATE_FOLDER": state, "FLUX_CONFIG_FOLDER": config, "FLUX_MAP_TOKENS": "0"}
+        return {**inherited, **own, **self.variables}
 
     def script(self, steps: Sequence[Mapping[str, Any]], *, is_recorded: bool = True) -> None:
         """From now on the model is this script, which records what it is asked."""

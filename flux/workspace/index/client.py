@@ -85,6 +85,11 @@ class SymbolIndex:
         self._is_closed = False
         self._ids = count(1)
 
+    async def begin(self, workspace: Workspace) -> None:
+        """Let the files be read, while nobody waits for it."""
+        question = {"id": 0, "ask": "begin", "roots": list(workspace.roots)}
+        await asyncio.to_thread(self._tell, json.dumps(question).encode("ascii"))
+
     async def ranked(
         self,
         workspace: Workspace,
@@ -171,6 +176,13 @@ class SymbolIndex:
         line = json.dumps(whole).encode("ascii")
         answer = await asyncio.to_thread(self._answer, line, within_s + ANSWER_S)
         return cast("Mapping[str, Any]", json.loads(answer)) if answer else None
+
+    def _tell(self, line: bytes) -> None:
+        try:
+            if companion := self._running():
+                companion.tell(line)
+        except (OSError, EOFError) as e:
+            logger.info("the index was not begun: %r", e)
 
     def _answer(self, line: bytes, timeout_s: float) -> bytes:
         for _ in range(2):  # it may just have ended, nothing having been asked for a while

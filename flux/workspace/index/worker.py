@@ -46,6 +46,11 @@ class Worker:
                 project.step()
                 return
 
+    def begin(self, roots: Iterable[str]) -> None:
+        """Let the files of these folders be read by `step`."""
+        for root in roots:
+            self._project(root).refresh()
+
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question: `ranked`, `definitions`, `uses` or `outline`, over `roots`.
 
@@ -161,6 +166,9 @@ def main() -> int:
     try:
         while line := _next(questions, worker):
             question = cast("dict[str, Any]", json.loads(line))
+            if question["ask"] == "begin":
+                worker.begin(question["roots"])
+                continue
             answer = worker.answer(question)
             output.write(json.dumps({"id": question["id"], **answer}).encode("ascii") + b"\n")
             output.flush()
