@@ -18,7 +18,7 @@ from flux.agent.store.database import Database
 from flux.agent.store.edits import hunks_from_json, hunks_to_json
 from flux.agent.store.holder import HOLDER_QUERY, Holder, HolderFile, living_holder
 from flux.agent.store.in_flight import InFlight, forget_unfinished, insert_changes
-from flux.agent.store.journal import Journal
+from flux.agent.store.journal import Journal, forget_changes
 from flux.agent.store.ledger import Ledger, keep_spent
 from flux.agent.store.search import forget_searched
 from flux.agent.store.values import (
@@ -222,6 +222,7 @@ class SessionStore:
         def write(db: sqlite3.Connection) -> None:
             forget_searched(db, session_id)
             keep_spent(db, session_id)
+            forget_changes(db, session_id)
             db.execute("DELETE FROM session WHERE id = ?", (session_id,))
 
         self._database.write("", write)

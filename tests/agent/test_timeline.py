@@ -12,6 +12,7 @@ import pytest
 
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
+from flux.agent.store.journal import Reversal, Way
 from flux.core.errors import (
     Busy,
     CheckpointMissing,
@@ -482,3 +483,33 @@ async def test_the_users_git_is_not_touched(tmp_path: Path) -> None:
     await session.redo()
     await session.restore("1")
     assert (git("status", "--porcelain"), bytes_below(tmp_path / ".git")) == (status, repository)
+
+
+async def test_a_checkpoint_stays_where_it_is_when_another_session_is_deleted() -> None:
+    talk = Talk()
+    other = open_session(talk.workspace, [], store=talk.store, session_id="other")
+    await talk.turn(edit("a.py", ("line 2", "TWO")))
+    other.provider = ScriptedProvider([step("", edit("a.py", ("line 5", "FIVE"))), step("Done.")])
+    await send(other, "go")
+    talk.session.checkpoint("good")
+    talk.store.delete("other")
+    await talk.turn(edit("a.py", ("line 9", "NINE")))  # SQLite gives its change the number of the one that is gone
+    await talk.session.restore("good")
+    await talk.check(a_py=ten(_2="TWO", _5="FIVE"))
+
+
+async def test_an_undo_that_was_cut_short_takes_nothing_back_that_came_after_a_session_of_it_was_deleted() -> None:
+    talk = Talk()
+    other = open_session(talk.workspace, [], store=talk.store, session_id="other")
+    await talk.turn(edit("a.py", ("line 2", "TWO")))
+    other.provider = ScriptedProvider([step("", edit("a.py", ("line 5", "FIVE"))), step("Done.")])
+    await send(other, "go")
+    journal = talk.store.journal
+    entries = journal.entries(session_id="s1")[:1], journal.entries(session_id="other")[:1]
+    reversals = [Reversal(entry, None, None, "w") for (entry,) in entries]
+    with journal.going(Way("w", tuple(reversals))):
+        pass  # and the process was killed
+    talk.store.delete("other")
+    await talk.turn(edit("a.py", ("line 9", "NINE")))
+    (way,) = journal.left_behind(session_id="s1")
+    assert way.reversals == (reversals[0],)

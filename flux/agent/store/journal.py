@@ -183,6 +183,22 @@ class Journal:
         return self._database.rows(query, (session_id, storable(folder)), is_fresh=True)
 
 
+def forget_changes(db: sqlite3.Connection, session_id: str) -> None:
+    """The session will be deleted, and SQLite gives the numbers of its last changes again: no point or way of another
+    session may take new changes for these. Call it in that transaction.
+    """
+    keys = {key for (key,) in db.execute("SELECT seq FROM change WHERE session_id = ?", (session_id,))}
+    left = "(SELECT coalesce(max(seq), 0) FROM change WHERE session_id != ?)"
+    db.execute(f"UPDATE checkpoint SET position = min(position, {left})", (session_id,))
+    for id_, body in db.execute("SELECT id, body FROM way").fetchall():
+        reversals = json.loads(body)
+        others = [reversal for reversal in reversals if reversal[0] not in keys]
+        if others != reversals:
+            db.execute("UPDATE way SET body = ? WHERE id = ?", (json.dumps(others), id_))
+        if not others:
+            db.execute("DELETE FROM way WHERE id = ?", (id_,))
+
+
 _FROM = "FROM change JOIN session ON session.id = session_id WHERE ? IN ('', session_id) AND ? IN ('', folder)"
 
 
