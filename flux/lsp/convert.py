@@ -76,6 +76,11 @@ class EditorText:
 
 def offsets_of(text: str, place: types.Range, counting: Counting) -> tuple[int, int]:
     """Where a range that an editor names begins and ends in the text; past the end is the end."""
+    return all_offsets_of(text, (place,), counting)[0]
+
+
+def all_offsets_of(text: str, places: Iterable[types.Range], counting: Counting) -> list[tuple[int, int]]:
+    """The same for several ranges, with one pass over the text."""
     index = LineIndex(text, counting.line_ends)
 
     def offset(at: types.Position) -> int:
@@ -84,8 +89,8 @@ def offsets_of(text: str, place: types.Range, counting: Counting) -> tuple[int, 
         line = index.line(at.line)
         return index.line_start(at.line) + units_to_column(line, at.character, counting.encoding, counting.line_ends)
 
-    start, end = sorted((offset(place.start), offset(place.end)))
-    return start, end
+    pairs = (sorted((offset(place.start), offset(place.end))) for place in places)
+    return [(start, end) for start, end in pairs]
 
 
 def cut_to_change(text: str, edit: TextEdit) -> TextEdit:

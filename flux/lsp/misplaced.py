@@ -16,14 +16,14 @@ from flux.core.text import Counting, split_lines
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import Change, changes_apart
 from flux.edits.text_edit import TextEdit
-from flux.lsp.convert import offsets_of
+from flux.lsp.convert import all_offsets_of
 
 
 def made_on(edits: Sequence[types.TextEdit], text: str, counting: Counting) -> str:
     """The text with the edits made at their positions, wherever these are in it."""
     # Editors look for all places first. A character past a line's end is its end there, not one of the line below.
-    for edit, (start, end) in [(edit, offsets_of(text, edit.range, counting)) for edit in _in_order(edits)[::-1]]:
-        text = text[:start] + edit.new_text + text[end:]
+    for edit in _placed(edits, text, counting)[::-1]:
+        text = text[: edit.start] + edit.new_text + text[edit.end :]
     return text
 
 
@@ -39,12 +39,13 @@ def explained(edits: Sequence[types.TextEdit], before: str, now: str, counting: 
     as one, so that what the edit replaced there cannot be known.
     """
     made = made_on(edits, before, counting)
-    parts = [TextEdit(*offsets_of(before, edit.range, counting), edit.new_text) for edit in _in_order(edits)]
-    if made != before and is_typed_apart(_written(parts), made, now, lines_between=1, may_be_inside=True):
+    if made != before and is_typed_apart(
+        _written(_placed(edits, before, counting)), made, now, lines_between=1, may_be_inside=True
+    ):
         return before, made
     under = text_under(edits, before, now, counting)
     if under is not None and all(
-        is_typed_apart([offsets_of(old, edit.range, counting) for edit in edits], old, new)
+        is_typed_apart(all_offsets_of(old, (edit.range for edit in edits), counting), old, new)
         for old, new in ((before, under), (under, before))
     ):
         return under, now
@@ -153,6 +154,13 @@ def _written(edits: Sequence[TextEdit]) -> list[tuple[int, int]]:
         places.append((edit.start + growth, edit.start + growth + len(edit.new_text)))
         growth += len(edit.new_text) - (edit.end - edit.start)
     return places
+
+
+def _placed(edits: Sequence[types.TextEdit], text: str, counting: Counting) -> list[TextEdit]:
+    """The edits where they are in the text, in order."""
+    ordered = _in_order(edits)
+    places = all_offsets_of(text, (edit.range for edit in ordered), counting)
+    return [TextEdit(*place, edit.new_text) for place, edit in zip(places, ordered, strict=True)]
 
 
 def _in_order(edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:

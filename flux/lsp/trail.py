@@ -46,6 +46,7 @@ class Trail:
         self._texts = [text]
         self._steps: list[_Step] = []
         self._sent: Sequence[types.TextEdit] = ()
+        self._outcomes: dict[str, str] = {}
         self._since = 0
         self.made_on: str | None = None
         """The text on which the editor made the edits that were sent last; None while that is not seen."""
@@ -57,6 +58,7 @@ class Trail:
     def send(self, edits: Sequence[types.TextEdit]) -> None:
         """These edits are on their way now."""
         self._sent, self._since, self.made_on = edits, len(self._steps), None
+        self._outcomes.clear()
 
     @property
     def has_news(self) -> bool:
@@ -132,13 +134,20 @@ class Trail:
         if self.made_on is not None or not self._sent:
             return
         now, last = self._texts[-1], len(self._steps)
+        unified_now = unified(now)
         for count in sorted(range(1, 2 * len(self._sent) + 1), key=lambda count: abs(count - len(self._sent))):
             first = last - count
             text = self._texts[first] if first >= self._since else now
-            if text != now and unified(made_on(self._sent, text, self._counting)) == unified(now):
+            if text != now and self._outcome(text) == unified_now:
                 self._steps[first:] = [replace(step, is_ours=True) for step in self._steps[first:]]
                 self.made_on, self.made = text, now
                 return
+
+    def _outcome(self, text: str) -> str:
+        """What comes of the edits on a text, with line feeds only; found once, for each is asked for at every step."""
+        if text not in self._outcomes:
+            self._outcomes[text] = unified(made_on(self._sent, text, self._counting))
+        return self._outcomes[text]
 
     def _go_back(self) -> None:
         """Where the user came back to an earlier text, by an undo of the editor, it is as it was then."""

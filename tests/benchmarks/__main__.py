@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import asking, codecs, edits, mapping, prompts, serving, storing, streaming
+from tests.benchmarks import asking, codecs, delivering, edits, mapping, prompts, serving, storing, streaming
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -31,6 +31,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "map": mapping.project_map,
     "sessions": storing.session_list,
     "edits": edits.placing,
+    "places": delivering.places,
 }
 
 
