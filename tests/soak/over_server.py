@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import tempfile
 from collections import Counter
@@ -13,6 +14,10 @@ from tests.support.fake_editors.rules import EDITORS, Eglot, Plain
 from tests.support.lsp_client import Message
 
 TURNS_OF_A_SERVER = 10
+SERVERS = 20
+"""Of more turns than these can take, each takes more."""
+AT_ONCE = 4
+"""Servers side by side: a turn is for the most part waiting, for an editor and for its user."""
 MESSAGES_OF_A_TURN = 15
 
 
@@ -20,17 +25,24 @@ async def over_server(seed: str, runs: int) -> tuple[Counter[str], list[str]]:
     """So many turns over the editors, some for each server: how they ended, and what failed."""
     ends: Counter[str] = Counter()
     failures: list[str] = []
-    for first in range(0, runs, TURNS_OF_A_SERVER):
-        rules, chance = EDITORS[first // TURNS_OF_A_SERVER % len(EDITORS)], random.Random(f"{seed} server {first}")
-        given = [schedule(chance, rules) for _ in range(first, min(first + TURNS_OF_A_SERVER, runs))]
+    places = asyncio.Semaphore(AT_ONCE)
+    turns = max(TURNS_OF_A_SERVER, runs // SERVERS)
+
+    async def on_one_server(number: int) -> None:
+        rules, chance = EDITORS[number % len(EDITORS)], random.Random(f"{seed} server {number}")
+        given = [schedule(chance, rules) for _ in range(min(turns, runs - number * turns))]
         encoding = given[0].encoding
         with tempfile.TemporaryDirectory() as folder:
-            async with world(Path(folder), rules, {}, opened=(), encoding=encoding) as made:
+            async with places, world(Path(folder), rules, {}, opened=(), encoding=encoding) as made:
                 for one in given:
                     end, wrong = await outcome(made, one)
                     ends[f"server, {rules.name}: {end}"] += 1
                     if wrong:
                         failures.append(f"encoding {encoding}: {one}\n{wrong}")
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(-(-runs // turns)):
+            group.create_task(on_one_server(number))
     return ends, failures
 
 

@@ -3,7 +3,7 @@
 Two measurements, by one user (`tests.soak.typist`) in the five fake editors. In one process, with virtual time: all of
 the workspace, none of the server, and many turns (`tests.soak.in_process`). And over a real server process for each
 editor, with real time: few. A turn that fails is made smaller until every file, edit and typing in it matters, and
-printed. `python -m tests.soak.pressure [--runs N] [--seed S] [--record]`; one turn in a hundred is over a server.
+printed. `python -m tests.soak.pressure [--runs N] [--seed S] [--record]`; a fiftieth as many are over a server.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.fake_editors.rules import EDITORS, Editor
 from tests.support.virtual_time import run_in_virtual_time
 
 PART = 500
-SERVER_SHARE = 100
+SERVER_SHARE = 50
 Outcome = tuple[str, str]
 """How a turn ended: `made`, `refused`, `told` or `wrong`; and what is wrong."""
 NOTES = (
