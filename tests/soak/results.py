@@ -73,6 +73,8 @@ def measured(
         print(f"{label}: {value}", flush=True)
     if size.is_recorded:
         some = "" if size.runs == runs else f" --runs {size.runs}"
+        if math.isfinite(size.ends_at):
+            some += f" --minutes {(size.ends_at - begun) / 60:.3g}"
         command = f"python -m tests.soak.{module or name}{some} --record"
         tries = figures.get("tries", size.runs)
         assert isinstance(tries, int)
