@@ -11,19 +11,12 @@ from dataclasses import replace
 
 from flux.agent.session_store import SessionStore
 from flux.agent.store.in_flight import AnswerLog
-from flux.agent.store.values import tools_to_json
+from flux.agent.tally import Tally
 from flux.core.errors import InvalidArguments
-from flux.core.limits import TokenCounter
-from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, ToolSpec
+from flux.core.messages import Message, Part, ToolCall, ToolResult
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import EncodedMessages, Response
-
-MESSAGE_OVERHEAD_TOKENS = 4
-"""What the frame of a message costs, about, on every wire."""
-
-IMAGE_TOKENS = 1600
-"""What a picture costs at most where it is scaled to fit (Anthropic's vision guide, 2026: width x height / 750)."""
 
 
 class Conversation:
@@ -36,8 +29,9 @@ class Conversation:
         self._session_id = session_id
         self._role = role
         self._messages = list(messages)
-        self._tokens: dict[tuple[TokenCounter, Message], int] = {}
-        self._fixed: tuple[TokenCounter, str, int] | None = None
+        self.tally = Tally(store.fitted, session_id)
+        self.was_cut = False
+        """The user was told that the server leaves out the beginning of the conversation."""
         self._calls: Sequence[ToolCall] = ()  # of the last answer, where some still wait for their results
         self._results: dict[str, ToolResult] = {}
         self.turn_id = ""
@@ -129,30 +123,16 @@ class Conversation:
         made = applied.changes if applied else ()
         self._store.in_flight.settle_intent(self._session_id, intent, self.turn_id, made)
 
-    def replace_pruned(self, messages: Sequence[Message]) -> None:
-        """Go on with a shorter conversation; the store is told where it now begins."""
+    def rewrite(self, messages: Sequence[Message], reason: str) -> None:
+        """Go on with another past: the next request does not begin with the last one, which the store is told."""
+        self._store.fitted.add_rewrite(self._session_id, reason)
         self._messages = list(messages)
         self._store.replace_live(self._session_id, messages)
 
     def clear(self) -> None:
         self._calls = ()
         self._store.forget_results(self._session_id)
-        self.replace_pruned(())
-
-    def tokens(self, counter: TokenCounter, message: Message) -> int:
-        """Tokens of a message, counted once and remembered."""
-        key = (counter, message)
-        if key not in self._tokens:
-            pictures = IMAGE_TOKENS * sum(isinstance(part, Image) for part in message.parts)
-            texts = sum(counter.count(text) for text in _texts(message))
-            self._tokens[key] = MESSAGE_OVERHEAD_TOKENS + pictures + texts
-        return self._tokens[key]
-
-    def fixed_tokens(self, counter: TokenCounter, system: str, tools: Sequence[ToolSpec]) -> int:
-        """Tokens of what stands before every conversation."""
-        if self._fixed is None or self._fixed[:2] != (counter, system):
-            self._fixed = (counter, system, counter.count(system) + counter.count(tools_to_json(tools)))
-        return self._fixed[2]
+        self.rewrite((), "The conversation was cleared.")
 
     def _with_own_ids(self, message: Message) -> Message:
         """Every call with an id of its own: some servers send none, or count from 0 in every answer.
@@ -187,18 +167,3 @@ class _KeptBytes(dict[tuple[str, Message], bytes]):
     def __setitem__(self, key: tuple[str, Message], body: bytes) -> None:
         super().__setitem__(key, body)
         self._store.add_sent(self._session_id, *key, body)
-
-
-def _texts(message: Message) -> list[str]:
-    texts: list[str] = []
-    for part in message.parts:
-        match part:
-            case ToolCall():
-                texts += (part.name, part.arguments_json)
-            case ToolResult():
-                texts.append(part.content)
-            case Text() | Reasoning():
-                texts.append(part.text)
-            case Image():
-                pass
-    return texts

@@ -118,13 +118,18 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """One request's tokens and money, and how full the window is. `window_tokens` is the model's input window."""
+    """One request's tokens and money, and how full the window is.
+
+    `window_tokens` is the model's input window; `used_tokens` of it are what the conversation has by now, as far as the
+    provider reported it, else as it is estimated.
+    """
 
     type: ClassVar[str] = "usage"
     model: str
     usage: Usage
     cost: Cost
     window_tokens: int
+    used_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,13 @@ from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.result import TurnResult, gather
 from flux.agent.review import Pending, Review
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.timeline import Checkpoint, Gone, Timeline
-from flux.agent.turn import UNGIVEN, ModelChoice, Turn, TurnSettings
+from flux.agent.turn import UNGIVEN, Turn
 from flux.agent.undecided import Undecided
 from flux.agent.uninterrupted import to_its_end
 from flux.context.builder import DrawMap, user_message
@@ -318,7 +319,8 @@ class Session:
             turn.workspace,
             is_first=not self._conversation.messages,
             notes=(*notes, *(undecided.notes() if undecided else self._undecided())),
-            limit=max(turn.room_tokens * 2, 1000),  # characters: half of the room, at about four a token
+            # Characters: half of the room, at about four a token.
+            limit=max(turn.next_request.room_tokens * 2, 1000),
             draw_map=self._map_drawer(turn, text),
         )
         # Stored before anything is shown: what goes along with the words may take a while to be found.
@@ -341,7 +343,7 @@ class Session:
 
     def _map_drawer(self, turn: Turn, text: str) -> DrawMap | None:
         """What draws the map of the project for a message; None where the conversation has one, or is to have none."""
-        index, limit = self._index, min(self._settings.map_tokens, turn.room_tokens // MAP_SHARE)
+        index, limit = self._index, min(self._settings.map_tokens, turn.next_request.room_tokens // MAP_SHARE)
         if index is None or not self._tools or limit <= 0 or self._map_tries >= MAP_TRIES:
             return None
         if has_map(self._conversation.messages):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from flux.agent.store.database import Database
 from flux.agent.store.edits import hunks_from_json, hunks_to_json
+from flux.agent.store.fitted import Fitted
 from flux.agent.store.holder import HOLDER_QUERY, Holder, HolderFile, living_holder
 from flux.agent.store.in_flight import InFlight, forget_unfinished, insert_changes
 from flux.agent.store.journal import Journal, forget_changes
@@ -99,6 +100,7 @@ class SessionStore:
         self.in_flight = InFlight(self._database, clock)
         self.journal = Journal(self._database, clock)
         self.ledger = Ledger(self._database, clock)
+        self.fitted = Fitted(self._database, clock)
 
     @property
     def path(self) -> Path | None:

@@ -11,11 +11,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.recovery import clear_leftovers
 from flux.agent.session import Session, Switch
 from flux.agent.session_store import SessionStore
 from flux.agent.store.ledger import Period
-from flux.agent.turn import ModelChoice, TurnSettings
 from flux.core.config import Settings, tokenizer_folders
 from flux.core.errors import ConfigError, ProviderError, SessionHeld
 from flux.core.messages import Message, Reasoning, ToolSpec

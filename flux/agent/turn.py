@@ -27,11 +27,11 @@ from flux.agent.events import (
     TurnEvent,
     UsageReported,
 )
+from flux.agent.next_request import ModelChoice, NextRequest, Prepared, TurnSettings
 from flux.agent.session_store import Preface
-from flux.agent.store.ledger import Period
 from flux.agent.uninterrupted import to_its_end
 from flux.context.diagnostics import problems_after
-from flux.context.pruning import prune
+from flux.context.pruning import Kept
 from flux.core.errors import (
     ContextWindowExceeded,
     Denied,
@@ -40,9 +40,8 @@ from flux.core.errors import (
     StreamBroken,
     TransientProviderError,
 )
-from flux.core.limits import ModelLimits, TokenCounter
 from flux.core.messages import Message, ToolCall, ToolResult
-from flux.core.usage import Cost, Price, Usage
+from flux.core.usage import Cost, Usage
 from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
 from flux.llm.base_provider import (
     BaseLLMProvider,
@@ -60,9 +59,6 @@ from flux.workspace.workspace import Workspace
 Emit = Callable[[TurnEvent], None]
 """Never waits: between an answer and the results of its calls nothing may be cancelled."""
 
-ESTIMATE_MARGIN = 0.93
-"""Share of the window that is used where tokens are estimated: estimates of code are a few per cent off."""
-
 INTERRUPTED = "Interrupted: the user cancelled before it was done."
 UNGIVEN = "No result was given for this call."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
@@ -76,32 +72,6 @@ PROBLEMS_S = 1.5
 
 RESULT_SHARE = 0.25
 """Share of the room that one tool result may take, or the conversation could not go on; all of one answer: twice it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """A model and what must be known to use it. `price` None: unknown."""
-
-    name: str
-    limits: ModelLimits
-    price: Price | None
-    takes_images: bool
-    counter: TokenCounter
-
-
-@dataclass(frozen=True, slots=True)
-class TurnSettings:
-    """What the user set, as far as a turn needs it."""
-
-    max_output_tokens: int = 8192
-    temperature: float | None = None
-    is_streamed: bool = True
-    prunes: bool = True
-    max_steps: int = 40
-    thinking: str = ""
-    budget: Mapping[Period, float] = field(default_factory=dict["Period", float])
-    """Limits of money, in US dollars."""
-    map_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -124,6 +94,8 @@ class Turn:
     emit: Emit
     draft: Callable[[], Awaitable[None]]
     """Called whenever there is more that a reviewed turn would propose."""
+    kept: Kept = field(default_factory=Kept)
+    """What pruning leaves alone."""
     is_reviewed: bool = False
     """The workspace is a proposal: changes go into it unasked, and the user decides on them afterwards."""
     has_approval: bool = False
@@ -156,22 +128,41 @@ class Turn:
         )
 
     async def _ask_model(self) -> Message:
-        messages = await self._fitting_messages()
-        for notice in self.budget.check(self._forecast(messages)):
-            self.emit(Noticed(notice))
-        request = ModelRequest(
-            model=self.model.name,
-            messages=messages,
-            system=self.preface.system,
-            tools=self.preface.tools,
-            max_output_tokens=self._output_tokens,
-            temperature=self.settings.temperature,
-            is_streamed=self.settings.is_streamed,
-            session_id=self.session_id,
-            effort=self.settings.thinking,
-            window_tokens=self.model.limits.total_tokens,
-            encoded=self.conversation.encoded,
+        prepared = await self.next_request.prepare(self.conversation.messages)
+        self._take_up(prepared)
+        try:
+            return await self._ask(prepared)
+        except ContextWindowExceeded as error:
+            shorter = self.next_request.shorter(prepared)
+            if shorter is None or self._has_said_something(prepared):
+                raise
+            self.emit(Noticed(f"{error.message} Trying again with less."))
+        self._take_up(shorter)
+        return await self._ask(shorter)
+
+    @property
+    def next_request(self) -> NextRequest:
+        """How a request is made for the model of now."""
+        talk = self.conversation
+        return NextRequest(
+            self.session_id, self.provider, self.model, self.preface, self.settings, talk.tally, talk.encoded, self.kept
         )
+
+    def _take_up(self, prepared: Prepared) -> None:
+        """Go on with what was left in for the request, where something had to be left out."""
+        if prepared.notes:
+            self.conversation.rewrite(prepared.request.messages, " ".join(prepared.notes))
+            for note in prepared.notes:
+                self.emit(Noticed(note))
+
+    def _has_said_something(self, prepared: Prepared) -> bool:
+        """Whether something of the answer was kept, however little."""
+        return len(self.conversation.messages) > len(prepared.request.messages)
+
+    async def _ask(self, prepared: Prepared) -> Message:
+        for notice in self.budget.check(self._forecast(prepared)):
+            self.emit(Noticed(notice))
+        request = prepared.request
         folder = Folder()
         answer = self.conversation.begin_answer(self.provider.name, self.model.name)
         try:
@@ -200,59 +191,36 @@ class Turn:
             answer.close()
         response = folder.response()
         message = self.conversation.add_answer(response)
-        self._report_usage(response.usage)
+        self._report_usage(request, response.usage, message)
         match response.finish_reason:
             case "length":
-                self.emit(Noticed(f"The answer reached the limit of {self._output_tokens} tokens (max_tokens)."))
+                self.emit(Noticed(f"The answer reached the limit of {request.max_output_tokens} tokens (max_tokens)."))
             case "refused":
                 self.emit(Noticed("The model declined to answer."))
             case "stop" | "tool_calls":
                 pass
         return message
 
-    @property
-    def _output_tokens(self) -> int:
-        limits = self.model.limits
-        return min(self.settings.max_output_tokens, limits.max_output_tokens, max(limits.total_tokens // 4, 1))
-
-    @property
-    def room_tokens(self) -> int:
-        """Tokens left for messages beside the system prompt, the tools and the answer."""
-        limits, counter = self.model.limits, self.model.counter
-        window = min(limits.input_tokens, limits.total_tokens - self._output_tokens)
-        usable = window if counter.is_exact else int(window * ESTIMATE_MARGIN)
-        return usable - self.conversation.fixed_tokens(counter, self.preface.system, self.preface.tools)
-
-    async def _fitting_messages(self) -> tuple[Message, ...]:
-        if not self.settings.prunes:
-            return self.conversation.messages
-        pruned = prune(self.conversation.messages, self.room_tokens, self._tokens)
-        if not pruned.fits:
-            raise ContextWindowExceeded(
-                f"The last message alone is longer than the window of {self.model.name} allows.",
-                hint="Send less at a time, or choose a model with a larger window.",
-                model=self.model.name,
-            )
-        if pruned.notes:
-            self.conversation.replace_pruned(pruned.messages)
-            for note in pruned.notes:
-                self.emit(Noticed(note))
-        return pruned.messages
-
-    def _forecast(self, messages: Sequence[Message]) -> Forecast:
-        """The most that a request with these messages can use. What is not in the provider's cache goes into it."""
-        fixed = self.conversation.fixed_tokens(self.model.counter, self.preface.system, self.preface.tools)
-        sent = fixed + sum(map(self._tokens, messages))
-        cached, price = min(self._cached_tokens, sent), self.model.price
+    def _forecast(self, prepared: Prepared) -> Forecast:
+        """The most that a request can use. What is not in the provider's cache goes into it."""
+        sent, price = prepared.size.at_most, self.model.price
+        cached = min(self._cached_tokens, sent)
         written = sent - cached if price and price.cache_write > price.input else 0
-        return Forecast(self.model.name, Usage(sent, self._output_tokens, cached, written), price)
+        return Forecast(self.model.name, Usage(sent, prepared.request.max_output_tokens, cached, written), price)
 
-    def _tokens(self, message: Message) -> int:
-        return self.conversation.tokens(self.model.counter, message)
-
-    def _report_usage(self, usage: Usage) -> None:
+    def _report_usage(self, request: ModelRequest, usage: Usage, answer: Message) -> None:
         cost = self._count(usage)
-        self.emit(UsageReported(self.model.name, usage, cost, self.model.limits.input_tokens))
+        cut = self.conversation.tally.report(self.preface, request.messages, usage, answer)
+        if cut and (advice := self.provider.window_advice) and not self.conversation.was_cut:
+            self.conversation.was_cut = True
+            self.emit(
+                Noticed(
+                    f"{self.provider.name} counted {cut.reported_tokens:,} tokens of about {cut.sent_tokens:,} "
+                    f"that it was sent: it has left out the beginning of the conversation. {advice}"
+                )
+            )
+        used = self.conversation.tally.size(self.preface, self.conversation.messages).tokens
+        self.emit(UsageReported(self.model.name, usage, cost, self.model.limits.input_tokens, used))
 
     def _count(self, usage: Usage) -> Cost:
         price = self.model.price
@@ -270,7 +238,7 @@ class Turn:
         True where calls of the caller's own tools are left for them.
         """
         self._results.clear()
-        self._result_tokens = int(self.room_tokens * min(RESULT_SHARE, 2 * RESULT_SHARE / len(calls)))
+        self._result_tokens = int(self.next_request.room_tokens * min(RESULT_SHARE, 2 * RESULT_SHARE / len(calls)))
         unanswered = INTERRUPTED
         left: Sequence[ToolCall] = ()
         try:
@@ -369,7 +337,7 @@ class Turn:
     def _cut(self, text: str) -> str:
         """The text within the bound of one result."""
         limit = max(self._result_tokens, 100)
-        if len(text) <= limit // 2 or (tokens := self.model.counter.count(text)) <= limit:
+        if len(text) <= limit // 2 or (tokens := self.conversation.tally.text_tokens(text)) <= limit:
             return text
         kept = text[: len(text) * limit // tokens]
         return f"{kept}\n[… {len(text) - len(kept)} more characters; ask for a smaller part]"

@@ -72,6 +72,7 @@ class AutoProvider(BaseLLMProvider):
                 name, self._model, self._reason = await self._first_that_answers()
                 self._chosen = self._create(self._settings, name)
                 self.name, self.unknown_window_tokens = name, self._chosen.unknown_window_tokens
+                self.window_advice = self._chosen.window_advice
         return self._chosen
 
     async def _first_that_answers(self) -> tuple[str, str, str]:

@@ -369,6 +369,9 @@ class BaseLLMProvider(ABC):
     unknown_window_tokens: int | None = None
     """The window to count on where the server could not be asked; None: as for any model that is not known."""
 
+    window_advice: str = ""
+    """For servers that leave out the beginning of what is too long, in silence: how their window is made larger."""
+
     defaults: Defaults = Defaults()
 
     @abstractmethod
@@ -419,6 +422,10 @@ class BaseLLMProvider(ABC):
 
     async def look_up(self, model: str) -> ServedModel | None:
         """What the server says of one model, None where it says nothing. Raises ProviderErrors."""
+        return None
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """How many tokens the request has, None where the server cannot tell. Raises ProviderErrors."""
         return None
 
     async def default_model(self) -> str:

@@ -31,6 +31,7 @@ class CompatibleProvider(BaseLLMProvider):
         self._encode = partial(encode_request, quirks=quirks)
         where = Where.of(settings, endpoint)
         self.unknown_window_tokens = endpoint.unknown_window_tokens or None
+        self.window_advice = endpoint.window_advice
         self._has_own_list = endpoint.has_lm_studio_list
         self._is_local = where.is_local
         self._root = where.base_url.removesuffix("/v1")

@@ -15,6 +15,7 @@ class Endpoint:
     `base_url_setting` and `key_setting` are names of settings that belong to this service alone. `timeout_s` is how
     long to wait where the user has not said it, 0 as for any other. `base_path` is added to a base URL that lacks it.
     `unknown_window_tokens` is the window to count on where its server does not tell it, 0 as for any other.
+    `window_advice` says how the server's window is made larger, of servers that cut what is too long without a word.
     The others are quirks of Chat Completions: newer OpenAI models take only `max_completion_tokens`, some servers no
     `stream_options`, some want the thoughts that came with a call, or the details of all thoughts, sent back, and LM
     Studio has a list of its own.
@@ -36,6 +37,7 @@ class Endpoint:
     wants_thoughts_back: bool = False
     wants_details_back: bool = False
     unknown_window_tokens: int = 0
+    window_advice: str = ""
     has_lm_studio_list: bool = False
 
     def full_base_url(self, base_url: str) -> str:
@@ -111,12 +113,18 @@ DEEPSEEK = Endpoint(
     wants_thoughts_back=True,
 )
 COMPATIBLE = Endpoint(
-    name="compatible", display_name="a service with OpenAI's Chat Completions", wire="chat", needs_key=False
+    name="compatible",
+    display_name="a service with OpenAI's Chat Completions",
+    wire="chat",
+    needs_key=False,
+    window_advice="Give its model a larger window (with Ollama: OLLAMA_CONTEXT_LENGTH, or FLUX_PROVIDER=ollama, which "
+    "sets it), or set FLUX_CONTEXT_WINDOW to the one it has.",
 )
 LITELLM = replace(
     COMPATIBLE,
     # docs.litellm.ai/docs/proxy/quick_start (2026-11-21): its proxy listens on port 4000.
     name="litellm",
+    window_advice="Look at the window of the server behind the gateway, and set FLUX_CONTEXT_WINDOW to it.",
     display_name="a LiteLLM gateway",
     default_base_url="http://localhost:4000/v1",
     base_url_setting="litellm_base_url",
@@ -131,6 +139,7 @@ LM_STUDIO = replace(
     base_url_setting="lm_studio_base_url",
     timeout_s=600.0,
     unknown_window_tokens=8192,
+    window_advice="Load the model with a larger context length in LM Studio, or set FLUX_CONTEXT_WINDOW to it.",
     has_lm_studio_list=True,
 )
 MLX = replace(
@@ -154,12 +163,14 @@ OLLAMA = Endpoint(
     default_base_url="http://localhost:11434",
     base_url_setting="ollama_base_url",
     needs_key=False,
+    window_advice="Set FLUX_CONTEXT_WINDOW to a window that the model has and the machine's memory holds.",
     timeout_s=600.0,
 )
 LLAMA_CPP = replace(
     COMPATIBLE,
     # github.com/ggml-org/llama.cpp, tools/server/README.md (2026-11-21); one server serves one model.
     name="llama_cpp",
+    window_advice="Start llama-server with a larger context (-c), or set FLUX_CONTEXT_WINDOW to the one it has.",
     display_name="llama.cpp",
     default_base_url="http://localhost:8080/v1",
     timeout_s=600.0,
@@ -168,6 +179,7 @@ VLLM = replace(
     COMPATIBLE,
     # docs.vllm.ai/serving/openai_compatible_server (2026-11-21).
     name="vllm",
+    window_advice="Start vLLM with a larger --max-model-len, or set FLUX_CONTEXT_WINDOW to the one it has.",
     display_name="vLLM",
     default_base_url="http://localhost:8000/v1",
     timeout_s=600.0,

@@ -46,6 +46,7 @@ class OllamaProvider(BaseLLMProvider):
     def __init__(self, settings: Settings, endpoint: Endpoint = OLLAMA) -> None:
         where = Where.of(settings, endpoint)
         self.name = endpoint.name
+        self.window_advice = endpoint.window_advice
         self._is_local = where.is_local
         self._wanted_tokens = settings.context_window
         self._keep_alive = settings.ollama_keep_alive

@@ -214,4 +214,5 @@ class Metered(WrappedProvider):
         # `auto` is another provider once it has looked.
         self.name = self.inner.name if self.name == "auto" else self.name
         self.unknown_window_tokens = self.inner.unknown_window_tokens
+        self.window_advice = self.inner.window_advice
         return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flux.llm.base_provider import BaseLLMProvider, ServedModel
+from flux.llm.base_provider import BaseLLMProvider, ModelRequest, ServedModel
 
 
 class WrappedProvider(BaseLLMProvider):
@@ -14,6 +14,7 @@ class WrappedProvider(BaseLLMProvider):
         self.inner = inner
         self.name = inner.name
         self.unknown_window_tokens = inner.unknown_window_tokens
+        self.window_advice = inner.window_advice
         self.defaults = inner.defaults
 
     async def models(self) -> Sequence[ServedModel]:
@@ -21,6 +22,9 @@ class WrappedProvider(BaseLLMProvider):
 
     async def look_up(self, model: str) -> ServedModel | None:
         return await self.inner.look_up(model)
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        return await self.inner.count_tokens(request)
 
     async def default_model(self) -> str:
         return await self.inner.default_model()

@@ -8,9 +8,9 @@ import pytest
 
 from flux.agent.budget import Budget, Forecast, raise_limit
 from flux.agent.events import TextStreamed
+from flux.agent.next_request import TurnSettings
 from flux.agent.session_store import SessionStore
 from flux.agent.store.ledger import Period
-from flux.agent.turn import TurnSettings
 from flux.core.errors import BudgetExceeded, ConfigError
 from flux.core.usage import Cost, Price, Usage
 from flux.llm.scripted_provider import ScriptedProvider, Step

@@ -13,9 +13,9 @@ import pytest
 
 from flux.agent.approval import ApproveAll
 from flux.agent.events import Noticed, ToolCalled, TurnEnded, TurnEvent
+from flux.agent.next_request import TurnSettings
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
-from flux.agent.turn import TurnSettings
 from flux.core.errors import Busy, NothingChanged
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolCall, ToolResult

@@ -10,8 +10,8 @@ from pathlib import Path
 import prompt_toolkit
 
 from flux.agent.events import Noticed
+from flux.agent.next_request import TurnSettings
 from flux.agent.session_store import SessionStore
-from flux.agent.turn import TurnSettings
 from flux.core.limits import ModelLimits
 from flux.core.messages import Reasoning, Text, ToolCall, ToolResult
 from flux.llm.base_provider import (
@@ -149,8 +149,8 @@ async def test_thirty_turns_of_real_files_in_a_window_of_8000_tokens(tmp_path: P
         ]
         assert calls == answered
         assert request.messages[0].role == "user"
-    assert any("tool step" in notice for notice in notices)
-    assert any("oldest turn" in notice for notice in notices)
+    assert any("shortened to one line" in notice for notice in notices)
+    assert any("left out but for your words" in notice for notice in notices)
     # Rare big steps: between two of them requests share their beginning.
     shared = sum(
         later.messages[: len(earlier.messages)] == earlier.messages

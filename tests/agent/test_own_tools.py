@@ -8,9 +8,9 @@ import pytest
 
 from flux.agent.approval import ApproveAll
 from flux.agent.events import TurnStarted
+from flux.agent.next_request import TurnSettings
 from flux.agent.result import TurnResult
 from flux.agent.session import Session
-from flux.agent.turn import TurnSettings
 from flux.core.errors import ConfigError, InvalidArguments, SessionError
 from flux.core.messages import ToolCall, ToolResult, ToolSpec
 from flux.llm.scripted_provider import ScriptedProvider, Step

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flux.agent.conversation import IMAGE_TOKENS, Conversation
 from flux.agent.session_store import SessionStore
+from flux.agent.tally import IMAGE_TOKENS, Tally
 from flux.core.messages import Image, Message, Text
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.llm.tokens import EstimatedCounter
@@ -39,6 +39,7 @@ async def test_a_mention_that_is_nothing_is_told_and_the_message_goes() -> None:
 
 
 def test_a_picture_has_a_price_of_its_own() -> None:
-    conversation = Conversation(SessionStore(None), "s")
-    picture = Message("user", (Image("image/png", "A" * 300_000), Text("")))
-    assert IMAGE_TOKENS <= conversation.tokens(EstimatedCounter(), picture) < IMAGE_TOKENS + 20
+    tally = Tally(SessionStore(None).fitted, "s")
+    tally.use("scripted", "scripted", EstimatedCounter())
+    (size,) = tally.sizes([Message("user", (Image("image/png", "A" * 300_000), Text("")))])
+    assert IMAGE_TOKENS <= size < IMAGE_TOKENS * 1.1

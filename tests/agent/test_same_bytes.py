@@ -48,7 +48,7 @@ def test_what_was_sent_is_the_beginning_of_what_is_sent_after_a_restart(
     if is_pruned:
         shorter = (ToolResult("call_1", "read_file", "[left out]"), RESULTS[1])
         kept = [Message("tool", shorter) if message.role == "tool" else message for message in talk.messages]
-        talk.replace_pruned(kept)
+        talk.rewrite(kept, "pruned")
     talk.begin_turn("t2", user_message("second"))
     before = sent(store, talk, wire)
     store.close()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from flux.agent.events import ApprovalAsked, EditApplied, Noticed, TextStreamed, ToolAnswered, TurnEnded, to_json
-from flux.agent.turn import TurnSettings
+from flux.agent.next_request import TurnSettings
 from flux.context.item import Focus
 from flux.core.errors import Busy, NothingChanged
 from flux.core.limits import ModelLimits

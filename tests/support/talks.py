@@ -9,9 +9,9 @@ from contextlib import aclosing
 
 from flux.agent.approval import ApprovalRequest, ApproveAll, Approver, Decision
 from flux.agent.events import TurnEnded, TurnEvent
+from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
-from flux.agent.turn import ModelChoice, TurnSettings
 from flux.context.item import Focus
 from flux.core.errors import SessionMissing
 from flux.core.limits import ModelLimits

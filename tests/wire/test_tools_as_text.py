@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flux.agent.events import ToolAnswered, TurnEvent
-from flux.agent.turn import ModelChoice
+from flux.agent.next_request import ModelChoice
 from flux.core.config import Settings
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolCall, ToolResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 6
+FORMAT = 7
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -118,16 +118,27 @@ CREATE TABLE raised (  -- by how many dollars the user raised a limit: of a sess
 CREATE TABLE counted (since REAL NOT NULL) STRICT;  -- when the user last let the sums begin from nothing
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6)
+_FORMAT_7 = """
+CREATE TABLE fitted (  -- how the conversation is made to fit: pins, rewrites, summaries
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, kind TEXT NOT NULL,
+    at REAL NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX fitted_session ON fitted (session_id, seq);
+CREATE TABLE calibration (  -- how a model's tokens are to those that were estimated, by kind of text
+    model TEXT PRIMARY KEY, words REAL NOT NULL, dense REAL NOT NULL, other REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
     *("message", "usage", "change", "proposal", "note", "delta", "result", "intent", "preface", "sent", "holder"),
-    *("way", "checkpoint", "asked"),
+    *("way", "checkpoint", "asked", "fitted"),
 )
 """All that belongs to a session by `session_id`, beside the table `session` itself."""
 
-OWN_TABLES = ("session", "spent", "raised", "counted")
+OWN_TABLES = ("session", "spent", "raised", "counted", "calibration")
 """What stands by itself."""
 
 

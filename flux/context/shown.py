@@ -1,0 +1,111 @@
+"""What the conversation shows already: files as they went along with messages, and what calls found.
+
+What is there and is the same is only pointed to, and of what has changed the difference is told. Looks at messages
+alone: what pruning took out is not shown any more, and what another process showed is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flux.context.item import ContextItem, read_rendered
+from flux.core.messages import Message, Text, ToolCall, ToolResult
+
+WORTH_CHARACTERS = 400
+"""A shorter text is shown again: to look it up above costs the model as much."""
+DIFFERENCE_SHARE = 0.5
+"""A difference that is longer than this share of the text is no help: the text is shown."""
+
+UNCHANGED = "[unchanged since it was shown above]"
+CHANGED = "[changed since it was shown above, by this difference:]"
+
+Subject = tuple[str, str]
+"""What a text is of: `("file", path)`, or a tool's name and its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text that shows something as it was then. `at` is the part of the message; `path`: of this file, all of it."""
+
+    at: int
+    subject: Subject
+    text: str
+
+    @property
+    def path(self) -> str:
+        return self.subject[1] if self.subject[0] == "file" else ""
+
+    @property
+    def is_pointer(self) -> bool:
+        """It says only what has become of a text that stands above."""
+        return self.text.startswith((UNCHANGED, CHANGED))
+
+
+def shown_in(message: Message, calls: MutableMapping[str, ToolCall]) -> Iterator[Shown]:
+    """What the message shows. `calls` are those of the messages before it, by id, to which its own are added."""
+    for at, part in enumerate(message.parts):
+        match part:
+            case ToolCall():
+                calls[part.id] = part
+            case ToolResult(call_id, name, content, is_error):
+                known = call_id in calls and not is_error
+                yield Shown(at, subject_of(calls[call_id]) if known else (name, call_id), content)
+            case Text() if message.role == "user" and (item := read_rendered(part)) is not None:
+                yield Shown(at, (item.kind, item.origin), item.text)
+            case _:
+                pass
+
+
+def subject_of(call: ToolCall) -> Subject:
+    """What a call looks at: equal calls at the same. A file that is read whole is the same as one that went along."""
+    arguments = call.arguments_json
+    try:
+        given = call.arguments()
+    except ValueError:
+        return call.name, arguments
+    if call.name == "read_file" and set(given) == {"path"}:
+        return "file", str(given["path"])
+    return call.name, json.dumps(given, sort_keys=True)
+
+
+@dataclass(slots=True)
+class Memory:
+    """The newest whole text of each subject in a conversation."""
+
+    _texts: dict[Subject, str] = field(default_factory=dict[Subject, str])
+    _calls: dict[str, ToolCall] = field(default_factory=dict[str, ToolCall])
+    _seen: list[Message] = field(default_factory=list[Message])
+
+    def look_at(self, messages: Sequence[Message]) -> None:
+        """Remember what these show; of a conversation that only grew, only what is new is looked at."""
+        known = len(self._seen)
+        if known > len(messages) or (known and messages[known - 1] is not self._seen[-1]):
+            self._texts.clear()
+            self._calls.clear()
+            known = 0
+        for message in messages[known:]:
+            for shown in shown_in(message, self._calls):
+                if not shown.is_pointer:
+                    self._texts[shown.subject] = shown.text
+        self._seen = list(messages)
+
+    def told(self, item: ContextItem) -> ContextItem:
+        """The item, with as much of its text as is not known yet."""
+        return replace(item, text=self._news((item.kind, item.origin), item.text)) if item.kind == "file" else item
+
+    def told_result(self, call: ToolCall, text: str) -> str:
+        """A call's result, with as much of it as is not known yet."""
+        return self._news(subject_of(call), text)
+
+    def _news(self, subject: Subject, text: str) -> str:
+        before = self._texts.get(subject)
+        if before is None or len(text) < WORTH_CHARACTERS:
+            return text
+        if before.rstrip("\n") == text.rstrip("\n"):
+            return UNCHANGED
+        lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "shown", "now", n=2, lineterm="")
+        difference = "\n".join(lines)
+        return f"{CHANGED}\n{difference}" if len(difference) < len(text) * DIFFERENCE_SHARE else text
