@@ -211,7 +211,18 @@ class SettingValues:
     max_steps: int = _setting(40, whole(1), "FLUX_MAX_STEPS", "How many requests one turn may make.")
     system_prompt: str = _setting("", TEXT, "FLUX_SYSTEM_PROMPT", "Instructions of your own, added to Flux's.")
     script: Path | None = _setting(None, PATH, "FLUX_SCRIPT", "The file of steps for the provider scripted.")
-    log_file: Path | None = _setting(None, PATH, "FLUX_LOG_FILE", "Where to log. Unset: to standard error.")
+    log_level: str = _setting(
+        "warning",
+        choice("debug", "info", "warning", "error"),
+        "FLUX_LOG",
+        "What is logged: this and all that is graver. debug has what libraries say too, requests among it; no keys.",
+    )
+    log_file: Path | None = _setting(
+        None,
+        PATH,
+        "FLUX_LOG_FILE",
+        "Where to log; one of 4 MB is set aside, and three of those are kept. Unset: to standard error.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

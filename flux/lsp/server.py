@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -65,12 +66,12 @@ class FluxServer(LanguageServer):
 
     protocol: FluxProtocol  # pyright: ignore[reportIncompatibleVariableOverride] -- the class given below
 
-    def __init__(self) -> None:
+    def __init__(self, log_file: Path | None = None) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- pygls passes its arguments on untyped
             "flux", __version__, protocol_cls=FluxProtocol, converter_factory=default_converter
         )
         self.editor = LspEditor(self.protocol)
-        self.settings = EditorSettings(self.editor)
+        self.settings = EditorSettings(self.editor, log_file)
         self.sessions = EditorSessions(self.editor, self.settings)
         self._turns: Turns | None = None
         self._files: LspWorkspace | None = None
@@ -244,20 +245,20 @@ async def _set_settings(ls: FluxServer, params: object) -> dict[str, object]:
     return {"provider": sessions.provider.name, "model": sessions.model_name}
 
 
-def serve_stdio() -> int:
+def serve_stdio(log_file: Path | None = None) -> int:
     """Serve one editor on standard input and output, which nothing else can use then; the process's exit status."""
-    start_logging()
+    start_logging(log_file)
     input_, output = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     with suppress(OSError):  # there may be no standard error
         os.dup2(2, 1)  # a stray print must not break the protocol
-    return asyncio.run(_serve_descriptors(input_, output))
+    return asyncio.run(_serve_descriptors(input_, output, log_file))
 
 
-async def _serve_descriptors(input_: int, output: int) -> int:
-    server = FluxServer()
+async def _serve_descriptors(input_: int, output: int, log_file: Path | None) -> int:
+    server = FluxServer(log_file)
     writer = ThreadWriter(output, lambda: server.end(1))
     server.protocol.set_writer(writer)
     running = asyncio.ensure_future(server.run())
@@ -304,19 +305,19 @@ def _exit_soon(status: int) -> None:
     timer.start()
 
 
-def serve_tcp(host: str, port: int, announce: Callable[[str], None]) -> int:
+def serve_tcp(host: str, port: int, announce: Callable[[str], None], log_file: Path | None = None) -> int:
     """Serve every editor that connects, each on its own, until interrupted. `announce` is told where it listens.
 
     Raises ConfigError where it cannot listen there.
     """
-    start_logging()
-    asyncio.run(_serve_connections(host, port, announce))
+    start_logging(log_file)
+    asyncio.run(_serve_connections(host, port, announce, log_file))
     return 0
 
 
-async def _serve_connections(host: str, port: int, announce: Callable[[str], None]) -> None:
+async def _serve_connections(host: str, port: int, announce: Callable[[str], None], log_file: Path | None) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = FluxServer()
+        server = FluxServer(log_file)
         server.protocol.set_writer(cast("Any", writer))  # its `write` takes bytes and its `close` nothing, as asked
         async with asyncio.TaskGroup() as group:
             running = group.create_task(server.run())

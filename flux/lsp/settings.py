@@ -26,10 +26,14 @@ TRUST, NOT_NOW = "Let it take effect", "Not now"
 
 
 class EditorSettings:
-    """What is set for one connection. Loaded when first used, and again after something changed."""
+    """What is set for one connection. Loaded when first used, and again after something changed.
 
-    def __init__(self, editor: LspEditor) -> None:
+    `log_file` is the command line's word, which wins over the editor's.
+    """
+
+    def __init__(self, editor: LspEditor, log_file: Path | None = None) -> None:
         self._editor = editor
+        self._command_line: Mapping[str, object] = {"log_file": log_file} if log_file else {}
         self._initial: Mapping[str, object] = {}
         self._pushed: Mapping[str, object] = {}
         self._given: dict[str, object] = {}
@@ -87,7 +91,14 @@ class EditorSettings:
 
         section = await self._editor.configuration(SECTION)
         kept = {name: EditorKey(name, self._editor) for name in self._secrets}
-        explicit = {**_set(self._initial), **_set(self._pushed), **_set(section), **kept, **_set(self._given)}
+        explicit = {
+            **_set(self._initial),
+            **_set(self._pushed),
+            **_set(section),
+            **kept,
+            **_set(self._given),
+            **self._command_line,
+        }
         loaded = load_settings(Path(folder), explicit, trust=self._trust_store())
         for warning in loaded.warnings:
             if warning not in self._told:
@@ -109,7 +120,7 @@ class EditorSettings:
         from flux.core.log import start_logging
 
         try:
-            start_logging(settings.log_file, settings.secrets())
+            start_logging(settings.log_file, settings.secrets(), settings.log_level)
         except ConfigError as e:
             self._editor.show(str(e), "warning")
 

@@ -142,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the language server on standard input and output")
     serve.add_argument("--tcp", metavar="HOST:PORT", help="listen on an address instead")
+    _add_log_file(serve)
     serve.set_defaults(command="serve")
     _add_sessions(commands.add_parser("sessions", help="list, show, search, export and delete stored sessions"))
     models = commands.add_parser("models", help="list the models of the chosen provider, and what runs here")
@@ -213,9 +214,14 @@ def _add_usage(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--provider", metavar="NAME", help="e.g. anthropic, openai, compatible, demo")
     parser.add_argument("--model", metavar="NAME")
+    _add_log_file(parser)
     parser.add_argument(
         "--workspace", metavar="DIR", action="append", type=Path, help="a folder to work in; may be given several times"
     )
+
+
+def _add_log_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log-file", metavar="FILE", type=Path, help="log into this file; FLUX_LOG=debug logs more")
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -223,12 +229,15 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     gc.freeze()  # what was imported stays: one look through it for garbage is a tenth of the whole start
     if arguments.tcp is None:
-        return server.serve_stdio()
+        return server.serve_stdio(arguments.log_file)
     host, _, port = arguments.tcp.rpartition(":")
     if not (host and port.isdigit() and int(port) < 65536):
         raise ConfigError(f"--tcp {arguments.tcp} is not HOST:PORT.", hint="For example --tcp 127.0.0.1:8765")
     return server.serve_tcp(
-        host.strip("[]"), int(port), lambda where: print(f"flux: {where}", file=sys.stderr, flush=True)
+        host.strip("[]"),
+        int(port),
+        lambda where: print(f"flux: {where}", file=sys.stderr, flush=True),
+        arguments.log_file,
     )
 
 

@@ -34,7 +34,7 @@ def open_settings(arguments: argparse.Namespace, ask: AskTrust | None) -> Settin
 
     `ask` puts the question of trust; without it what was ignored is named on standard error.
     """
-    explicit = {name: value for name in ("provider", "model") if (value := getattr(arguments, name))}
+    explicit = explicit_settings(arguments)
     folder = folders(arguments)[0]
     trust = TrustStore(find_user_folders().state)
     loaded = load_settings(folder, explicit, trust=trust)
@@ -47,8 +47,14 @@ def open_settings(arguments: argparse.Namespace, ask: AskTrust | None) -> Settin
             say(f"ignored until you trust this folder (--trust): {ignored}")
     for warning in loaded.warnings:
         say(warning)
-    start_logging(loaded.settings.log_file, loaded.settings.secrets())
+    start_logging(loaded.settings.log_file, loaded.settings.secrets(), loaded.settings.log_level)
     return loaded.settings
+
+
+def explicit_settings(arguments: argparse.Namespace) -> dict[str, object]:
+    """What the command line sets."""
+    names = ("provider", "model", "log_file")
+    return {name: value for name in names if (value := getattr(arguments, name))}
 
 
 def approval_of(arguments: argparse.Namespace, settings: Settings) -> str:

@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "tokens": prompts.tokens,
     "map": mapping.project_map,
     "sessions": storing.session_list,
+    "usage": storing.usage_sums,
     "edits": edits.placing,
     "places": delivering.places,
 }

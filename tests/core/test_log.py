@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flux.core.errors import ConfigError
-from flux.core.log import hide, start_logging
+from flux.core.log import RedactingFormatter, RotatedFile, hide, start_logging
 from flux.core.secret import Secret, redact
 
 KEY = Secret("plain-word-of-a-gateway")
@@ -61,6 +61,48 @@ def test_it_logs_to_standard_error_by_default(capsys: pytest.CaptureFixture[str]
 def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         start_logging(tmp_path / "missing" / "flux.log")
+
+
+def log_in_turn(handlers: list[RotatedFile], count: int) -> None:
+    for number in range(count):
+        record = logging.LogRecord("test", logging.INFO, "", 0, f"line {number} of sk-ant-0123456789abcdef", (), None)
+        handlers[number % len(handlers)].handle(record)
+
+
+def test_a_full_file_is_set_aside_also_where_several_log_into_it(tmp_path: Path) -> None:
+    file = tmp_path / "flux.log"
+    handlers = [RotatedFile(file, max_bytes=500, kept=2) for _ in range(3)]
+    for handler in handlers:
+        handler.setFormatter(RedactingFormatter())
+    log_in_turn(handlers, 60)
+    files = [tmp_path / name for name in ("flux.log.2", "flux.log.1", "flux.log")]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert all(one.stat().st_size < 600 for one in files)
+    lines = [line for one in files for line in one.read_text(encoding="utf-8").splitlines()]
+    assert [int(line.split()[-3]) for line in lines] == list(range(60 - len(lines), 60))
+    assert all(line.endswith("of ****") for line in lines)
+
+
+def test_what_cannot_be_written_to_the_file_goes_to_standard_error_without_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    start_logging(folder / "flux.log", [KEY])
+    (folder / "flux.log").unlink()
+    folder.rmdir()
+    logging.getLogger("test").warning("with %s", KEY.reveal())
+    err = capsys.readouterr().err
+    assert "not logged there" in err
+    assert "with ****" in err
+
+
+def test_less_than_the_level_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "flux.log"
+    for level in ("warning", "debug"):
+        start_logging(file, level=level)
+        logging.getLogger("test").debug("at %s", level)
+    assert [line.rpartition(" ")[2] for line in file.read_text(encoding="utf-8").splitlines()] == ["debug"]
 
 
 @pytest.mark.parametrize(

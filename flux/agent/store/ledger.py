@@ -82,8 +82,10 @@ class Ledger:
 
     def total(self, since: float = 0.0, until: float = _END_OF_TIME) -> Spent:
         """What all requests used from `since` to before `until`, in seconds since 1970."""
-        (row,) = self._database.rows(f"SELECT {_SUMS} FROM {_ALL}", (since, until))
-        return _spent(row)
+        tables = ("usage", "spent")  # one by one: over both as one table a sum takes twice as long
+        query = f"SELECT {_SUMS} FROM {{}} WHERE at >= ? AND at < ?"
+        rows = [row for table in tables for row in self._database.rows(query.format(table), (since, until))]
+        return sum(map(_spent, rows), Spent())
 
     def groups(self, by: Grouping, since: float = 0.0, until: float = _END_OF_TIME) -> Sequence[Group]:
         """The same by day (oldest first), or by what spent most (money first, then tokens)."""
