@@ -336,14 +336,16 @@ def _missing_folders(folder: Path) -> list[Path]:
 def _write_beside(temporary: Path, data: bytes, like: Path, mode: int | None = None) -> Path:
     """Makes the file with these bytes, flushed to the disk, with mode and owner of `like` if it exists."""
     try:
-        with temporary.open("xb") as file:
-            if mode is not None:
-                temporary.chmod(mode)  # before there is anything in it that others could read
+        # Nobody else may open it before it is as private as what it stands for.
+        bits = 0o600 if mode is not None or like.exists() else 0o666
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, bits)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if like.exists():
             _copy_mode(like, temporary)
+        elif mode is not None:
+            temporary.chmod(mode)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

@@ -18,6 +18,7 @@ from flux.edits.diff import text_edits_between
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, RenameFile
 from flux.workspace.checkpoints import undo_plan
 from flux.workspace.disk import DiskWorkspace
+from tests.support.interleaving import watching
 from tests.support.workspaces import edit_of, plan
 
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links, modes and pipes as POSIX has them")
@@ -288,3 +289,31 @@ async def test_a_private_file_that_comes_back_is_never_readable_by_others(tmp_pa
     workspace = DiskWorkspace([tmp_path])
     await workspace.apply(plan(CreateFile(workspace.path("a"), "x", mode=0o600)))
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+@needs_posix
+@pytest.mark.parametrize("way", ["edited", "moved", "brought back"])
+async def test_what_is_in_a_private_file_is_at_no_moment_readable_by_others(tmp_path: Path, way: str) -> None:
+    workspace = DiskWorkspace([tmp_path])
+    file, path = tmp_path / "a", workspace.path("a")
+    file.write_text("secret\n", encoding="utf-8")
+    file.chmod(0o600)
+    old = await workspace.read(path)
+    seen: list[int] = []
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event in {"os.chmod", "os.chown", "os.utime", "os.rename", "os.link", "os.remove"}:
+            seen.extend(found.stat().st_mode & 0o077 for found in tmp_path.iterdir())
+
+    with watching(watch):
+        match way:
+            case "edited":
+                edits = text_edits_between(old.text, "other secret\n")
+                await workspace.apply(plan(EditFile(old, edits)))
+            case "moved":
+                await workspace.apply(plan(RenameFile(old, workspace.path("b"), ())))
+            case _:
+                applied = await workspace.apply(plan(DeleteFile(old)))
+                await workspace.apply(undo_plan(applied.changes, {path: None}))
+    assert seen
+    assert set(seen) == {0}
