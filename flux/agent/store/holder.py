@@ -19,6 +19,8 @@ from typing import Any
 
 HOLDER_QUERY = "SELECT token, door, pid, host, since FROM holder WHERE session_id = ? AND token != ?"
 """The holder of a session, unless it is of the token that is asked with."""
+_TRIES = 20
+"""So often a file is made anew where another process looked at it before it was locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +74,34 @@ class HolderFile:
         if self._descriptor is not None and self._folder is not None:
             os.close(self._descriptor)
             self._descriptor = None
-            with suppress(OSError):
-                (self._folder / self.token).unlink()
+            _remove(self._folder / self.token)
 
     def _make(self) -> str:
-        while True:
-            token = uuid.uuid4().hex
+        token = uuid.uuid4().hex
+        for _ in range(_TRIES):
             if self._folder is None:
-                return token
+                break
             file = self._folder / token
             try:
                 self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._folder.mkdir(mode=0o700, exist_ok=True)
                 self._descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
             except OSError:
-                return token  # others will take this process for dead: nobody is locked out
+                break
             try:
                 _lock(self._descriptor)
-            except OSError:
                 if file.exists():
-                    return token  # files cannot be locked here
-            if file.exists():
-                return token
+                    return token
+            except (BlockingIOError, PermissionError):
+                pass
+            except OSError:
+                return token  # files cannot be locked here
             # Another process looked at it before it was locked, and took it for one that was left behind.
             os.close(self._descriptor)
             self._descriptor = None
+            _remove(file)
+            token = uuid.uuid4().hex
+        return token  # others will take this process for dead: nobody is locked out
 
 
 def living_holder(rows: Sequence[tuple[Any, ...]], folder: Path | None) -> Holder | None:
@@ -114,13 +119,18 @@ def _lives(folder: Path | None, token: str) -> bool:
         return False
     try:
         _lock(descriptor)
+        _remove(folder / token)  # still locked: its maker must not come to lock it and see it before it is gone
     except OSError:
         return True
     finally:
         os.close(descriptor)
-    with suppress(OSError):
-        (folder / token).unlink()
+    _remove(folder / token)  # Windows removes no file that is open, so neither one that its maker has yet to lock
     return False
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
 
 
 if os.name == "nt":
