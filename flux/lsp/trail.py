@@ -171,8 +171,9 @@ def _with_edit(pieces: Sequence[_Piece], edit: TextEdit, *, is_ours: bool) -> li
     if is_ours:
         replaced = [_Piece(piece.text, "replaced") for piece in middle if piece.kind != "ours"]
         return [*head, *replaced, _Piece(edit.new_text, "ours"), *tail]
-    # What was typed before a text of ours stands before what that replaced.
-    return [*head, _Piece(edit.new_text, "user"), *(piece for piece in middle if piece.kind == "replaced"), *tail]
+    # What was typed before a text of ours stands before what that replaced; where nothing was, nothing stands between.
+    typed = [_Piece(edit.new_text, "user")] if edit.new_text else []
+    return [*head, *typed, *(piece for piece in middle if piece.kind == "replaced"), *tail]
 
 
 def _split(pieces: Sequence[_Piece], length: int) -> tuple[list[_Piece], list[_Piece]]:

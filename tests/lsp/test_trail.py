@@ -65,6 +65,17 @@ def test_two_typings_above_before_the_edit_arrives() -> None:
     check([FOUR], [typed(0, 0, "b\n"), typed(0, 0, "a\n"), *made(FOUR)], made_on=text, users=text)
 
 
+def test_what_the_user_removed_right_after_a_removed_line_does_not_keep_it_from_being_taken_back() -> None:
+    gone = edit(2, 0, "", end_line=3)
+    removed = types.TextDocumentContentChangePartial(types.Range(types.Position(2, 0), types.Position(2, 4)), "")
+    trail = check([gone], [*made(gone), removed], made_on=TEXT, users="one\ntwo\nthree\n\nfive\n")
+    back = edit(2, 0, "three\n", end_line=2)
+    trail.send([back])
+    for change in made(back):
+        trail.follow(change)
+    assert trail.way_back() == ()
+
+
 def test_several_edits_in_one_report_of_many_changes() -> None:
     edits = [edit(1, 3, "TWO"), FOUR]
     text = f"a\n{TEXT}"

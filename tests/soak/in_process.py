@@ -21,7 +21,7 @@ from flux.lsp.documents import Documents
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
 from flux.workspace.disk import DiskWorkspace
-from tests.soak.typist import CAME_BACK, Edit, Schedule, Typist, overwritten
+from tests.soak.typist import Edit, Schedule, Typist, overwritten
 from tests.support.fake_editors.in_process import DocumentReports, InProcessEditor, client_for
 from tests.support.fake_editors.rules import Change, Editor, Neovim
 
@@ -72,7 +72,7 @@ class LateEditor(InProcessEditor):
 
 
 async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[str, str]:
-    """What became of one turn: `made`, `refused` or `told` (`…twice`); or `wrong`, and what is wrong."""
+    """What became of one turn: `made`, `refused` or `told`; or `wrong`, and what is wrong."""
     client = client_for(rules, given.encoding)
     documents = Documents(uri_of_path(str(folder)), [], client.counting)
     reports = LateReports(documents, given.latency_s)
@@ -103,15 +103,16 @@ async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[s
             return "wrong", f"told {asked.messages}"
         lost = {mark for name in given.names for mark in typist.lost(name)[0]}
         more = [mark for name in given.names for mark in typist.lost(name)[1]]
-        if lost - asked.overwritten:
-            return "wrong", f"told {asked.messages}, but {lost - asked.overwritten} is lost beside; {refusals}"
+        if more or lost - asked.overwritten:
+            return (
+                "wrong",
+                f"told {asked.messages}, but {lost - asked.overwritten} is lost beside, {more} twice; {refusals}",
+            )
         typist.lose(lost)
         if not refusals and typist.what_is_wrong(given, made):
             return "wrong", f"told {asked.messages}, and made, but {typist.what_is_wrong(given, made)}"
-        return "told, and typed text stands there twice" if more else "told", ""
+        return "told", ""
     wrong = typist.what_is_wrong(given, made)
-    if wrong == CAME_BACK and refusals:
-        return f"refused, and {wrong}", ""
     if wrong:
         return "wrong", f"{wrong}; refused {refusals}; made {made}"
     return ("refused" if refusals else "made"), ""

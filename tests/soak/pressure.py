@@ -30,11 +30,9 @@ Outcome = tuple[str, str]
 """How a turn ended: `made`, `refused`, `told` or `wrong`; and what is wrong."""
 NOTES = (
     "made, refused: all edits told of stand at their places once, refused ones do not, and all that was typed is there",
-    "told, and typed text stands there twice: an edit in a wrong place could not be taken back; user and model know",
     "told: what the editor told cannot show whether its edit went over typing; user and model were told where",
     "typing away: the user types at least four lines away from every edit, as most typing is",
     "in process: workspace, documents and editor in one process, in virtual time; server: a real server process",
-    "not tried: typing that replaces text under an edit by no more; Emacs tells the same as without it",
 )
 
 
