@@ -5,12 +5,8 @@
 -- The folder holds a.py and closed.py; tests/editors/test_neovim_files.py has the model's answers and looks at what it
 -- was told. Exit status 0: every check passed. The checks are named on standard error.
 
-local function check(condition, what)
-  io.stderr:write((condition and "ok   " or "FAIL ") .. what .. "\n")
-  if not condition then
-    os.exit(1)
-  end
-end
+local checks = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua")
+local check = checks.check
 
 local folder = vim.env.FLUX_TEST_FOLDER
 vim.cmd("filetype on")

@@ -6,12 +6,8 @@
 -- The folder holds a.py, and FLUX_SCRIPT (in the environment) the model's answers: tests/editors/test_neovim_review.py.
 -- Exit status 0: every check passed. The checks are named on standard error.
 
-local function check(condition, what)
-  io.stderr:write((condition and "ok   " or "FAIL ") .. what .. "\n")
-  if not condition then
-    os.exit(1)
-  end
-end
+local checks = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua")
+local check = checks.check
 
 local messages, asked, reason = {}, 0, "we count in digits"
 vim.notify = function(message)

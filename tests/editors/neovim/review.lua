@@ -5,16 +5,9 @@
 -- The folder holds a.py, and FLUX_SCRIPT (in the environment) the model's answers: tests/editors/test_neovim_review.py.
 -- Exit status 0: every check passed. The checks are named on standard error.
 
-local function check(condition, what)
-  io.stderr:write((condition and "ok   " or "FAIL ") .. what .. "\n")
-  if not condition then
-    os.exit(1)
-  end
-end
-
-local function wait_for(condition, what)
-  check(vim.wait(10000, condition, 10), what)
-end
+local checks = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua")
+local check = checks.check
+local wait_for = checks.wait_for
 
 local folder = vim.env.FLUX_TEST_FOLDER
 local questions, says = {}, 1
@@ -34,25 +27,10 @@ local function text()
   return table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), " ")
 end
 
-local id = assert(vim.lsp.start({
-  name = "flux",
-  cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" },
-  root_dir = folder,
-  workspace_folders = { { uri = vim.uri_from_fname(folder), name = "test" } },
-}))
-local client = assert(vim.lsp.get_client_by_id(id))
-wait_for(function()
-  return client.initialized == true
-end, "the server is initialized")
+local client = checks.serve(folder, { buffer })
 
 local function ask(command, argument)
-  local failure, result
-  client:request("workspace/executeCommand", { command = command, arguments = { argument } }, function(e, r)
-    failure, result = e, r
-  end, buffer)
-  wait_for(function()
-    return failure ~= nil or result ~= nil
-  end, command .. " is answered")
+  local failure, result = checks.ask(client, buffer, command, argument)
   check(failure == nil, command .. ": " .. vim.inspect(failure))
   return result
 end

@@ -6,49 +6,24 @@
 
 local folder = vim.env.FLUX_TEST_FOLDER
 
-local function check(condition, what)
-  io.stderr:write((condition and "ok   " or "FAIL ") .. what .. "\n")
-  if not condition then
-    os.exit(1)
-  end
-end
-
-local function wait_for(condition, what)
-  check(vim.wait(10000, condition, 5), what)
-end
+local checks = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua")
+local check = checks.check
+local wait_for = checks.wait_for
 
 local buffers = {}
 for _, name in ipairs({ "a.py", "b.py", "c.py" }) do
   vim.cmd.edit(folder .. "/" .. name)
   buffers[name] = vim.api.nvim_get_current_buf()
 end
-local id = assert(vim.lsp.start({
-  name = "flux",
-  cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" },
-  root_dir = folder,
-  workspace_folders = { { uri = vim.uri_from_fname(folder), name = "test" } },
-}))
-for _, buffer in pairs(buffers) do
-  vim.lsp.buf_attach_client(buffer, id)
-end
-local client = assert(vim.lsp.get_client_by_id(id))
-wait_for(function()
-  return client.initialized == true
-end, "the server is initialized")
+local client = checks.serve(folder, buffers)
 
 local function text(name)
   return table.concat(vim.api.nvim_buf_get_lines(buffers[name], 0, -1, false), " ")
 end
 
-local function run(command, arguments)
-  local answer
-  client:request("workspace/executeCommand", { command = command, arguments = { arguments } }, function(e, r)
-    answer = e or r
-  end, buffers["a.py"])
-  wait_for(function()
-    return answer ~= nil
-  end, command .. " is answered")
-  return answer
+local function run(command, argument)
+  local failure, result = checks.ask(client, buffers["a.py"], command, argument)
+  return failure or result
 end
 
 local function edit()

@@ -1,0 +1,46 @@
+-- What the tests in a real Neovim share: checks, which are named on standard error, and a server to ask.
+
+local M = {}
+
+function M.check(condition, what)
+  io.stderr:write((condition and "ok   " or "FAIL ") .. what .. "\n")
+  if not condition then
+    os.exit(1)
+  end
+end
+
+function M.wait_for(condition, what)
+  M.check(vim.wait(10000, condition, 5), what)
+end
+
+--- A server for the folder and the buffers, once it is initialized.
+function M.serve(folder, buffers)
+  local id = assert(vim.lsp.start({
+    name = "flux",
+    cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" },
+    root_dir = folder,
+    workspace_folders = { { uri = vim.uri_from_fname(folder), name = "test" } },
+  }))
+  for _, buffer in pairs(buffers) do
+    vim.lsp.buf_attach_client(buffer, id)
+  end
+  local client = assert(vim.lsp.get_client_by_id(id))
+  M.wait_for(function()
+    return client.initialized == true
+  end, "the server is initialized")
+  return client
+end
+
+--- The error and the result of a command.
+function M.ask(client, buffer, command, argument)
+  local failure, result
+  client:request("workspace/executeCommand", { command = command, arguments = { argument } }, function(e, r)
+    failure, result = e, r
+  end, buffer)
+  M.wait_for(function()
+    return failure ~= nil or result ~= nil
+  end, command .. " is answered")
+  return failure, result
+end
+
+return M
