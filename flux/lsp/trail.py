@@ -7,6 +7,7 @@ before, after and inside it stays. Pure; sends nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -169,6 +170,11 @@ def _with_edit(pieces: Sequence[_Piece], edit: TextEdit, *, is_ours: bool) -> li
     head, rest = _split(pieces, edit.start)
     middle, tail = _split(rest, edit.end - edit.start)
     if is_ours:
+        beside = list(itertools.takewhile(lambda piece: piece.kind == "replaced", tail))
+        gone = [piece for piece in middle if piece.kind != "ours"] + beside
+        if all(piece.kind == "replaced" for piece in gone) and "".join(piece.text for piece in gone) == edit.new_text:
+            # Put back what an edit had replaced, and the user's again.
+            return [*head, _Piece(edit.new_text, "user"), *tail[len(beside) :]]
         replaced = [_Piece(piece.text, "replaced") for piece in middle if piece.kind != "ours"]
         return [*head, *replaced, _Piece(edit.new_text, "ours"), *tail]
     # What was typed before a text of ours stands before what that replaced; where nothing was, nothing stands between.

@@ -76,6 +76,20 @@ def test_what_the_user_removed_right_after_a_removed_line_does_not_keep_it_from_
     assert trail.way_back() == ()
 
 
+@pytest.mark.parametrize("there", [edit(2, 0, "", end_line=3), edit(2, 5, "THREE"), edit(2, 0, "x\ny\n", end_line=3)])
+def test_what_the_user_removes_of_a_text_that_was_put_back_stays_removed(there: types.TextEdit) -> None:
+    trail = check([there], made(there), made_on=TEXT, users=TEXT)
+    text = with_edits(TEXT, [there], "utf-16")
+    (way,) = trail.way_back()
+    places = (position_of(text, at, "utf-16") for at in (way.start, way.end))
+    back = types.TextEdit(types.Range(*places), way.new_text)
+    trail.send([back])
+    for change in made(back):
+        trail.follow(change)
+    trail.follow(types.TextDocumentContentChangePartial(types.Range(types.Position(2, 0), types.Position(2, 3)), ""))
+    assert trail.way_back() == ()
+
+
 def test_several_edits_in_one_report_of_many_changes() -> None:
     edits = [edit(1, 3, "TWO"), FOUR]
     text = f"a\n{TEXT}"
