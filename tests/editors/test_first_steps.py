@@ -127,7 +127,7 @@ class EmacsUser(User):
     async def begin(self, name: str) -> None:
         await self.keys.go(self.folder / name)
         self.keys.command("eglot")
-        await self.window.shows("[eglot:")
+        await self.window.shows("[eglot:", bound_s=40)  # where nothing is compiled yet; eglot itself waits 30 s
 
     async def type(self, name: str, text: str) -> None:
         await self.keys.go(self.folder / name)
@@ -148,7 +148,7 @@ class EmacsUser(User):
         await self.keys.go(self.folder / name, line)
         self.window.press("C-Space", "C-n")
         self.keys.command("eglot-code-actions")
-        await self.window.shows("Flux: ")
+        await self.window.shows("Pick an action (default Flux: ")  # what Flux says begins with its name too
         self.window.press("Enter")
 
     async def run(self, command: str, **arguments: str) -> None:
