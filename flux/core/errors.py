@@ -6,7 +6,7 @@
     │ ├ TransientProviderError     ConnectionFailed · TimedOut · RateLimited · Overloaded · StreamBroken
     │ ├ PermanentProviderError     AuthenticationFailed · ModelNotFound · RequestRejected ·
     │ │                            ContextWindowExceeded · QuotaExhausted · ContentRefused
-    │ └ CircuitOpen · AllProvidersFailed · BudgetExceeded    (come with what raises them)
+    │ └ CircuitOpen · AllProvidersFailed · BudgetExceeded
     ├ EditError                    NoMatch · AmbiguousMatch · OverlappingEdits · StaleSnapshot (PiecesRefused) ·
     │                              NothingChanged
     ├ WorkspaceError               OutsideWorkspace · FileMissing (IsFolder) · NotText · SecretFile · WriteRefused
@@ -132,6 +132,27 @@ class QuotaExhausted(PermanentProviderError):
 
 class ContentRefused(PermanentProviderError):
     """The provider or the model declined to answer."""
+
+
+class CircuitOpen(ProviderError):
+    """A request was not sent: those before it failed, one after another.
+
+    The next one goes in `retry_after_s` seconds; 0: as soon as the one is over that is being tried now.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float, **details: Unpack[ProviderDetails]) -> None:
+        super().__init__(message, **details)
+        self.retry_after_s = retry_after_s
+
+
+class AllProvidersFailed(ProviderError):
+    """The chosen model failed, and so did every one that should take its place. `errors`: what each said, in order."""
+
+    def __init__(self, errors: Sequence[tuple[str, FluxError]]) -> None:
+        """`errors` each with the name of who failed."""
+        said = "\n".join(f"  {name}: {_indented(str(error))}" for name, error in errors)
+        super().__init__(f"No provider could answer:\n{said}")
+        self.errors = tuple(error for _, error in errors)
 
 
 class BudgetExceeded(ProviderError):
@@ -270,6 +291,10 @@ class UnsupportedFormat(SessionError):
 
 class Busy(SessionError):
     """The session is at work on another turn."""
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n    ")
 
 
 def refused_by_system(error: OSError) -> str:

@@ -209,6 +209,11 @@ class RawDelta:
 Delta = Waiting | TryingAgain | Started | TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finished | RawDelta
 
 
+def is_of_the_answer(delta: Delta) -> bool:
+    """Whether it is something that is shown of an answer: once one was, no other answer may come in its place."""
+    return not isinstance(delta, Waiting | TryingAgain | Started | UsageDelta | RawDelta)
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """A whole answer. `parts` are in the order in which they came; `raw` is the service's own, where kept."""

@@ -19,6 +19,7 @@ from flux.core.keys import KeyHolder
 from flux.llm.base_provider import BaseLLMProvider, Defaults
 from flux.llm.catalogue import Catalogue
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
+from flux.llm.resilience.breaker import CIRCUITS, BreakingProvider, Circuits
 from flux.llm.resilience.retry import RetryingProvider
 from flux.llm.text_tools_provider import TextToolsProvider
 
@@ -110,8 +111,10 @@ def choose_model(settings: Settings, provider: str) -> str:
     return row.default_model
 
 
-def create_provider(config: Settings | Mapping[str, object], provider: str | None = None) -> BaseLLMProvider:
-    """The provider of that name, else the one that `choose_provider` gives.
+def create_provider(
+    config: Settings | Mapping[str, object], provider: str | None = None, *, circuits: Circuits = CIRCUITS
+) -> BaseLLMProvider:
+    """The provider of that name, else the one that `choose_provider` gives. `circuits` are those of its services.
 
     A mapping has the names of `config.toml`, and nothing else is read then: no file, no variable that it does not name.
     Raises ConfigError (a ValueError) for an unknown name, a missing key, and a key that must not go to the base URL.
@@ -121,8 +124,11 @@ def create_provider(config: Settings | Mapping[str, object], provider: str | Non
     name = provider.strip().lower() if provider else choose_provider(config).name
     settings = config.for_provider(name)
     made = _create(config, settings, name)
-    if settings.attempts > 1 and kind_of(config, name) not in _LOCAL:  # what needs no service does not fail by chance
-        made = RetryingProvider(made, settings.attempts)
+    if kind_of(config, name) not in _LOCAL:  # what needs no service does not fail by chance
+        # Each attempt counts, and a trial is one request.
+        made = BreakingProvider(made, address_of(config, name) or name, circuits)
+        if settings.attempts > 1:
+            made = RetryingProvider(made, settings.attempts)
     made.defaults = Defaults(
         _default_model(config, name),
         settings.system_prompt,
@@ -193,6 +199,14 @@ def create_auto(config: Settings) -> BaseLLMProvider:
     from flux.llm.auto_provider import AutoProvider
 
     return AutoProvider(config, supported_providers(config), create_provider, lambda name: choose_model(config, name))
+
+
+def address_of(settings: Settings, name: str) -> str:
+    """Where a provider's requests go; empty where it is not Flux that knows. Raises ConfigError as `credentials`."""
+    row = find_builtin(settings, name)
+    if row is None or row.endpoint is None:
+        return ""
+    return row.endpoint.full_base_url(settings.credentials(row.endpoint).base_url)
 
 
 def supported_providers(settings: Settings | None = None) -> tuple[str, ...]:

@@ -24,9 +24,7 @@ from flux.core.errors import (
 from flux.core.secret import Secret
 from flux.core.usage import Usage
 from flux.llm.base_provider import (
-    BaseLLMProvider,
     Delta,
-    Finished,
     ModelRequest,
     RawDelta,
     ReasoningDelta,
@@ -41,38 +39,11 @@ from flux.llm.base_provider import (
 from flux.llm.provider_factory import create_provider
 from flux.llm.resilience.retry import RetryingProvider
 from flux.workspace.memory import MemoryWorkspace
+from tests.support.attempts import ANSWER, Attempt, Attempts, Pauses
 from tests.support.fault_server import FaultServer, fault_server
 from tests.support.talks import end, open_session, send
 
 BUSY = Overloaded("the service failed on its own side: busy.")
-ANSWER = (Started("m"), TextDelta("Hello"), Finished("stop"))
-
-Attempt = tuple[Delta | ProviderError, ...]
-
-
-class Attempts(BaseLLMProvider):
-    """Answers the n-th request with the n-th attempt: deltas, and where one is an error, raises it."""
-
-    name = "attempts"
-
-    def __init__(self, *attempts: Attempt) -> None:
-        self.left = list(attempts)
-
-    async def deltas(self, request: ModelRequest):
-        for step in self.left.pop(0):
-            if isinstance(step, ProviderError):
-                raise step
-            yield step
-
-
-class Pauses:
-    """A clock that only keeps what was waited for."""
-
-    def __init__(self) -> None:
-        self.waited: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.waited.append(seconds)
 
 
 async def check(

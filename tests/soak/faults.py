@@ -27,6 +27,7 @@ from flux.core.messages import Message
 from flux.core.secret import Secret
 from flux.llm.base_provider import BaseLLMProvider, Delta, Folder, ModelRequest, Response, fold
 from flux.llm.provider_factory import create_provider
+from flux.llm.resilience.breaker import Circuits
 from flux.workspace.memory import MemoryWorkspace
 from tests.soak.codec import WHOLE, cell, difference
 from tests.soak.fault_answers import AT_POINTS, ELSEWHERE, INSTEAD, Elsewhere, Instead, PointFault
@@ -160,7 +161,8 @@ def provider_at(base_url: str, wire: str, timeout_s: float) -> Witness:
     path = "/v1" if wire in {"openai", "chat"} else ""
     name = PROVIDERS[wire]
     settings = Settings(provider=name, base_url=f"{base_url}{path}", api_key=Secret(KEY))
-    return Witness(create_provider(settings.override({"timeout_s": timeout_s, "attempts": 1})))
+    circuits = Circuits()  # each fault is to come through
+    return Witness(create_provider(settings.override({"timeout_s": timeout_s, "attempts": 1}), circuits=circuits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,8 @@ from flux.llm.base_provider import (
     BaseLLMProvider,
     Delta,
     ModelRequest,
-    RawDelta,
-    Started,
     TryingAgain,
-    UsageDelta,
-    Waiting,
+    is_of_the_answer,
 )
 from flux.llm.wrapped_provider import WrappedProvider
 
@@ -55,7 +52,7 @@ class RetryingProvider(WrappedProvider):
             try:
                 async with aclosing(self.inner.stream(request)) as deltas:
                     async for delta in deltas:
-                        is_shown |= not isinstance(delta, Waiting | Started | UsageDelta | RawDelta)
+                        is_shown = is_shown or is_of_the_answer(delta)
                         yield delta
                 return
             except TransientProviderError as e:
