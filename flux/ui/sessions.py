@@ -8,11 +8,12 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from flux.agent.session_store import SessionStore, StoredSession
 from flux.agent.store.export import to_json, to_json_text, to_markdown
-from flux.agent.store.search import search
+from flux.agent.store.search import search, sweep
 from flux.agent.store.values import said
 from flux.core.errors import SessionError
 from flux.ui.opening import open_store
@@ -102,6 +103,9 @@ def _delete(store: SessionStore, arguments: argparse.Namespace) -> int:
         print("Nothing was deleted.", file=sys.stderr)
         return FAILED
     store.delete(session.id)
+    if store.path is not None:
+        with suppress(sqlite3.Error):  # another program writes; the next deletion does it too
+            sweep(store.path)
     print(f"Deleted {session.id}.")
     return DONE
 

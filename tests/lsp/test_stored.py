@@ -193,3 +193,16 @@ async def test_a_session_of_one_edit_is_not_deleted_while_it_is_at_work(tmp_path
         assert made.buffers()["a.py"] == "1\n"
         sent = await client.command("flux.chat.send", {"text": "hi"})
         assert (await run(made, "delete", session=session), sent["status"]) == ({"session": session}, "completed")
+
+
+async def test_of_a_deleted_session_not_a_part_of_a_word_is_left_in_the_files(tmp_path: Path) -> None:
+    others = {f"abc{number}": (f"number {number} is known", "Yes.") for number in range(300, 330)}
+    store(tmp_path, secret1=("what is ☃☂☁♞♛ called?", "☃☂☁♞♛ it is."), **others)
+    words = [word.encode() for word in ("☃☂☁", "☂☁♞", "☁♞♛", "♞♛")]
+    async with bench(tmp_path) as made:
+        assert len((await run(made, "search", words="☂☁♞"))["found"]) == 2
+        await run(made, "delete", session="secret1")
+        assert (await run(made, "search", words="☂☁♞"))["found"] == []
+        assert (await run(made, "search", words="number 301"))["found"]
+    left = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
+    assert (b"number 301" in left, [word for word in words if word in left]) == (True, [])

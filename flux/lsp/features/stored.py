@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Collection
+from contextlib import suppress
 from typing import assert_never
 
 from flux.agent.store.export import to_json_text, to_markdown
-from flux.agent.store.search import search
+from flux.agent.store.search import search, sweep
 from flux.agent.store.values import said
 from flux.core.errors import Busy, InvalidArguments, SessionError
 from flux.lsp.methods import SessionDelete, SessionExport, SessionRename, SessionResume, SessionSearch
@@ -49,6 +50,10 @@ async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Colle
                 raise Busy("This session is at work on a message.", hint="Cancel it, or wait for its end.")
             store.delete(found.id)
             sessions.forget(found.id)
+            await store.settle()
+            if store.path is not None:
+                with suppress(sqlite3.Error):  # another program writes; the next deletion does it too
+                    await asyncio.to_thread(sweep, store.path)
             return {"session": found.id}
     assert_never(given)
 
