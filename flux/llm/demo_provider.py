@@ -191,6 +191,7 @@ def _on_file(wish: Wish, file: str, done: Sequence[_Exchange]) -> Move:
 
 
 _PART = re.compile(r"\[[^\n]* lines (\d+)-(\d+) of (\d+)\]\n")
+_OUTLINE = re.compile(r"^\[… \d+ more lines; their outline, by start_line:\n.*\]\n\Z", re.DOTALL | re.MULTILINE)
 _CUT = re.compile(r"\[… \d+ more characters[^\]\n]*\]\n?\Z")
 
 
@@ -203,7 +204,7 @@ def _joined(reads: Sequence[str]) -> tuple[str | None, int]:
     next_line = 0
     for read in reads:
         header = _PART.match(read)
-        body = read[header.end() :] if header else read
+        body = _OUTLINE.sub("", read[header.end() :]) if header else read
         next_line = int(header[2]) + 1 if header and int(header[2]) < int(header[3]) else 0
         if cut := _CUT.search(body):
             whole_lines = split_lines(body[: cut.start()].removesuffix("\n"))[:-1]

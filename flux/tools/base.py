@@ -80,6 +80,15 @@ class Arguments:
             raise InvalidArguments(f"`{name}` must be a list of at least one object{self._given(name)}.")
         return objects
 
+    def texts(self, name: str) -> Sequence[str]:
+        """A list of at least one string; a single string counts as one."""
+        value: object = self.values.get(name)
+        items = [value] if isinstance(value, str) else cast("list[object]", value) if isinstance(value, list) else []
+        texts = [item for item in items if isinstance(item, str)]
+        if not items or len(texts) != len(items):
+            raise InvalidArguments(f"`{name}` must be a list of at least one string{self._given(name)}.")
+        return texts
+
     def _given(self, name: str) -> str:
         if name not in self.values:
             return f", but the call has none (it has: {', '.join(self.values) or 'nothing'})"

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from flux.core.errors import InvalidArguments, ToolTimedOut, WorkspaceError
 from flux.core.messages import ToolSpec
-from flux.core.snapshot import FileSnapshot
+from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.text import line_content, split_lines
 from flux.tools.base import Arguments, Finding
+from flux.workspace.ripgrep import candidates
 from flux.workspace.workspace import Workspace
 
 MAX_MATCHES = 200
+MAX_CONTEXT = 10
 MAX_LINE = 300
 TIME_LIMIT_S = 20.0
 
-Matcher = Callable[[FileSnapshot], list[str]]
+Matcher = Callable[[str], bool]
+"""Whether a line matches."""
 
 
 class Search:
+    """The tool. `ripgrep` is the program that narrows a search to files; None: all are read."""
+
     is_read_only = True
     spec = ToolSpec(
         "search",
-        f"Find lines by a literal text or a regular expression. Returns path:line: text, at most {MAX_MATCHES} lines.",
+        f"Find lines by a literal text or a regular expression. Returns path:line: text, at most {MAX_MATCHES} lines; "
+        "lines of `context` have - in the place of the second colon.",
         {
             "type": "object",
             "properties": {
                 "pattern": {"type": "string"},
                 "is_regex": {"type": "boolean"},
                 "folder": {"type": "string", "description": "Search only below this folder"},
+                "context": {"type": "integer", "description": f"Lines to show around each, at most {MAX_CONTEXT}"},
             },
             "required": ["pattern"],
         },
     )
+
+    def __init__(self, ripgrep: str | None = None) -> None:
+        self._ripgrep = ripgrep
 
     def title(self, arguments: Arguments) -> str:
         return f"search {arguments.text('pattern')!r}"
@@ -42,34 +52,47 @@ class Search:
         pattern = arguments.text("pattern")
         if not pattern:
             raise InvalidArguments("`pattern` must not be empty.")
-        matcher = _expression(pattern) if arguments.flag("is_regex") else _literal(pattern)
+        is_regex = arguments.flag("is_regex")
+        matches = _expression(pattern) if is_regex else _literal(pattern)
+        context = min(max(arguments.integer("context", 0) or 0, 0), MAX_CONTEXT)
         found: list[str] = []
-        files = 0
+        lines = files = 0
         try:
             async with asyncio.timeout(TIME_LIMIT_S):
-                for path in await workspace.list_files(arguments.text("folder", "")):
+                paths = await workspace.list_files(arguments.text("folder", ""))
+                for path in await self._narrowed(paths, workspace, pattern, is_regex=is_regex):
                     try:
                         snapshot = await workspace.read(path)
                     except WorkspaceError:
                         continue  # binary, too large or gone meanwhile: nothing that could be shown
-                    lines = await asyncio.to_thread(matcher, snapshot)
-                    files += bool(lines)
-                    found += lines
-                    if len(found) > MAX_MATCHES:
-                        found[MAX_MATCHES:] = [f"[more than {MAX_MATCHES} lines; narrow the search]"]
+                    if not is_regex and pattern not in snapshot.text:
+                        continue
+                    numbers = await asyncio.to_thread(_matching, snapshot.text, matches, MAX_MATCHES + 1 - lines)
+                    files += bool(numbers)
+                    lines += len(numbers)
+                    found += _shown(snapshot, numbers[: MAX_MATCHES + len(numbers) - lines], context)
+                    if lines > MAX_MATCHES:
+                        found.append(f"[more than {MAX_MATCHES} lines; narrow the search]")
                         break
         except TimeoutError as e:
             raise ToolTimedOut("The search took too long; give a folder or a simpler pattern.") from e
-        return Finding("\n".join(found) or "[no matches]", f"{len(found)} lines in {files} files")
+        return Finding("\n".join(found) or "[no matches]", f"{min(lines, MAX_MATCHES)} lines in {files} files")
+
+    async def _narrowed(
+        self, paths: Sequence[WorkspacePath], workspace: Workspace, pattern: str, *, is_regex: bool
+    ) -> Sequence[WorkspacePath]:
+        """Those of the files that may match, as far as that is known without reading them."""
+        if self._ripgrep is None:
+            return paths
+        found = await candidates(self._ripgrep, workspace.roots, pattern, is_regex=is_regex, timeout_s=TIME_LIMIT_S / 2)
+        if found is None:
+            return paths
+        unsaved = workspace.unsaved()
+        return [path for path in paths if path in unsaved or path.absolute() in found]
 
 
 def _literal(pattern: str) -> Matcher:
-    def matching_lines(snapshot: FileSnapshot) -> list[str]:
-        if pattern not in snapshot.text:
-            return []
-        return _lines_where(snapshot, lambda line: pattern in line)
-
-    return matching_lines
+    return lambda line: pattern in line
 
 
 def _expression(pattern: str) -> Matcher:
@@ -80,16 +103,33 @@ def _expression(pattern: str) -> Matcher:
         compiled = regex.compile(pattern)
     except regex.error as e:
         raise InvalidArguments(f"`pattern` is no regular expression: {e}") from e
-    return lambda snapshot: _lines_where(snapshot, lambda line: compiled.search(line, timeout=2.0) is not None)
+    return lambda line: compiled.search(line, timeout=2.0) is not None
 
 
-def _lines_where(snapshot: FileSnapshot, matches: Callable[[str], bool]) -> list[str]:
-    found: list[str] = []
-    for number, line in enumerate(split_lines(snapshot.text), 1):
-        content = line_content(line)
-        if matches(content):
-            shown = content if len(content) <= MAX_LINE else content[:MAX_LINE] + " […]"
-            found.append(f"{snapshot.path}:{number}: {shown}")
-            if len(found) > MAX_MATCHES:
+def _matching(text: str, matches: Matcher, limit: int) -> list[int]:
+    """The numbers, from 0, of the first lines that match."""
+    found: list[int] = []
+    for number, line in enumerate(split_lines(text)):
+        if matches(line_content(line)):
+            found.append(number)
+            if len(found) == limit:
                 break
     return found
+
+
+def _shown(snapshot: FileSnapshot, numbers: Sequence[int], context: int) -> Iterator[str]:
+    """The lines with their places; with `context` also those around them, and `--` where lines between are left out."""
+    lines = split_lines(snapshot.text)
+    matched = set(numbers)
+    last = -1
+    for number in numbers:
+        first = max(number - context, last + 1)
+        if context and last >= 0 and first > last + 1:
+            yield "--"
+        for index in range(first, min(number + context + 1, len(lines))):
+            content = line_content(lines[index])
+            if index == len(lines) - 1 and not lines[index]:
+                continue  # what stands after the final newline is no line
+            text = content if len(content) <= MAX_LINE else content[:MAX_LINE] + " […]"
+            yield f"{snapshot.path}:{index + 1}{':' if index in matched else '-'} {text}"
+            last = index

@@ -79,3 +79,12 @@ class Workspace(Protocol):
     async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
         """Remove what Flux was about to write beside these files when it was killed. May be called at any time."""
         ...
+
+
+def unsaved_below(workspace: Workspace, root: str) -> dict[str, str | None]:
+    """The texts that stand over the disk below one root, by their paths relative to it."""
+    return {
+        path.relative: snapshot.text if snapshot else None
+        for path, snapshot in workspace.unsaved().items()
+        if path.root == root
+    }
