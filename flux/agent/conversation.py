@@ -12,6 +12,7 @@ from dataclasses import replace
 from flux.agent.session_store import SessionStore
 from flux.agent.store.in_flight import AnswerLog
 from flux.agent.tally import Tally
+from flux.context.shown import Memory
 from flux.core.errors import InvalidArguments
 from flux.core.messages import Message, Part, ToolCall, ToolResult
 from flux.core.usage import Cost, Usage
@@ -30,6 +31,7 @@ class Conversation:
         self._role = role
         self._messages = list(messages)
         self.tally = Tally(store.fitted, session_id)
+        self._memory = Memory()
         self.was_cut = False
         """The user was told that the server leaves out the beginning of the conversation."""
         self._calls: Sequence[ToolCall] = ()  # of the last answer, where some still wait for their results
@@ -41,9 +43,17 @@ class Conversation:
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
 
+    @property
+    def memory(self) -> Memory:
+        """What the model knows from the conversation as it is now."""
+        self._memory.look_at(self._messages)
+        return self._memory
+
     def reload(self) -> None:
         """Go on with what is stored: another process, or one that was killed, had the session before."""
         self._messages = list(self._store.live_messages(self._session_id))
+        self._memory = Memory()
+        self.tally.forget_reported()
         self._calls = ()
         self.encoded = _KeptBytes(self._store, self._session_id, self._messages)
 
@@ -127,6 +137,8 @@ class Conversation:
         """Go on with another past: the next request does not begin with the last one, which the store is told."""
         self._store.fitted.add_rewrite(self._session_id, reason)
         self._messages = list(messages)
+        self._memory = Memory()
+        self.tally.forget_reported()
         self._store.replace_live(self._session_id, messages)
 
     def clear(self) -> None:

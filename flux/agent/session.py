@@ -20,6 +20,7 @@ from flux.agent.budget import Budget
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
 from flux.agent.next_request import ModelChoice, TurnSettings
+from flux.agent.pins import Pins
 from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.result import TurnResult, gather
 from flux.agent.review import Pending, Review
@@ -132,6 +133,7 @@ class Session:
         self.held_by = ""
         """Who else has the session open, in words for the user; empty where it can be gone on with here."""
         self._conversation = Conversation(store, session_id, messages, role)
+        self.pins = Pins(store, session_id, workspace)
         self._focus_path: WorkspacePath | None = None
         self.review = Review(store, workspace)
         self._timeline = Timeline(store, workspace, session_id)
@@ -212,6 +214,7 @@ class Session:
             draft=lambda: self._draft(turn, undecided),
             is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
+            kept=self.pins.kept(focus),
             steps=0 if text else self._steps,
         )
 
@@ -322,6 +325,8 @@ class Session:
             # Characters: half of the room, at about four a token.
             limit=max(turn.next_request.room_tokens * 2, 1000),
             draw_map=self._map_drawer(turn, text),
+            memory=self._conversation.memory,
+            pinned=self.pins.files(),
         )
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)

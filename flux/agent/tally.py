@@ -151,6 +151,10 @@ class Tally:
         """A request with these messages has so many tokens: the provider has counted them."""
         self._anchor = _Anchor(len(messages), messages[-1], tokens, tokens)
 
+    def forget_reported(self) -> None:
+        """The conversation is not the one any more of which something was reported."""
+        self._anchor = None
+
     def _cut(self, preface: Preface, messages: Sequence[Message], usage: Usage) -> Cut | None:
         sent = self.size(preface, messages).tokens
         anchor = self._anchor_of(messages)

@@ -321,7 +321,7 @@ class Turn:
             return None
         if isinstance(outcome, Proposal):
             return outcome
-        result = self._record(call, outcome.text, is_error=False)
+        result = self._record(call, self.conversation.memory.told_result(call, outcome.text), is_error=False)
         self.emit(ToolAnswered(call.id, call.name, outcome.summary, result.content, is_error=False))
         return None
 

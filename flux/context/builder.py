@@ -16,6 +16,8 @@ from flux.context.item import ContextItem, Focus, rendered
 from flux.context.mentions import mentioned
 from flux.context.rules import project_rules
 from flux.context.selection import selected_text
+from flux.context.shown import UNCHANGED, Memory
+from flux.core.errors import WorkspaceError
 from flux.core.messages import Message, Text
 from flux.core.snapshot import WorkspacePath
 from flux.workspace.workspace import Workspace
@@ -41,13 +43,17 @@ async def user_message(
     notes: Sequence[str] = (),
     limit: int = 2 * MAX_CHARACTERS,
     draw_map: DrawMap | None = None,
+    memory: Memory | None = None,
+    pinned: Sequence[WorkspacePath] = (),
 ) -> UserMessage:
     """The message to send. The first of a session also has the project's rules and the uncommitted changes.
 
     `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes, the file in
-    focus and what the text names by `@` share `limit` characters; a map of the project comes on top. Raises the errors
+    focus and what the text names by `@` share `limit` characters; a map of the project comes on top. Of files that
+    `memory` knows from the conversation only what is new goes along, also of those that are `pinned`. Raises the errors
     of `Workspace.read` for the file in focus.
     """
+    memory = memory or Memory()
     items: list[ContextItem] = []
     if is_first:
         items += await project_rules(workspace, limit // 4)
@@ -63,7 +69,8 @@ async def user_message(
         if found := problems(snapshot, focus.diagnostics or workspace.diagnostics(focus.path)):
             items.append(found)
     named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items))
-    items += [item for item in named.items if item not in items]
+    items = [memory.told(item) for item in (*items, *(item for item in named.items if item not in items))]
+    items += await _pinned_files([path for path in pinned if focus is None or path != focus.path], workspace, memory)
     if draw_map is not None:
         shown = {*named.paths, focus.path} if focus else set(named.paths)
         drawn = await draw_map(sorted(shown))
@@ -73,3 +80,17 @@ async def user_message(
         return UserMessage(Message("user", (*named.images, Text(text))), named.notices)
     context = (Text(f"<context>\n{head}"), *map(rendered, items), Text("</context>\n"))
     return UserMessage(Message("user", (*named.images, *context, Text(text))), named.notices)
+
+
+async def _pinned_files(paths: Sequence[WorkspacePath], workspace: Workspace, memory: Memory) -> Sequence[ContextItem]:
+    """The pinned files that the model does not know as they are; what cannot be read is left out."""
+    items: list[ContextItem] = []
+    for path in paths:
+        try:
+            snapshot = await workspace.read(path)
+        except WorkspaceError:
+            continue
+        item = memory.told(ContextItem("file", str(path), snapshot.text[:MAX_CHARACTERS]))
+        if item.text != UNCHANGED:
+            items.append(item)
+    return items

@@ -34,8 +34,8 @@ class ModelRequest:
     deltas. `session_id` groups requests for the provider's prompt cache. `effort` is how long the model shall think
     (`none` to `max`, empty: as it likes), and `thinking` how it is told so, which `flux.llm.fitting` knows.
     `window_tokens` is the window that the messages were fitted into, for servers that are told how large to make it; 0
-    leaves it to the provider. `extra_body` are the user's own fields of the request, which win over
-    Flux's. `keeps_raw` adds a RawDelta for each piece of the answer.
+    leaves it to the provider. `cache_min_tokens`: a shorter beginning is not cached. `extra_body` are the user's own
+    fields of the request, which win over Flux's. `keeps_raw` adds a RawDelta for each piece of the answer.
     """
 
     model: str
@@ -50,6 +50,7 @@ class ModelRequest:
     effort: str = ""
     thinking: ThinkingKind = ""
     window_tokens: int = 0
+    cache_min_tokens: int = 0
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
     keeps_raw: bool = False
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)

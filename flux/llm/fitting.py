@@ -32,6 +32,7 @@ def fit(request: ModelRequest, find: Callable[[str], Model | None] = find_model)
         temperature=request.temperature if row.sampling_allowed and not thinks_aloud else None,
         tool_choice=request.tool_choice if takes_choice or request.tool_choice == "none" else "auto",
         max_output_tokens=min(request.max_output_tokens, row.max_output_tokens or request.max_output_tokens),
+        cache_min_tokens=row.cache_min_tokens or 0,
         messages=request.messages if row.takes_images is not False else tuple(map(without_images, request.messages)),
     )
 

@@ -26,7 +26,7 @@ from flux.core.messages import (
 from flux.llm.base_provider import ModelRequest
 from flux.llm.wire import anthropic_messages, chat_completions, openai_responses
 from flux.llm.wire.chat_completions import Quirks
-from flux.llm.wire.history import NO_RESULT
+from flux.llm.wire.history import NO_RESULT, UNANSWERED
 
 ENCODERS: dict[str, Callable[[ModelRequest], bytes]] = {
     "anthropic": anthropic_messages.encode_request,
@@ -40,6 +40,7 @@ RESULT = ToolResult("c1", "read_file", "x = 1\n")
 SIGNED = Reasoning("Hm.", "anthropic", json.dumps({"type": "thinking", "signature": "sig"}))
 REDACTED = Reasoning("", "anthropic", json.dumps({"type": "redacted_thinking", "data": "xyz"}))
 ENCRYPTED = Reasoning("Hm.", "openai", json.dumps({"type": "reasoning", "id": "rs_1", "encrypted_content": "g"}))
+MARK = {"cache_control": {"type": "ephemeral"}}
 TALK = (
     user_message("Read ä.py 😋"),
     assistant_message(SIGNED, ENCRYPTED, Text("I read."), CALL),
@@ -59,19 +60,23 @@ def encode(wire: str, *messages: Message, **changes: Any) -> dict[str, Any]:
 
 
 def sent(wire: str, *messages: Message) -> list[Any]:
-    """The messages alone, without Chat Completions' system message."""
-    body = encode(wire, *messages)
+    """The messages alone, without Chat Completions' system message and the marks of Anthropic's cache."""
+    body = unmarked(encode(wire, *messages))
     return body["input"] if wire == "openai" else body["messages"][1 if wire == "chat" else 0 :]
 
 
+def unmarked(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without the marks of Anthropic's cache."""
+    return json.loads(json.dumps(body), object_hook=lambda value: {k: v for k, v in value.items() if k not in MARK})
+
+
 def test_a_whole_request_to_anthropic() -> None:
-    assert encode("anthropic", *TALK, temperature=1.5) == {
+    assert unmarked(encode("anthropic", *TALK, temperature=1.5)) == {
         "model": "m",
         "max_tokens": 8192,
         "tools": [{"name": "read_file", "description": "Reads.", "input_schema": SCHEMA}],
-        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+        "system": [{"type": "text", "text": "Be brief."}],
         "temperature": 1.0,
-        "cache_control": {"type": "ephemeral"},
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "Read ä.py 😋"}]},
             {
@@ -173,8 +178,9 @@ def test_requests_share_their_beginning_and_a_message_is_encoded_once(wire: str)
     first = ENCODERS[wire](request(*TALK, encoded=encoded))
     kept = dict(encoded)
     second = ENCODERS[wire](request(*TALK, assistant_message(Text("Done.")), user_message("More"), encoded=encoded))
-    shared = first[: first.rindex(b"]")]
-    assert second.startswith(shared.removesuffix(b"]}"))
+    mark = b',"cache_control":{"type":"ephemeral"}'
+    first, second = first.replace(mark, b""), second.replace(mark, b"")
+    assert second.startswith(first[: first.rindex(b"]")])
     assert all(encoded[key] is kept[key] for key in kept)
     assert len(encoded) == len(TALK) + 2
 
@@ -218,22 +224,33 @@ def test_thoughts_go_back_to_their_own_wire_signed_and_to_others_as_text_and_nev
     assert sent(wire, assistant_message(Text("A"), SIGNED, ENCRYPTED)) == sent(wire, assistant_message(Text("A")))
 
 
-def test_neighbours_of_one_role_are_one_message_where_roles_must_alternate() -> None:
+def test_two_messages_of_the_user_stay_two_with_a_word_between_them() -> None:
     talk = (*TALK, user_message("And?"), user_message(""), user_message(" \n"), user_message('"quoted"\n'))
+    between = {"role": "assistant", "content": [{"type": "text", "text": UNANSWERED}]}
     assert sent("anthropic", *talk)[2:] == [
-        {
-            "role": "user",
-            "content": [
-                {"type": "tool_result", "tool_use_id": "c1", "content": "x = 1\n"},
-                {"type": "text", "text": "And?"},
-                {"type": "text", "text": '"quoted"\n'},
-            ],
-        }
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "x = 1\n"}]},
+        between,
+        {"role": "user", "content": [{"type": "text", "text": "And?"}]},
+        between,
+        {"role": "user", "content": [{"type": "text", "text": '"quoted"\n'}]},
     ]
     assert sent("chat", *talk)[2:] == [
         {"role": "tool", "tool_call_id": "c1", "content": "x = 1\n"},
-        {"role": "user", "content": 'And?\n\n"quoted"\n'},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": UNANSWERED},
+        {"role": "user", "content": '"quoted"\n'},
     ]
+
+
+def test_anthropics_marks_stand_at_the_end_of_this_request_and_of_the_one_before() -> None:
+    talk = encode("anthropic", *TALK, assistant_message(Text("So.")), user_message("And?"))["messages"]
+    marked = [[MARK["cache_control"] == block.get("cache_control") for block in turn["content"]] for turn in talk]
+    assert marked == [[False], [False] * 4, [True], [False], [True]]
+
+
+def test_a_beginning_that_is_too_short_to_be_cached_has_no_mark() -> None:
+    assert "cache_control" not in encode("anthropic", *TALK, cache_min_tokens=512)["system"][0]
+    assert MARK.items() <= encode("anthropic", *TALK, cache_min_tokens=64)["system"][0].items()
 
 
 def test_a_conversation_that_lost_its_beginning_still_begins_with_the_user() -> None:
@@ -280,8 +297,7 @@ def test_images() -> None:
         "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"},
     }
     assert sent("openai", message)[0]["content"][1] == {"type": "input_image", "image_url": url, "detail": "auto"}
-    assert sent("chat", user_message("First"), message)[0]["content"] == [
-        {"type": "text", "text": "First"},
+    assert sent("chat", message)[0]["content"] == [
         {"type": "text", "text": "Look"},
         {"type": "image_url", "image_url": {"url": url}},
     ]

@@ -15,7 +15,7 @@ from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, 
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta
 from flux.llm.wire.decoder import Decoder, arguments_text
-from flux.llm.wire.history import parts_to_replay, sound_messages
+from flux.llm.wire.history import UNANSWERED, parts_to_replay, sound_messages
 from flux.llm.wire.json_values import (
     Object,
     arguments_object,
@@ -36,7 +36,11 @@ VERSION = "2026-10-21"
 _NO_BEGINNING = "the beginning of a part of the answer did not come."
 _CACHED = {"type": "ephemeral"}
 _EARLIER = to_bytes({"type": "text", "text": "(The beginning of this conversation was left out.)"})
+_UNANSWERED = to_bytes({"type": "text", "text": UNANSWERED})
+_MARK = b',"cache_control":%s}' % to_bytes(_CACHED)
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_LEAST_CHARACTERS = 2
+"""No text has fewer to a token: what has not so many for each is surely too short to be cached."""
 _LEAST_BUDGET = 1024
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 16_384}
 """Tokens to think with, for the models that need a number; it must be less than the longest answer."""
@@ -60,16 +64,14 @@ def encode_request(request: ModelRequest) -> bytes:
             for tool in request.tools
         ]
     if request.system.strip():
-        head["system"] = [{"type": "text", "text": request.system, "cache_control": _CACHED}]
+        head["system"] = [{"type": "text", "text": request.system} | _mark_of_head(request, head.get("tools", ""))]
     if request.tools and request.tool_choice != "auto":
         head["tool_choice"] = _tool_choice(request.tool_choice)
     if request.temperature is not None:
         head["temperature"] = min(request.temperature, 1.0)
     head |= _thinking(request)
-    # At the top level it marks the last block that can be cached, so that no earlier message's bytes change.
-    head["cache_control"] = _CACHED
     head |= request.extra_body
-    messages = b",".join(_turns(request))
+    messages = b",".join(_marked(list(_turns(request))))
     return b'%s,"messages":[%s],"stream":%s}' % (to_bytes(head)[:-1], messages, to_bytes(request.is_streamed))
 
 
@@ -79,9 +81,29 @@ def encode_message(message: Message) -> bytes:
     return b",".join(to_bytes(block) for part in parts if (block := _block(part)))
 
 
-def _turns(request: ModelRequest) -> Iterator[bytes]:
-    """The messages, with neighbours of one role made one: roles must alternate, and results are the user's."""
-    role = ""
+def _mark_of_head(request: ModelRequest, tools: object) -> Object:
+    """The mark behind tools and system, where they are long enough to be cached by themselves."""
+    length = len(request.system) + len(str(tools))
+    return {"cache_control": _CACHED} if length >= request.cache_min_tokens * _LEAST_CHARACTERS else {}
+
+
+def _marked(turns: list[tuple[str, list[bytes]]]) -> Iterator[bytes]:
+    """The turns, with marks on the last blocks of the user's last two: where this request ends, and where the one
+    before it did. The service looks for what it knows no more than 20 blocks before a mark."""
+    marked = [at for at, (role, _) in enumerate(turns) if role == "user"][-2:]
+    for at, (role, blocks) in enumerate(turns):
+        content = b",".join(blocks)
+        if at in marked:
+            content = content[:-1] + _MARK
+        yield b'{"role":"%s","content":[%s]}' % (role.encode("ascii"), content)
+
+
+def _turns(request: ModelRequest) -> Iterator[tuple[str, list[bytes]]]:
+    """Each turn's role and its blocks. Roles must alternate, and results are the user's.
+
+    What was sent as a turn stays one: what follows never joins it.
+    """
+    last = ""
     blocks: list[bytes] = []
     for message in sound_messages(request.messages):
         key = (WIRE, message)
@@ -90,20 +112,18 @@ def _turns(request: ModelRequest) -> Iterator[bytes]:
             encoded = request.encoded[key] = encode_message(message)
         if not encoded:
             continue
-        next_role = "assistant" if message.role == "assistant" else "user"
-        if next_role != role:
+        role = "assistant" if message.role == "assistant" else "user"
+        if role != last or message.role == "user":
             if blocks:
-                yield _turn(role, blocks)
-            elif next_role == "assistant":
-                yield _turn("user", [_EARLIER])
-            role, blocks = next_role, []
+                yield last, blocks
+            if role == last:
+                yield "assistant", [_UNANSWERED]
+            elif not last and role == "assistant":
+                yield "user", [_EARLIER]
+            last, blocks = role, []
         blocks.append(encoded)
     if blocks:
-        yield _turn(role, blocks)
-
-
-def _turn(role: str, blocks: list[bytes]) -> bytes:
-    return b'{"role":"%s","content":[%s]}' % (role.encode("ascii"), b",".join(blocks))
+        yield last, blocks
 
 
 def _block(part: Part) -> Object | None:

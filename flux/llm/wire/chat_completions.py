@@ -16,7 +16,7 @@ from flux.core.messages import Image, Message, Reasoning, Text, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta, ToolCallDelta
 from flux.llm.wire.decoder import Decoder, arguments_text
-from flux.llm.wire.history import parts_to_replay, sound_messages
+from flux.llm.wire.history import UNANSWERED, parts_to_replay, sound_messages
 from flux.llm.wire.json_values import (
     Object,
     arguments_object,
@@ -85,8 +85,8 @@ def encode_request(request: ModelRequest, quirks: Quirks) -> bytes:
 def encode_message(message: Message, quirks: Quirks) -> bytes:
     """The message as it stands in a request; empty where nothing of it can be sent.
 
-    Of a user's message only the content, a JSON string or, where there are images, the parts with commas between them:
-    neighbours are joined. Of a tool message one message for each result, with commas between them.
+    Of a user's message only the content, a JSON string or, where there are images, the parts with commas between them.
+    Of a tool message one message for each result, with commas between them.
     """
     match message.role:
         case "user":
@@ -102,12 +102,11 @@ def encode_message(message: Message, quirks: Quirks) -> bytes:
 
 
 def _messages(request: ModelRequest, quirks: Quirks) -> Iterator[bytes]:
-    """The messages, with the user's neighbours made one: many chat templates fail where roles do not alternate."""
+    """The messages, with a word between two of the user: many chat templates fail where roles do not alternate."""
     if request.system.strip():
         yield to_bytes({"role": "system", "content": request.system})
-    said: list[bytes] = []
     form = f"{WIRE} with thoughts" if quirks.wants_thoughts_back else WIRE
-    form = f"{form} with details" if quirks.wants_details_back else form
+    last = ""
     for message in sound_messages(request.messages):
         key = (form, message)
         encoded = request.encoded.get(key)
@@ -115,15 +114,10 @@ def _messages(request: ModelRequest, quirks: Quirks) -> Iterator[bytes]:
             encoded = request.encoded[key] = encode_message(message, quirks)
         if not encoded:
             continue
-        if message.role == "user":
-            said.append(encoded)
-            continue
-        if said:
-            yield _user(said)
-            said = []
-        yield encoded
-    if said:
-        yield _user(said)
+        if message.role == last == "user":
+            yield to_bytes({"role": "assistant", "content": UNANSWERED})
+        yield _user(encoded) if message.role == "user" else encoded
+        last = message.role
 
 
 def _user_content(message: Message) -> bytes:
@@ -141,13 +135,8 @@ def _user_content(message: Message) -> bytes:
     )
 
 
-def _user(said: list[bytes]) -> bytes:
-    if all(content.startswith(b'"') for content in said):
-        content = b'"%s"' % b"\\n\\n".join(content[1:-1] for content in said)
-    else:
-        parts = (b'{"type":"text","text":%s}' % part if part.startswith(b'"') else part for part in said)
-        content = b"[%s]" % b",".join(parts)
-    return b'{"role":"user","content":%s}' % content
+def _user(content: bytes) -> bytes:
+    return b'{"role":"user","content":%s}' % (content if content.startswith(b'"') else b"[%s]" % content)
 
 
 def _assistant(message: Message, quirks: Quirks) -> bytes:

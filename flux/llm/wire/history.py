@@ -13,6 +13,8 @@ from flux.llm.base_provider import ModelRequest
 _SIGNED = frozenset(("anthropic", "openai"))
 """The wires on which a model's own thoughts bear a sign: those without one are another wire's, which has none."""
 NO_RESULT = "No result: the call was interrupted."
+UNANSWERED = "(This was not answered.)"
+"""Between two messages of the user where roles must alternate. To join them would change what was sent before."""
 
 
 def sound_messages(messages: Sequence[Message]) -> list[Message]:
