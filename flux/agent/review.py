@@ -14,7 +14,7 @@ from flux.agent.uninterrupted import to_its_end
 from flux.core.errors import FileMissing, FluxError, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.hunks import Hunk, amended, hunks_left, plan_of
-from flux.edits.plan import AppliedChange, AppliedPlan, EditPlan, paths_of, rebase_change
+from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
 from flux.workspace.workspace import Workspace
 
 _SHOWN_LINES = 12
@@ -175,7 +175,8 @@ class Review:
         session_id, turn_id = fitting[0].session_id, fitting[0].turn_id
         try:
             with self._store.holding(session_id):
-                applied = await self._make(session_id, turn_id, plan)
+                in_flight = self._store.in_flight
+                applied = await in_flight.carry_out(session_id, turn_id, (), plan, self._workspace.apply)
         except FluxError as e:
             refused += [Refusal(pending, str(e)) for pending in fitting]
             return Accepted((), tuple(refused))
@@ -188,19 +189,6 @@ class Review:
         for session_id in session_ids:
             found.update({proposal.key: proposal for proposal in self._store.proposals(session_id=session_id)})
         return [found[key] for key in sorted(found)]
-
-    async def _make(self, session_id: str, turn_id: str, plan: EditPlan) -> AppliedPlan:
-        """Apply the plan; the way back is stored before, and that it was made behind it."""
-        in_flight = self._store.in_flight
-        intent = in_flight.add_intent(session_id, turn_id, (), plan)
-        await self._store.settle()
-        try:
-            applied = await self._workspace.apply(plan)
-        except FluxError:
-            in_flight.settle_intent(session_id, intent, turn_id, ())
-            raise
-        in_flight.settle_intent(session_id, intent, turn_id, applied.changes)
-        return applied
 
     def _still_pending(self, chosen: Sequence[Pending]) -> tuple[Pending, ...]:
         """The chosen as they are now: others of their file may have been made, or they were decided on meanwhile."""

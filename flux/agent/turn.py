@@ -389,15 +389,13 @@ class Turn:
             self._record(call, f"{proposal.summary} {PROPOSED}", is_error=False)
 
     async def _apply(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> AppliedPlan:
-        intent = await self.conversation.intend([call.id for call, _ in proposals], plan)
-        try:
+        async def apply(plan: EditPlan) -> AppliedPlan:
             applied = await self.workspace.apply(plan)
-        except FluxError:
-            self.conversation.confirm(intent, None)
-            raise
-        for call, proposal in proposals:
-            self._record(call, proposal.summary, is_error=False)
-        self.conversation.confirm(intent, applied)
+            for call, proposal in proposals:
+                self._record(call, proposal.summary, is_error=False)
+            return applied
+
+        applied = await self.conversation.carry_out([call.id for call, _ in proposals], plan, apply)
         self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
         return applied
 
