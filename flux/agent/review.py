@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from flux.agent.session_store import Proposal, SessionStore
 from flux.agent.uninterrupted import to_its_end
-from flux.core.errors import FileMissing, FluxError, StaleSnapshot
+from flux.core.errors import FluxError, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.hunks import Hunk, amended, hunks_left, plan_of
 from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
-from flux.workspace.workspace import Workspace
+from flux.workspace.workspace import Workspace, read_or_none
 
 _SHOWN_LINES = 12
 """Of a rejected hunk's diff so many lines are told to the model."""
@@ -160,7 +160,7 @@ class Review:
                 self.check_ground(pending)
                 path = pending.hunk.path
                 if path not in now:
-                    now[path] = await self._read_or_none(path)
+                    now[path] = await read_or_none(self._workspace, path)
                 rebase_change(pending.hunk.change, now[path])
             except FluxError as e:
                 refused.append(Refusal(pending, str(e)))
@@ -205,12 +205,6 @@ class Review:
                 left = tuple(_freed(hunk, ids) for hunk in left)
             if left != proposal.hunks:
                 self._store.decide(proposal, left)
-
-    async def _read_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self._workspace.read(path)
-        except FileMissing:
-            return None
 
 
 def _pending_of(proposal: Proposal) -> Iterator[Pending]:
