@@ -168,10 +168,10 @@ class FaultServer:
 
 
 @asynccontextmanager
-async def fault_server(tls: ssl.SSLContext | None = None) -> AsyncGenerator[FaultServer]:
-    """A server of one's own, on a free port."""
+async def fault_server(tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncGenerator[FaultServer]:
+    """A server of one's own, on a free port where none is given."""
     server = FaultServer()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", port, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
