@@ -82,6 +82,10 @@ class FaultServer:
 
     async def _answer(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answers; whether the connection stays open."""
+        if request.head.startswith(b"HEAD "):
+            writer.write(_head(200, {"content-length": "0"}))
+            await writer.drain()
+            return True
         if request.head.startswith(b"GET "):
             body = json.dumps({"object": "list", "data": [{"id": "ok"}, {"id": "ping"}]}).encode()
             writer.write(_head(200, {"content-type": "application/json", "content-length": str(len(body))}) + body)
