@@ -19,6 +19,7 @@ from flux.workspace.index.plain import plain_outline
 from flux.workspace.index.project import FIRST_LOOK_FROM, Project
 from flux.workspace.index.store import Store
 from flux.workspace.index.tree import MAX_ENTRIES
+from flux.workspace.index.worker import Worker
 from flux.workspace.memory import MemoryWorkspace
 from flux.workspace.overlay import OverlayWorkspace
 
@@ -185,10 +186,22 @@ def test_names_are_there_before_all_is_read(tmp_path: Path) -> None:
     write(tmp_path, {f"f{number}.py": f"def f{number}(): pass\n" for number in range(FIRST_LOOK_FROM + 1)})
     project = Project(str(tmp_path), Store(None, str(tmp_path), "test"))
     project.refresh()
+    project.look_first()
     while not project.state:
         project.step()
     assert project.state == "names"
     assert len(names(project, 100)) == FIRST_LOOK_FROM + 1
+
+
+def test_who_asks_again_and_again_does_not_keep_the_files_from_being_read(tmp_path: Path) -> None:
+    write(tmp_path, {f"f{number}.py": f"def f{number}(): pass\n" for number in range(3 * FIRST_LOOK_FROM)})
+    worker = Worker(None)
+    question = {"ask": "ranked", "roots": [str(tmp_path)], "texts": [{}], "within_s": 0.0, "count": 500}
+    for _ in range(500):
+        answer = worker.answer({**question, "near": [], "words": [], "shown": []})
+        if answer["state"] == "full":
+            break
+    assert len(answer["found"]) == 3 * FIRST_LOOK_FROM
 
 
 def test_uses_are_lines_of_code_and_neither_comments_nor_strings(tmp_path: Path) -> None:

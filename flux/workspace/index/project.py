@@ -11,7 +11,6 @@ from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from pathlib import Path
 from typing import Literal
 
 from flux.workspace.index.definitions import MAX_FILE_BYTES, is_source, names_used, signature
@@ -25,7 +24,8 @@ State = Literal["", "names", "full"]
 
 FIRST_LOOK_FROM = 40
 """Where so many files are to be read, there is a rough index before the whole one."""
-SAVED_TOGETHER = 500
+SAVED_TOGETHER = 5_000
+"""What was read is written when nobody waits, and at the latest after so many files."""
 MAX_USERS = 400
 """Files that are looked through for the uses of one name."""
 
@@ -65,7 +65,12 @@ class Project:
         return not self._pending
 
     def refresh(self) -> None:
-        """See what changed on the disk since the last time; `step` reads it."""
+        """See what changed on the disk since the last time; `step` reads it.
+
+        Does nothing while there is still something to be read.
+        """
+        if self._pending:
+            return
         changes = self._tree.scan(time.time_ns())
         for path in changes.gone:
             self._digests.pop(path, None)
@@ -73,11 +78,13 @@ class Project:
                 self._ranking.remove(path)
         self._changes.gone += changes.gone
         self._changes.folders.update(changes.folders)
-        waiting = set(self._pending)
-        self._pending.extend(path for path in changes.changed if path not in waiting)
-        if not self.state and len(self._pending) > FIRST_LOOK_FROM:
-            self._rough = deque(self._pending)
+        self._pending.extend(changes.changed)
         self._settle()
+
+    def look_first(self) -> None:
+        """Let `step` take a first look at all that is to be read, where that is much and nothing is known yet."""
+        if not self.state and not self._rough and len(self._pending) > FIRST_LOOK_FROM:
+            self._rough = deque(self._pending)
 
     def step(self) -> None:
         """Read one file, if there is one to be read."""
@@ -88,7 +95,7 @@ class Project:
         elif self._pending:
             self._read(self._pending.popleft())
             if len(self._fresh) >= SAVED_TOGETHER:
-                self._save()
+                self.save()
         self._settle()
 
     def lay_over(self, texts: Mapping[str, str | None]) -> None:
@@ -122,8 +129,16 @@ class Project:
                 break
         return found[:limit], len(found) > limit or len(users) > MAX_USERS
 
+    def save(self) -> None:
+        """Write what is new to the disk, if anything is."""
+        changes = self._changes
+        if self._fresh or self._restamped or changes.gone or changes.folders:
+            self._store.save(changes.folders, self._fresh, self._restamped, changes.gone)
+            self._changes = Changes()
+            self._fresh, self._restamped = {}, {}
+
     def close(self) -> None:
-        self._save()
+        self.save()
         self._store.close()
 
     def _load(self) -> None:
@@ -141,8 +156,6 @@ class Project:
     def _settle(self) -> None:
         if not self._pending:
             self.state = "full"
-            if self._fresh or self._restamped or self._changes.gone or self._changes.folders:
-                self._save()
 
     def _look_at(self, path: str) -> None:
         data = self._on_disk(path)
@@ -181,15 +194,13 @@ class Project:
         """The file's bytes where it is source, empty where it is not, None where it cannot be read."""
         found = stamp_of(self._tree.root, path)
         try:
-            data = Path(self._tree.root, path).read_bytes() if found and found[1] <= MAX_FILE_BYTES else b""
+            if found is None or found[1] > MAX_FILE_BYTES:
+                return b"" if found else None
+            with open(f"{self._tree.root}/{path}", "rb") as file:  # noqa: PTH123  a Path for each file takes its time
+                data = file.read()
         except OSError:
             return None
         return data if is_source(data) else b""
-
-    def _save(self) -> None:
-        self._store.save(self._changes.folders, self._fresh, self._restamped, self._changes.gone)
-        self._changes = Changes()
-        self._fresh, self._restamped = {}, {}
 
 
 def _uses_in(path: str, data: bytes, name: str) -> Iterator[Use]:

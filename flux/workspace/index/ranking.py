@@ -48,6 +48,8 @@ class Ranking:
         self._defined: dict[int, str] = {}
         self._used: dict[str, array[int]] = {}
         self._users: Counter[int] = Counter()
+        self._is_new = True
+        """Nothing was asked yet: uses are counted at once when something is."""
         self._definers: dict[str, dict[str, list[int]]] = {}
         self._scores: dict[str, int] = {}
         self._stale: set[str] = set()
@@ -64,15 +66,16 @@ class Ranking:
                 places = self._definers[name] = {}
                 self._defined[number_of(name)] = name
             places.setdefault(path, []).append(index)
-            self._stale.add(name)
         self._used[path] = used
-        self._users.update(used)
-        self._touched.update(used)
+        if not self._is_new:
+            self._stale.update(definition.name for definition in definitions)
+            self._users.update(used)
+            self._touched.update(used)
 
     def remove(self, path: str) -> None:
         """Forget the file."""
         used = self._used.pop(path, None)
-        if used is not None:
+        if used is not None and not self._is_new:
             self._users.subtract(used)
             self._touched.update(used)
         for definition in self._definitions.pop(path, ()):
@@ -130,6 +133,11 @@ class Ranking:
                 yield name
 
     def _refresh(self) -> None:
+        if self._is_new:
+            self._is_new = False
+            for used in self._used.values():
+                self._users.update(used)
+            self._stale.update(self._definers)
         self._stale.update(self._names(self._touched))
         self._touched.clear()
         for name in self._stale:
