@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
-from flux.agent.failover import Failover
 from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.pins import Pins
 from flux.agent.recovery import clear_leftovers, recover
@@ -33,6 +33,7 @@ from flux.agent.uninterrupted import to_its_end
 from flux.context.builder import DrawMap, user_message
 from flux.context.item import ContextItem, Focus
 from flux.context.repo_map import has_map, repository_map
+from flux.context.rules import known_rules
 from flux.core.errors import (
     Busy,
     ConfigError,
@@ -100,12 +101,13 @@ class Session:
         tools: Mapping[str, Tool] | None = None,
         own_tools: Sequence[ToolSpec] = (),
         choose: ChooseModel | None = None,
-        failover: Failover | None = None,
         index: SymbolIndex | None = None,
+        own_rules: Path | None = None,
     ) -> None:
         """`tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs.
 
-        `index` belongs to the caller, who closes it; without one there is no map of the project.
+        `index` belongs to the caller, who closes it; without one there is no map of the project. `own_rules` is the
+        folder with the user's own rules.
         """
         self.id = session_id
         self.provider = provider
@@ -115,9 +117,9 @@ class Session:
         self._settings = settings
         self.budget = Budget(settings.budget, store.ledger, session_id)
         self._choose = choose
-        self._failover = failover or Failover()
         self._index = index
         self._map_tries = 0
+        self._own_rules = own_rules
         self._tools = builtin_tools(index) if tools is None else tools
         self._own_tools = frozenset(spec.name for spec in own_tools)
         if taken := sorted(self._own_tools & self._tools.keys()):
@@ -215,7 +217,6 @@ class Session:
             self.budget,
             events.put_nowait,
             draft=lambda: self._draft(turn, undecided),
-            failover=self._failover,
             is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
             kept=self.pins.kept(focus),
@@ -270,9 +271,6 @@ class Session:
 
     async def _work(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         await self.take_up()
-        if not turn.model.name and (own := await self._failover.own()):
-            self.go_on_with(own.provider, own.model)
-            turn.provider, turn.model = own.provider, own.model
         missing = self._conversation.end_waiting(UNGIVEN)
         if text:
             await self._begin(turn, text, focus, undecided)
@@ -332,6 +330,9 @@ class Session:
             # Characters: half of the room, at about four a token.
             limit=max(turn.next_request.room_tokens * 2, 1000),
             draw_map=self._map_drawer(turn, text),
+            index=self._index,
+            own_rules=self._own_rules,
+            known_rules=known_rules(self._conversation.messages),
             memory=self._conversation.memory,
             pinned=self.pins.files(),
         )

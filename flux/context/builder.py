@@ -6,15 +6,18 @@ Each item is a part of its own, so that it can be told what it is, and be left o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flux.context.buffers import MAX_CHARACTERS, current_file
+from flux.context.definitions import Index
 from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
 from flux.context.item import ContextItem, Focus, rendered
 from flux.context.mentions import mentioned
-from flux.context.rules import project_rules
+from flux.context.rules import KIND, project_rules, rules_near, user_rules
 from flux.context.selection import selected_text
 from flux.context.shown import UNCHANGED, Memory
 from flux.core.errors import WorkspaceError
@@ -43,19 +46,24 @@ async def user_message(
     notes: Sequence[str] = (),
     limit: int = 2 * MAX_CHARACTERS,
     draw_map: DrawMap | None = None,
+    index: Index | None = None,
+    own_rules: Path | None = None,
+    known_rules: Collection[str] = (),
     memory: Memory | None = None,
     pinned: Sequence[WorkspacePath] = (),
 ) -> UserMessage:
-    """The message to send. The first of a session also has the project's rules and the uncommitted changes.
+    """The message to send. The first of a session also has the rules and the uncommitted changes.
 
     `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes, the file in
-    focus and what the text names by `@` share `limit` characters; a map of the project comes on top. Of files that
-    `memory` knows from the conversation only what is new goes along, also of those that are `pinned`. Raises the errors
-    of `Workspace.read` for the file in focus.
+    focus and what the text names by `@` share `limit` characters; a map of the project comes on top. The user's own
+    rules are in the folder `own_rules`; those of folders nearer to a file go along with it, unless their origin is
+    among `known_rules`. Of files that `memory` knows from the conversation only what is new goes along, also of those
+    that are `pinned`. Raises the errors of `Workspace.read` for the file in focus.
     """
     memory = memory or Memory()
     items: list[ContextItem] = []
     if is_first:
+        items += await asyncio.to_thread(user_rules, own_rules, limit // 8)
         items += await project_rules(workspace, limit // 4)
         items += await git_changes(workspace, limit // 4)
     head = ""
@@ -68,18 +76,26 @@ async def user_message(
             items.append(selected)
         if found := problems(snapshot, focus.diagnostics or workspace.diagnostics(focus.path)):
             items.append(found)
-    named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items))
+    named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items), index)
+    seen = {*named.paths, focus.path} if focus else set(named.paths)
+    rules = await rules_near(workspace, sorted(seen), known_rules, limit // 8)
+    items = [*rules, *items] if not is_first else _after_rules(items, rules)
     items = [memory.told(item) for item in (*items, *(item for item in named.items if item not in items))]
     items += await _pinned_files([path for path in pinned if focus is None or path != focus.path], workspace, memory)
     if draw_map is not None:
-        shown = {*named.paths, focus.path} if focus else set(named.paths)
-        drawn = await draw_map(sorted(shown))
+        drawn = await draw_map(sorted(seen))
         items += [drawn] if drawn else []
     items += [ContextItem("note", "flux", note) for note in notes]
     if not items:
         return UserMessage(Message("user", (*named.images, Text(text))), named.notices)
     context = (Text(f"<context>\n{head}"), *map(rendered, items), Text("</context>\n"))
     return UserMessage(Message("user", (*named.images, *context, Text(text))), named.notices)
+
+
+def _after_rules(items: Sequence[ContextItem], rules: Sequence[ContextItem]) -> list[ContextItem]:
+    """The items, with these rules behind those that are farther away."""
+    count = sum(item.kind == KIND for item in items)
+    return [*items[:count], *rules, *items[count:]]
 
 
 async def _pinned_files(paths: Sequence[WorkspacePath], workspace: Workspace, memory: Memory) -> Sequence[ContextItem]:

@@ -1,4 +1,4 @@
-"""What a message names by `@`: files, parts of them, folders, pictures, problems, changes, open files.
+"""What a message names by `@`: files, parts of them, folders, pictures, problems, changes, open files, definitions.
 
 A word with `@` that is nothing of these (a decorator, an address) stays what it is. What looks like a path and is none
 is told, with the nearest names; the message goes all the same.
@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from flux.context.definitions import Index, definitions_of
 from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
 from flux.context.images import is_image, read_image
 from flux.context.item import ContextItem
-from flux.core.errors import FileMissing, IsFolder, OutsideWorkspace, WorkspaceError
+from flux.core.errors import FileMissing, IsFolder, OutsideWorkspace, ToolTimedOut, WorkspaceError
 from flux.core.messages import Image
 from flux.core.snapshot import WorkspacePath
 from flux.core.text import LineIndex
@@ -25,6 +26,7 @@ from flux.workspace.workspace import Workspace
 MAX_MENTIONS = 20
 MAX_LISTED = 200
 _MENTION = re.compile(r"""(?<![\w@/.+-])@(?:"([^"\n]+)"|([^\s"'`<>(){}\[\],;]+))""")
+_SYMBOL = re.compile(r"[^\W\d]\w+(?:(?:\.|::)[^\W\d]\w+)*")
 _LOOKS_LIKE_A_PATH = re.compile(r"/|\.\w{1,8}$")
 _LINES = re.compile(r"(?P<name>.+?)(?::|#L)(?P<first>\d+)(?:-L?(?P<last>\d+))?")
 
@@ -40,13 +42,18 @@ class Mentioned:
     """The files that went along, as far as they fit."""
 
 
-async def mentioned(text: str, workspace: Workspace, limit: int) -> Mentioned:
-    """All that the text names, each once, in its order; texts share `limit` characters evenly."""
+async def mentioned(text: str, workspace: Workspace, limit: int, index: Index | None = None) -> Mentioned:
+    """All that the text names, each once, in its order; texts share `limit` characters evenly.
+
+    Names of definitions are looked up in the `index`.
+    """
     names = list(dict.fromkeys(_names(text)))
     found = Mentioned()
     for name in names[:MAX_MENTIONS]:
         left = limit - sum(len(item.text) for item in found.items)
-        await _add(found, name, workspace, max(left, 0) // (min(len(names), MAX_MENTIONS) - names.index(name)))
+        share = max(left, 0) // (min(len(names), MAX_MENTIONS) - names.index(name))
+        if not await _add(found, name, workspace, share) and index is not None and _SYMBOL.fullmatch(name):
+            await _add_symbol(found, name, workspace, index, share)
     if len(names) > MAX_MENTIONS:
         found.notices.append(f"Only the first {MAX_MENTIONS} of {len(names)} mentions were looked at.")
     return found
@@ -59,7 +66,8 @@ def _names(text: str) -> Iterator[str]:
             yield name
 
 
-async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) -> None:
+async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) -> bool:
+    """Whether the name is of something, or of nothing and that was told."""
     match name:
         case "diagnostics":
             reports = [problems(buffer, workspace.diagnostics(buffer.path)) for buffer in workspace.open_buffers()]
@@ -73,30 +81,45 @@ async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) ->
                 _cut(ContextItem("file", str(buffer.path), buffer.text), limit // len(buffers)) for buffer in buffers
             ]
         case _:
-            await _add_path(found, name, workspace, limit)
+            return await _add_path(found, name, workspace, limit)
+    return True
 
 
-async def _add_path(found: Mentioned, name: str, workspace: Workspace, limit: int) -> None:
+async def _add_symbol(found: Mentioned, name: str, workspace: Workspace, index: Index, limit: int) -> None:
+    try:
+        items = await definitions_of(name, workspace, index)
+    except ToolTimedOut:
+        found.notices.append(f"@{name} was not looked up: the project is still being read.")
+    except WorkspaceError as e:
+        found.notices.append(f"@{name} was not sent along: {e.message}")
+    else:
+        found.items += [_cut(item, limit // len(items)) for item in items]
+
+
+async def _add_path(found: Mentioned, name: str, workspace: Workspace, limit: int) -> bool:
+    """The same for a path; what only may be one is left to others."""
     lines = _LINES.fullmatch(name)
     readings = ((name, None), (lines["name"], lines)) if lines else ((name, None),)
     try:
         for wanted, part in readings:
             if await _add_named(found, wanted, part, workspace, limit):
-                return
+                return True
         if not _LOOKS_LIKE_A_PATH.search(readings[-1][0]):
-            return
+            return False
         wanted, part = readings[-1]
         files = [str(path) for path in await workspace.list_files()]
         ends = [file for file in files if file.endswith(f"/{wanted}")]
         if len(ends) == 1 and await _add_named(found, ends[0], part, workspace, limit):
-            return
+            return True
     except WorkspaceError as e:
         found.notices.append(f"@{name} was not sent along: {e.message}")
-        return
+        return True
     near = ends[:3] or _nearest(wanted, files)
     if near or "/" in wanted:
         hint = f" Did you mean {' or '.join(f'@{other}' for other in near)}?" if near else ""
         found.notices.append(f"There is no file @{wanted}, so none was sent along.{hint}")
+        return True
+    return False
 
 
 async def _add_named(

@@ -1,26 +1,99 @@
-"""AGENTS.md: what the project asks of an assistant. Shown to the model as data, with its origin."""
+"""What project and user ask of an assistant. Shown to the model as data, each with its origin.
+
+`AGENTS.md` of a folder and `.flux/rules/*.md` of a root, and the user's own. What stands nearer to a file comes later
+and wins. Knows no trust: as text these take effect without a question.
+"""
 
 from __future__ import annotations
 
-from flux.context.item import ContextItem
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from flux.context.item import ContextItem, read_rendered
 from flux.core.errors import WorkspaceError
+from flux.core.messages import Message, Text
+from flux.core.snapshot import WorkspacePath
 from flux.workspace.workspace import Workspace
 
 FILE_NAME = "AGENTS.md"
+RULES_FOLDER = ".flux/rules"
 MAX_CHARACTERS = 20_000
+MAX_RULES = 50
+KIND = "rules"
 
 
 async def project_rules(workspace: Workspace, limit: int = MAX_CHARACTERS) -> tuple[ContextItem, ...]:
-    """The AGENTS.md of each root, as far as there is one that can be read; `limit` characters in all."""
-    items: list[ContextItem] = []
-    limit = min(limit, MAX_CHARACTERS) // len(workspace.roots)
+    """AGENTS.md and the rules of each root, as far as they can be read; `limit` characters in all."""
+    names: list[str] = []
     for root in workspace.roots:
+        names.append(f"{root}/{FILE_NAME}")
         try:
-            snapshot = await workspace.read(workspace.path(f"{root}/{FILE_NAME}"))
+            listed = await workspace.list_files(f"{root}/{RULES_FOLDER}")
         except WorkspaceError:
             continue
-        text = snapshot.text
-        if len(text) > limit:
-            text = f"{text[:limit]}\n[… {len(text) - limit} more characters]"
-        items.append(ContextItem("rules", str(snapshot.path), text))
-    return tuple(items)
+        rules = [str(path.absolute()) for path in listed if path.relative.endswith(".md")]
+        names += rules[:MAX_RULES]
+    return await _read(workspace, names, limit, {})
+
+
+async def rules_near(
+    workspace: Workspace, paths: Collection[WorkspacePath], known: Collection[str], limit: int = MAX_CHARACTERS
+) -> tuple[ContextItem, ...]:
+    """AGENTS.md of the folders that these files lie in, below their roots, outermost first.
+
+    Not those of origin `known`; `limit` characters in all.
+    """
+    folders: dict[str, str] = {}
+    for path in paths:
+        for folder in reversed([*PurePosixPath(path.relative).parents][:-1]):
+            folders[f"{path.root}/{folder}/{FILE_NAME}"] = f"for {folder}/, before rules farther away"
+    found = await _read(workspace, list(folders), limit, folders)
+    return tuple(item for item in found if item.origin not in known)
+
+
+def user_rules(folder: Path | None, limit: int = MAX_CHARACTERS) -> tuple[ContextItem, ...]:
+    """The user's own: AGENTS.md and `rules/*.md` in their configuration folder. Blocks; `limit` characters in all."""
+    if folder is None:
+        return ()
+    files = [folder / FILE_NAME, *sorted((folder / "rules").glob("*.md"))[:MAX_RULES]]
+    texts: list[tuple[str, str]] = []
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            continue
+        texts.append((f"the user's own {file.relative_to(folder).as_posix()}", text))
+    return tuple(_items(texts, limit))
+
+
+def known_rules(messages: Iterable[Message]) -> frozenset[str]:
+    """The origins of the rules that a conversation has."""
+    parts = (part for message in messages if message.role == "user" for part in message.parts if isinstance(part, Text))
+    items = (read_rendered(part) for part in parts if part.text.startswith(f"<{KIND} "))
+    return frozenset(item.origin for item in items if item)
+
+
+async def _read(
+    workspace: Workspace, names: Sequence[str], limit: int, remarks: dict[str, str]
+) -> tuple[ContextItem, ...]:
+    texts: list[tuple[str, str]] = []
+    for name in names:
+        try:
+            snapshot = await workspace.read(workspace.path(name))
+        except WorkspaceError:
+            continue
+        remark = remarks.get(name)
+        texts.append((f"{snapshot.path} ({remark})" if remark else str(snapshot.path), snapshot.text))
+    return await asyncio.to_thread(lambda: tuple(_items(texts, limit)))
+
+
+def _items(texts: Sequence[tuple[str, str]], limit: int) -> Iterator[ContextItem]:
+    """The texts, each with what of the room those before it left."""
+    room = min(limit, MAX_CHARACTERS)
+    for number, (origin, text) in enumerate(texts):
+        share = max(room // (len(texts) - number), 0)
+        kept = text if len(text) <= share else f"{text[:share]}\n[… {len(text) - share} more characters]"
+        room -= min(len(text), share)
+        if text.strip():
+            yield ContextItem(KIND, origin, kept)

@@ -59,8 +59,10 @@ class EditorSessions:
         async with self._opening:  # two first requests must not make two providers
             settings = await self._settings.load(self.workspace.roots[0], may_ask=True)
             if self._sessions is None or self._made_for is None or settings.layers != self._made_for.layers:
+                from flux.core.config import find_user_folders
+
                 module = await asyncio.to_thread(importlib.import_module, "flux.agent.sessions")
-                made: Sessions = module.Sessions(settings, await self.open_store())
+                made: Sessions = module.Sessions(settings, await self.open_store(), find_user_folders().config)
                 if self._sessions is not None:
                     self._retired.append(self._sessions)
                 self._sessions, self._made_for = made, settings

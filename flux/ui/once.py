@@ -14,6 +14,7 @@ from flux.agent.approval import ApproveAll, Approver, DenyAll
 from flux.agent.events import ApprovalAsked, TurnEnded, TurnEvent, to_json
 from flux.agent.session import Session
 from flux.agent.sessions import Sessions
+from flux.core.config import find_user_folders
 from flux.core.errors import ConfigError
 from flux.ui.approval import AskOnTerminal
 from flux.ui.input import PlainInput
@@ -28,7 +29,7 @@ _STATUS = {"completed": 0, "failed": 1, "cancelled": 130}
 def run_once(arguments: argparse.Namespace) -> int:
     """Run the turn; the exit status. Raises ConfigError for settings that cannot be used."""
     settings = open_settings(arguments, ask=None)
-    sessions = Sessions(settings, open_store())
+    sessions = Sessions(settings, open_store(), find_user_folders().config)
     if sessions.reason:
         say(sessions.reason)
     approval = approval_of(arguments, settings)
