@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flux.agent.session_store import SessionStore
-from flux.agent.store.in_flight import AnswerLog
+from flux.agent.store.in_flight import AnswerLog, Apply
 from flux.agent.tally import Tally
 from flux.context.shown import Memory
 from flux.core.errors import InvalidArguments
@@ -122,16 +122,9 @@ class Conversation:
     def add_usage(self, provider: str, model: str, usage: Usage, cost: Cost) -> None:
         self._store.ledger.add(self._session_id, self.turn_id, provider, model, usage, cost, self._role)
 
-    async def intend(self, call_ids: Sequence[str], plan: EditPlan) -> str:
-        """Store what is about to be changed, before it is: the way back must not depend on what happens then."""
-        intent = self._store.in_flight.add_intent(self._session_id, self.turn_id, call_ids, plan)
-        await self._store.settle()
-        return intent
-
-    def confirm(self, intent: str, applied: AppliedPlan | None) -> None:
-        """It was made as `applied` says, or, where this is None, was not."""
-        made = applied.changes if applied else ()
-        self._store.in_flight.settle_intent(self._session_id, intent, self.turn_id, made)
+    async def carry_out(self, call_ids: Sequence[str], plan: EditPlan, apply: Apply) -> AppliedPlan:
+        """What `apply` made of the plan of these calls. Raises what it does, and SessionError."""
+        return await self._store.in_flight.carry_out(self._session_id, self.turn_id, call_ids, plan, apply)
 
     def rewrite(self, messages: Sequence[Message], reason: str) -> None:
         """Go on with another past: the next request does not begin with the last one, which the store is told."""

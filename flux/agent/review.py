@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from flux.agent.session_store import Proposal, SessionStore
 from flux.agent.uninterrupted import to_its_end
-from flux.core.errors import FileMissing, FluxError, StaleSnapshot
+from flux.core.errors import FluxError, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.hunks import Hunk, amended, hunks_left, plan_of
-from flux.edits.plan import AppliedChange, AppliedPlan, EditPlan, paths_of, rebase_change
-from flux.workspace.workspace import Workspace
+from flux.edits.plan import AppliedChange, AppliedPlan, paths_of, rebase_change
+from flux.workspace.workspace import Workspace, read_or_none
 
 _SHOWN_LINES = 12
 """Of a rejected hunk's diff so many lines are told to the model."""
@@ -160,7 +160,7 @@ class Review:
                 self.check_ground(pending)
                 path = pending.hunk.path
                 if path not in now:
-                    now[path] = await self._read_or_none(path)
+                    now[path] = await read_or_none(self._workspace, path)
                 rebase_change(pending.hunk.change, now[path])
             except FluxError as e:
                 refused.append(Refusal(pending, str(e)))
@@ -175,7 +175,8 @@ class Review:
         session_id, turn_id = fitting[0].session_id, fitting[0].turn_id
         try:
             with self._store.holding(session_id):
-                applied = await self._make(session_id, turn_id, plan)
+                in_flight = self._store.in_flight
+                applied = await in_flight.carry_out(session_id, turn_id, (), plan, self._workspace.apply)
         except FluxError as e:
             refused += [Refusal(pending, str(e)) for pending in fitting]
             return Accepted((), tuple(refused))
@@ -188,19 +189,6 @@ class Review:
         for session_id in session_ids:
             found.update({proposal.key: proposal for proposal in self._store.proposals(session_id=session_id)})
         return [found[key] for key in sorted(found)]
-
-    async def _make(self, session_id: str, turn_id: str, plan: EditPlan) -> AppliedPlan:
-        """Apply the plan; the way back is stored before, and that it was made behind it."""
-        in_flight = self._store.in_flight
-        intent = in_flight.add_intent(session_id, turn_id, (), plan)
-        await self._store.settle()
-        try:
-            applied = await self._workspace.apply(plan)
-        except FluxError:
-            in_flight.settle_intent(session_id, intent, turn_id, ())
-            raise
-        in_flight.settle_intent(session_id, intent, turn_id, applied.changes)
-        return applied
 
     def _still_pending(self, chosen: Sequence[Pending]) -> tuple[Pending, ...]:
         """The chosen as they are now: others of their file may have been made, or they were decided on meanwhile."""
@@ -217,12 +205,6 @@ class Review:
                 left = tuple(_freed(hunk, ids) for hunk in left)
             if left != proposal.hunks:
                 self._store.decide(proposal, left)
-
-    async def _read_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self._workspace.read(path)
-        except FileMissing:
-            return None
 
 
 def _pending_of(proposal: Proposal) -> Iterator[Pending]:

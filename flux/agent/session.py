@@ -20,6 +20,7 @@ from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.failover import Failover
 from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.pins import Pins
 from flux.agent.recovery import clear_leftovers, recover
@@ -101,6 +102,7 @@ class Session:
         tools: Mapping[str, Tool] | None = None,
         own_tools: Sequence[ToolSpec] = (),
         choose: ChooseModel | None = None,
+        failover: Failover | None = None,
         index: SymbolIndex | None = None,
         own_rules: Path | None = None,
     ) -> None:
@@ -117,6 +119,7 @@ class Session:
         self._settings = settings
         self.budget = Budget(settings.budget, store.ledger, session_id)
         self._choose = choose
+        self._failover = failover or Failover()
         self._index = index
         self._map_tries = 0
         self._own_rules = own_rules
@@ -217,6 +220,7 @@ class Session:
             self.budget,
             events.put_nowait,
             draft=lambda: self._draft(turn, undecided),
+            failover=self._failover,
             is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
             kept=self.pins.kept(focus),
@@ -271,6 +275,9 @@ class Session:
 
     async def _work(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         await self.take_up()
+        if not turn.model.name and (own := await self._failover.own()):
+            self.go_on_with(own.provider, own.model)
+            turn.provider, turn.model = own.provider, own.model
         missing = self._conversation.end_waiting(UNGIVEN)
         if text:
             await self._begin(turn, text, focus, undecided)

@@ -97,6 +97,7 @@ class SessionStore:
             raise
         self._held: set[str] = set()
         self._left: set[str] = set()
+        self._proposals_written = 0
         self.in_flight = InFlight(self._database, clock)
         self.journal = Journal(self._database, clock)
         self.ledger = Ledger(self._database, clock)
@@ -228,6 +229,7 @@ class SessionStore:
             db.execute("DELETE FROM session WHERE id = ?", (session_id,))
 
         self._database.write("", write)
+        self._proposals_written += 1
         self._held.discard(session_id)
 
     # Messages
@@ -347,11 +349,13 @@ class SessionStore:
             db.executemany(insert, rows)
 
         self._database.write(session_id, write)
+        self._proposals_written += not is_draft
 
     def end_drafts(self, session_id: str) -> None:
         """The turn ended without its last word: what it would have proposed is for the user to decide on."""
         update = "UPDATE proposal SET is_draft = 0 WHERE session_id = ?"
         self._database.write(session_id, lambda db: db.execute(update, (session_id,)))
+        self._proposals_written += 1
 
     def proposals(self, *, session_id: str = "", folder: str = "") -> Sequence[Proposal]:
         """What waits for a decision, oldest first: of one session, or of all that began in a folder."""
@@ -363,9 +367,12 @@ class SessionStore:
         )
         return [Proposal(key, session, turn, hunks_from_json(json.loads(body))) for key, session, turn, body in rows]
 
-    def stamp(self) -> tuple[int, int]:
-        """Stays as it is while nothing is written, by us or by another process. Costs some microseconds."""
-        return self._database.stamp()
+    def proposals_stamp(self) -> tuple[int, ...]:
+        """Another one whenever `proposals` may be: after what is written of them here, and anything by other processes.
+
+        Costs some microseconds.
+        """
+        return self._proposals_written, *self._database.others_stamp()
 
     def decide(self, proposal: Proposal, left: Sequence[Hunk]) -> None:
         """Keep only what is left of a proposal."""
@@ -377,6 +384,7 @@ class SessionStore:
         else:
             query, values = "DELETE FROM proposal WHERE seq = ?", (proposal.key,)
         self._database.write(proposal.session_id, lambda db: db.execute(query, values))
+        self._proposals_written += 1
 
     # Notes
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from flux.agent.failover import Chosen, Failover
 from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.recovery import clear_leftovers
 from flux.agent.session import Session, Switch
@@ -24,7 +25,7 @@ from flux.llm.base_provider import BaseLLMProvider, ServedModel
 from flux.llm.catalogue import FREE, Catalogue, Model
 from flux.llm.local_servers import find_running
 from flux.llm.provider_factory import choose_model, kind_of, supported_providers
-from flux.llm.registry import Registry, assign
+from flux.llm.registry import Registry, assign, read_assignment
 from flux.llm.tokens import find_counter
 from flux.tools.base import Tool
 from flux.workspace.index.client import SymbolIndex
@@ -45,6 +46,8 @@ class Sessions:
     def __init__(self, settings: Settings, store: SessionStore, own_rules: Path | None = None) -> None:
         """`own_rules` is the folder with the user's own rules. Raises ConfigError where no provider can be used."""
         chat = assign(settings)
+        for name in settings.fallback:
+            read_assignment(settings, name, "fallback")
         self.settings = settings
         self.store = store
         self.registry = Registry(settings)
@@ -55,6 +58,7 @@ class Sessions:
         self._model_name = chat.model
         self._model: ModelChoice | None = None
         self._listed: Sequence[Model] = ()
+        self._stand_ins: dict[str, Chosen] = {}
 
     async def start(
         self,
@@ -71,7 +75,7 @@ class Sessions:
         session_id = uuid.uuid4().hex[:12]
         who = assign(self.settings, role)
         if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
-            provider, model = self.provider, await self._current_model()
+            provider, model = self.provider, await self._own_model()
         else:
             provider = self.registry.provider(who.provider)
             model = await self._model_choice(provider, who.model or await _name_of_model(provider))
@@ -88,7 +92,7 @@ class Sessions:
         """
         found = self.store.find(session_id)
         messages = self.store.live_messages(found.id)
-        session = self._open(found.id, workspace, messages, self.provider, await self._current_model())
+        session = self._open(found.id, workspace, messages, self.provider, await self._own_model())
         with suppress(SessionHeld):
             await session.take_up()
         return session
@@ -155,32 +159,56 @@ class Sessions:
         tools: Mapping[str, Tool] | None = None,
         own_tools: Sequence[ToolSpec] = (),
     ) -> Session:
-        settings = self.settings.for_provider(provider.name)
         return Session(
             session_id,
             store=self.store,
             provider=provider,
             model=model,
             workspace=workspace,
-            settings=TurnSettings(
-                settings.max_tokens,
-                settings.temperature,
-                settings.streaming,
-                settings.context_pruning,
-                settings.max_steps,
-                settings.thinking,
-                budget_limits(self.settings),
-                settings.map_tokens if role == "chat" else 0,
-            ),
-            own_system_prompt=settings.system_prompt,
+            settings=self._turn_settings(provider, role),
+            own_system_prompt=self.settings.for_provider(provider.name).system_prompt,
             messages=messages,
             role=role,
             tools=tools,
             own_tools=own_tools,
             choose=self.choose_model,
+            failover=Failover(self.settings.fallback, self._find),
             index=self.index,
             own_rules=self.own_rules,
         )
+
+    def _turn_settings(self, provider: BaseLLMProvider, role: str = "chat") -> TurnSettings:
+        settings = self.settings.for_provider(provider.name)
+        return TurnSettings(
+            settings.max_tokens,
+            settings.temperature,
+            settings.streaming,
+            settings.context_pruning,
+            settings.max_steps,
+            settings.thinking,
+            budget_limits(self.settings),
+            settings.map_tokens if role == "chat" else 0,
+        )
+
+    async def _find(self, name: str) -> Chosen:
+        """Who goes by this name in `fallback`; the empty one is who answers in new sessions."""
+        if not name:
+            return Chosen(self.provider, await self._current_model(), self._turn_settings(self.provider))
+        if name not in self._stand_ins:
+            who = read_assignment(self.settings, name, "fallback")
+            provider = self.registry.provider(who.provider)
+            model = await self._model_choice(provider, who.model or await _name_of_model(provider))
+            self._stand_ins[name] = Chosen(provider, model, self._turn_settings(provider))
+        return self._stand_ins[name]
+
+    async def _own_model(self) -> ModelChoice:
+        """The model of new sessions; without a name where its server cannot say which, and others may answer for it."""
+        try:
+            return await self._current_model()
+        except ProviderError:
+            if not self.settings.fallback:
+                raise
+        return await self._model_choice(self.provider, "")
 
     async def _current_model(self) -> ModelChoice:
         if self._model is None:

@@ -33,6 +33,7 @@ from flux.core.errors import (
     WriteRefused,
 )
 from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.text import with_line_feeds
 from flux.edits.plan import AppliedChange, AppliedPlan, EditPlan
 from flux.workspace.checkpoints import WayBack, way_back
 from flux.workspace.workspace import Workspace
@@ -375,7 +376,7 @@ def _as_seen(reversal: Reversal, applied: AppliedPlan) -> Reversal:
 
 
 def _lines(text: str) -> list[str]:
-    return text.rstrip("\r\n").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return with_line_feeds(text.rstrip("\r\n")).split("\n")
 
 
 def _by_file(reversals: Sequence[Reversal]) -> Sequence[Sequence[Reversal]]:

@@ -27,6 +27,7 @@ from flux.agent.events import (
     TurnEvent,
     UsageReported,
 )
+from flux.agent.failover import Chosen, Failover
 from flux.agent.next_request import ModelChoice, NextRequest, Prepared, TurnSettings
 from flux.agent.session_store import Preface
 from flux.agent.uninterrupted import to_its_end
@@ -37,10 +38,11 @@ from flux.core.errors import (
     Denied,
     FluxError,
     InvalidArguments,
+    ProviderError,
     StreamBroken,
     TransientProviderError,
 )
-from flux.core.messages import Message, ToolCall, ToolResult
+from flux.core.messages import Image, Message, ToolCall, ToolResult
 from flux.core.usage import Cost, Usage
 from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
 from flux.llm.base_provider import (
@@ -94,6 +96,7 @@ class Turn:
     emit: Emit
     draft: Callable[[], Awaitable[None]]
     """Called whenever there is more that a reviewed turn would propose."""
+    failover: Failover = field(default_factory=Failover)
     kept: Kept = field(default_factory=Kept)
     """What pruning leaves alone."""
     is_reviewed: bool = False
@@ -110,12 +113,15 @@ class Turn:
     _result_tokens: int = 0
     _cached_tokens: int = 0
     """What the provider had in its cache after the last request of this turn."""
+    _has_shown: bool = False
+    """Something was shown of the answer that came last."""
 
     async def run(self) -> None:
         """Do it. Raises what ended it early; the conversation is then still fit to go on."""
+        self.failover.begin()
         while self.steps < self.settings.max_steps:
             self.steps += 1
-            answer = await self._ask_model()
+            answer = await self._ask_models()
             if not answer.parts:
                 self.emit(Noticed("The model answered nothing."))
             if not answer.tool_calls():
@@ -127,6 +133,30 @@ class Turn:
             Noticed(f"Stopped after {self.settings.max_steps} steps (setting max_steps). Send a message to go on.")
         )
 
+    async def _ask_models(self) -> Message:
+        """The answer of the session's model, or of the first that gives one in its place."""
+        while True:
+            asked = Chosen(self.provider, self.model, self.settings)
+            try:
+                answer = await self._ask_model()
+            except ProviderError as error:
+                if self._has_shown:
+                    raise
+                self._go_on_with(await self.failover.next(asked, error, needs_images=self._has_images()), error)
+            else:
+                if notice := self.failover.answered(asked):
+                    self.emit(Noticed(notice))
+                return answer
+
+    def _go_on_with(self, chosen: Chosen, error: ProviderError) -> None:
+        """Another model from here on, to the end of the turn."""
+        self.provider, self.model, self.settings = chosen.provider, chosen.model, chosen.settings
+        self._cached_tokens = 0
+        self.emit(Noticed(f"{error.message} Going on with {chosen.label} (setting fallback)."))
+
+    def _has_images(self) -> bool:
+        return any(isinstance(part, Image) for message in self.conversation.messages for part in message.parts)
+
     async def _ask_model(self) -> Message:
         prepared = await self.next_request.prepare(self.conversation.messages)
         self._take_up(prepared)
@@ -134,7 +164,7 @@ class Turn:
             return await self._ask(prepared)
         except ContextWindowExceeded as error:
             shorter = self.next_request.shorter(prepared)
-            if shorter is None or self._has_said_something(prepared):
+            if shorter is None or self._has_shown:
                 raise
             self.emit(Noticed(f"{error.message} Trying again with less."))
         self._take_up(shorter)
@@ -149,17 +179,18 @@ class Turn:
         )
 
     def _take_up(self, prepared: Prepared) -> None:
-        """Go on with what was left in for the request, where something had to be left out."""
+        """Go on with what was left in for the request, where something had to be left out.
+
+        For a stand-in it is left out of its requests alone: the session's own model may have the larger window.
+        """
         if prepared.notes:
-            self.conversation.rewrite(prepared.request.messages, " ".join(prepared.notes))
+            if not self.failover.is_away:
+                self.conversation.rewrite(prepared.request.messages, " ".join(prepared.notes))
             for note in prepared.notes:
                 self.emit(Noticed(note))
 
-    def _has_said_something(self, prepared: Prepared) -> bool:
-        """Whether something of the answer was kept, however little."""
-        return len(self.conversation.messages) > len(prepared.request.messages)
-
     async def _ask(self, prepared: Prepared) -> Message:
+        self._has_shown = False
         for notice in self.budget.check(self._forecast(prepared)):
             self.emit(Noticed(notice))
         request = prepared.request
@@ -184,7 +215,8 @@ class Turn:
             # Also a cancelled or broken answer was paid for and shown: what came of it stays.
             self.conversation.add_interrupted(folder.response())
             self._count(folder.response().usage)
-            if isinstance(e, TransientProviderError) and folder.response().parts:
+            self._has_shown = bool(folder.response().parts)
+            if isinstance(e, TransientProviderError) and self._has_shown:
                 self.emit(Noticed(BROKE_OFF))
             raise
         finally:
@@ -389,15 +421,13 @@ class Turn:
             self._record(call, f"{proposal.summary} {PROPOSED}", is_error=False)
 
     async def _apply(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> AppliedPlan:
-        intent = await self.conversation.intend([call.id for call, _ in proposals], plan)
-        try:
+        async def apply(plan: EditPlan) -> AppliedPlan:
             applied = await self.workspace.apply(plan)
-        except FluxError:
-            self.conversation.confirm(intent, None)
-            raise
-        for call, proposal in proposals:
-            self._record(call, proposal.summary, is_error=False)
-        self.conversation.confirm(intent, applied)
+            for call, proposal in proposals:
+                self._record(call, proposal.summary, is_error=False)
+            return applied
+
+        applied = await self.conversation.carry_out([call.id for call, _ in proposals], plan, apply)
         self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
         return applied
 

@@ -12,14 +12,14 @@ from itertools import groupby
 from flux.agent.review import Pending
 from flux.context.item import Focus
 from flux.core.errors import FileMissing, FluxError
-from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.snapshot import WorkspacePath
 from flux.core.text import LineIndex, Range
 from flux.edits.diff import text_edits_between
 from flux.edits.hunks import Hunk, hunks_left, split_plan
 from flux.edits.plan import EditPlan, paths_of, rebase_change
 from flux.edits.stacking import Stack, moved_extent
 from flux.workspace.overlay import OverlayWorkspace
-from flux.workspace.workspace import Workspace
+from flux.workspace.workspace import Workspace, read_or_none
 
 
 class Undecided:
@@ -85,7 +85,7 @@ class Undecided:
         try:
             if not self._laid.issuperset(hunk.builds_on):
                 raise FileMissing(f"What {hunk.path} builds on is not there.", path=str(hunk.path))
-            change = rebase_change(hunk.change, await self._read_or_none(hunk.path))
+            change = rebase_change(hunk.change, await read_or_none(self.workspace, hunk.path))
             await self.workspace.apply(EditPlan("Flux: undecided", (change,)))
         except FluxError:
             self._left_out.update(dict.fromkeys(paths))
@@ -94,12 +94,6 @@ class Undecided:
         self._laid.add(hunk.id)
         self._shown.update(dict.fromkeys(paths))
         return True
-
-    async def _read_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self.workspace.read(path)
-        except FileMissing:
-            return None
 
 
 def _names(paths: dict[WorkspacePath, None]) -> str:

@@ -92,6 +92,20 @@ summary = "anthropic/claude-haiku-4-5"
   project's files nothing is replaced.
 - `flux providers` lists them, `flux providers check` asks each for its models.
 
+## When a provider fails
+
+```toml
+fallback = ["laptop", "anthropic/claude-haiku-4-5"]     # above all tables; a provider's name, or provider/model
+```
+
+- A fault that may pass is tried again (`attempts`), and told. A model at an address that fails five times in a row is
+  left alone for 10 seconds, then tried by one request, and after that for twice as long each time, up to two minutes.
+- Where the provider cannot be reached, keeps failing, or refuses its key or quota, the turn goes on with the next one
+  of `fallback`, and says so. Nobody else is asked where something of the answer was shown, where the request is
+  refused, declined or too long, where there is no such model, or where a limit of money is reached.
+- Each turn begins with the chosen model again. One that runs on this machine is replaced by a service elsewhere
+  only where you name one. Where all fail, one error says what each said.
+
 ## What models are
 
 Flux comes with a table of models: windows, prices, abilities. `flux models refresh` asks every provider that you have
@@ -231,7 +245,7 @@ def _row(declaration: Declaration) -> str:
 
 def _default(declaration: Declaration) -> str:
     value = declaration.default
-    if value is None or value == "":
+    if value in (None, "", ()):
         return ""
     return str(value).lower() if declaration.kind is TRUTH else f"{value:g}" if isinstance(value, float) else str(value)
 

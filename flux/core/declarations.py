@@ -19,6 +19,7 @@ from flux.core.layers import (
     COMMAND,
     HEADERS,
     KEY,
+    NAMES,
     PATH,
     TEXT,
     TRUTH,
@@ -154,6 +155,14 @@ class SettingValues:
         "How often a request is tried in all where it fails for a reason that may pass, such as a rate limit; never "
         "once anything of the answer was shown.",
         "both",
+    )
+    fallback: tuple[str, ...] = _setting(
+        (),
+        NAMES,
+        "FLUX_FALLBACK",
+        "Who answers in its order where the chosen provider cannot be reached, keeps failing, or refuses its key or "
+        "quota: NAME or NAME/MODEL each. A turn goes on with the next one, and says so.",
+        reach="user",
     )
     ca_bundle: Path | None = _setting(
         None,

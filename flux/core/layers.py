@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -203,6 +203,14 @@ def _command(value: object) -> tuple[str, ...]:
     return tuple(str(word) for word in found)
 
 
+def _names(value: object) -> tuple[str, ...]:
+    given: object = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise ValueError
+    names = tuple(_text(name) for name in cast("Sequence[object]", given))
+    return tuple(name for name in names if name)
+
+
 def _headers(value: object) -> Mapping[str, Secret]:
     headers = {name.lower(): text for name, text in _table(value).items()}
     if any(not _HEADER_NAME.fullmatch(name) or name in _OUR_HEADERS for name in headers):
@@ -239,6 +247,7 @@ KEY = Kind("a key: printable ASCII without spaces", _key)
 URL = Kind("a URL that begins with http:// or https://, without user, password or query", _url)
 TRUTH = Kind("true or false", _truth)
 COMMAND = Kind("a command: a text, or a list of its words", _command)
+NAMES = Kind("a list of names, or a text with commas between them", _names)
 HEADERS = Kind(f"a table of texts, and no header of Flux's own ({', '.join(sorted(_OUR_HEADERS))})", _headers)
 BODY = Kind(f"a table, and none of {', '.join(sorted(_OUR_FIELDS))} in it", _body)
 PATH = Kind("the path of a file", _path)

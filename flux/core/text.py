@@ -50,6 +50,11 @@ def split_lines(text: str, ends: LineEnds = "any") -> list[str]:
     return lines
 
 
+def with_line_feeds(text: str) -> str:
+    """The text with every line end a line feed, to compare it with one of another style."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def line_content(line: str, ends: LineEnds = "any") -> str:
     """The line without its end."""
     if ends == "any" and line.endswith("\r\n"):

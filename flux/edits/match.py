@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flux.core.errors import EditError, NoMatch, NothingChanged
-from flux.core.text import main_line_end
+from flux.core.text import main_line_end, with_line_feeds
 from flux.edits.diff import text_edits_between
 from flux.edits.line_table import LEVELS, LineTable, line_table
 from flux.edits.merging import LineEdit, merge
@@ -49,12 +49,12 @@ def place_edit(text: str, old_text: str, new_text: str, replace_all: bool = Fals
     if bom_length:
         old_text, new_text = old_text.removeprefix(_BYTE_ORDER_MARK), new_text.removeprefix(_BYTE_ORDER_MARK)
     body = text[bom_length:]
-    edits = _place_in_body(body, _with_line_feeds(old_text), new_text, replace_all)
+    edits = _place_in_body(body, with_line_feeds(old_text), new_text, replace_all)
     return tuple(TextEdit(edit.start + bom_length, edit.end + bom_length, edit.new_text) for edit in edits)
 
 
 def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tuple[TextEdit, ...]:
-    new = _with_line_feeds(new_text)
+    new = with_line_feeds(new_text)
     view = _View.of(body)
     if old == new:
         raise nothing_changed(view.text, old)
@@ -79,7 +79,7 @@ def _place_in_body(body: str, old: str, new_text: str, replace_all: bool) -> tup
     if not changes:
         raise not_found(table, old, new)
     edits = _joined(_as_in_file(body, view, change, new_text) for change in changes)
-    if view.has_lone_returns and _with_line_feeds(apply_edits(body, edits)) != apply_edits(view.text, changes):
+    if view.has_lone_returns and with_line_feeds(apply_edits(body, edits)) != apply_edits(view.text, changes):
         raise EditError(
             "The file mixes line feeds and lone carriage returns at this place, so its line ends cannot be kept.",
             hint="Ask the user to make the file's line ends uniform first.",
@@ -252,14 +252,10 @@ class _View:
         if "\r" not in text:
             return _View(text, (), has_lone_returns=False)
         crlf_places = [match.start() - i for i, match in enumerate(re.finditer("\r\n", text))]
-        return _View(_with_line_feeds(text), crlf_places, text.count("\r") > len(crlf_places))
+        return _View(with_line_feeds(text), crlf_places, text.count("\r") > len(crlf_places))
 
     def file_offset(self, offset: int) -> int:
         return offset + bisect_left(self.crlf_places, offset)
-
-
-def _with_line_feeds(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _places(text: str, old: str) -> list[int]:

@@ -12,7 +12,7 @@ from typing import assert_never
 from flux.core.errors import FileMissing, OverlappingEdits, StaleSnapshot
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.diff import text_edits_between, unified_diff
-from flux.edits.text_edit import TextEdit, apply_edits, sorted_edits
+from flux.edits.text_edit import TextEdit, apply_edits, cut_to_change, sorted_edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +252,9 @@ def changes_apart(old_text: str, new_text: str) -> list[Change]:
 
 def _closest_changes(old_text: str, new_text: str) -> Iterator[Change]:
     for edit in text_edits_between(old_text, new_text):
-        removed = old_text[edit.start : edit.end]
-        head = _common_head_length(removed, edit.new_text)
-        tail = _common_head_length(removed[head:][::-1], edit.new_text[head:][::-1])
-        start, end = edit.start + head, edit.end - tail
-        added = edit.new_text[head : len(edit.new_text) - tail]
-        growth = len(added) - (end - start)
-        yield Change(*_possible_extent(old_text, start, end, added), growth)
+        cut = cut_to_change(old_text, edit)
+        growth = len(cut.new_text) - (cut.end - cut.start)
+        yield Change(*_possible_extent(old_text, cut.start, cut.end, cut.new_text), growth)
 
 
 def _possible_extent(text: str, start: int, end: int, added: str) -> tuple[int, int]:
@@ -274,14 +270,3 @@ def _possible_extent(text: str, start: int, end: int, added: str) -> tuple[int, 
     while last < len(text) and text[last] == block[turned % len(block)]:
         last, turned = last + 1, turned + 1
     return first, last
-
-
-def _common_head_length(a: str, b: str) -> int:
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

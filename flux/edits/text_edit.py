@@ -18,6 +18,25 @@ class TextEdit:
     new_text: str
 
 
+def cut_to_change(text: str, edit: TextEdit) -> TextEdit:
+    """Without what is equal at both ends, so that cursors and marks beside it stay where they are."""
+    removed, added = text[edit.start : edit.end], edit.new_text
+    head = _common_head_length(removed, added)
+    tail = _common_head_length(removed[head:][::-1], added[head:][::-1])
+    return TextEdit(edit.start + head, edit.end - tail, added[head : len(added) - tail])
+
+
+def _common_head_length(a: str, b: str) -> int:
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def sorted_edits(edits: Iterable[TextEdit]) -> tuple[TextEdit, ...]:
     """The edits by place. Raises OverlappingEdits where two share text or insert at one place."""
     ordered = tuple(sorted(edits, key=lambda edit: (edit.start, edit.end)))

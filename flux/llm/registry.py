@@ -51,9 +51,14 @@ def assign(settings: Settings, role: str = "chat") -> Assignment:
         _check_supported(settings, choice.name)
         reason = "" if settings.provider else f"using {choice.name}, as {choice.reason}"
         return Assignment(choice.name, choose_model(settings, choice.name), reason)
+    return read_assignment(settings, said, f"roles.{role}")
+
+
+def read_assignment(settings: Settings, said: str, key: str) -> Assignment:
+    """Who is meant by `NAME` or `NAME/MODEL`; `key` is the setting that says it. Raises ConfigError."""
     name, _, model = said.partition("/")
     name = name.strip().lower()
-    _check_supported(settings, name, f"roles.{role}")
+    _check_supported(settings, name, key)
     return Assignment(name, model.strip() or choose_model(settings, name))
 
 
@@ -94,9 +99,10 @@ class Registry:
         self._spent: dict[str, Spent] = {}
 
     def names(self) -> tuple[str, ...]:
-        """The providers that the user has set up: chosen, in a role, with a table, or with a key."""
+        """The providers that the user has set up: chosen, in a role or the fallback, with a table, or with a key."""
         settings = self._settings
-        roles = (settings.role(role).partition("/")[0].strip().lower() for role in ROLES)
+        said = (*map(settings.role, ROLES), *settings.fallback)
+        roles = (who.partition("/")[0].strip().lower() for who in said)
         keyed = (row.name for row in ENDPOINTS if row.key_setting and getattr(settings, row.key_setting))
         return tuple(name for name in dict.fromkeys((settings.provider, *roles, *settings.tables(), *keyed)) if name)
 
@@ -123,6 +129,8 @@ class Registry:
         for role in ROLES:
             if said := self._settings.role(role):
                 roles.setdefault(said.partition("/")[0].strip().lower(), []).append(role)
+        for said in self._settings.fallback:
+            roles.setdefault(said.partition("/")[0].strip().lower(), []).append("fallback")
         return [self._entry(name, tuple(roles.get(name, ()))) for name in self.names()]
 
     async def check(self, name: str) -> Check:

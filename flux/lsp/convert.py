@@ -16,7 +16,7 @@ from flux.core.text import (
     line_content,
     units_to_column,
 )
-from flux.edits.text_edit import TextEdit
+from flux.edits.text_edit import TextEdit, cut_to_change
 
 
 class EditorText:
@@ -91,19 +91,6 @@ def all_offsets_of(text: str, places: Iterable[types.Range], counting: Counting)
 
     pairs = (sorted((offset(place.start), offset(place.end))) for place in places)
     return [(start, end) for start, end in pairs]
-
-
-def cut_to_change(text: str, edit: TextEdit) -> TextEdit:
-    """Without what is equal at both ends, so that cursors and marks beside it stay where they are."""
-    removed, added = text[edit.start : edit.end], edit.new_text
-    head = _shared_length(removed, added)
-    tail = _shared_length(removed[head:][::-1], added[head:][::-1])
-    return TextEdit(edit.start + head, edit.end - tail, added[head : len(added) - tail])
-
-
-def _shared_length(a: str, b: str) -> int:
-    """How many characters both begin with."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _around_line_ends(text: str, edit: TextEdit) -> TextEdit:

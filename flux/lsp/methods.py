@@ -252,6 +252,17 @@ class BudgetRaise:
     session: str = _field("the id of the session, where the limit is one of it; else the present one", "")
 
 
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """What works here and what does not: `{healthy, summary, text, findings: [{area, name, state, text, hint}]}`.
+
+    `text` is all of it for a person, `state` one of `ok`, `warning`, `problem`; `hint` says what to do. Nothing of it
+    costs money, unless `deep` is true.
+    """
+
+    deep: bool | None = _field("try each model with one short request too, which may cost money", None)
+
+
 CommandArguments = (
     BudgetShow
     | BudgetRaise
@@ -277,6 +288,7 @@ CommandArguments = (
     | ModelList
     | ModelSet
     | UsageShow
+    | Doctor
 )
 
 COMMANDS: Mapping[str, type[CommandArguments]] = {
@@ -304,6 +316,7 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.usage": UsageShow,
     "flux.budget.show": BudgetShow,
     "flux.budget.raise": BudgetRaise,
+    "flux.doctor": Doctor,
 }
 
 

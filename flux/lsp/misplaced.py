@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lsprotocol import types
 
-from flux.core.text import Counting, split_lines
+from flux.core.text import Counting, split_lines, with_line_feeds
 from flux.edits.diff import text_edits_between
 from flux.edits.plan import Change, changes_apart
 from flux.edits.text_edit import TextEdit
@@ -25,11 +25,6 @@ def made_on(edits: Sequence[types.TextEdit], text: str, counting: Counting) -> s
     for edit in _placed(edits, text, counting)[::-1]:
         text = text[: edit.start] + edit.new_text + text[edit.end :]
     return text
-
-
-def unified(text: str) -> str:
-    """The text with line feeds only: editors make the line ends of what they insert those of the file."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def explained(edits: Sequence[types.TextEdit], before: str, now: str, counting: Counting) -> tuple[str, str] | None:
@@ -75,7 +70,7 @@ def is_typed_apart(
 
 def is_made_besides(made: str, before: str, now: str) -> bool:
     """Whether `now` is what was `made` from `before`, and something typed that is certainly apart from that."""
-    before, made, now = unified(before), unified(made), unified(now)
+    before, made, now = with_line_feeds(before), with_line_feeds(made), with_line_feeds(now)
     places = _written(text_edits_between(before, made))
     return bool(places) and is_typed_apart(places, made, now, lines_between=1)
 

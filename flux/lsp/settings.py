@@ -64,21 +64,26 @@ class EditorSettings:
             self._pushed = cast("dict[str, object]", section)
         self._loaded = None
 
+    async def loaded(self, folder: str) -> Loaded:
+        """The settings, and what is to be told of them; nothing is asked. Raises ConfigError."""
+        if self._loaded is None:
+            self._loaded = await self._read(folder)
+        return self._loaded
+
     async def load(self, folder: str, *, may_ask: bool) -> Settings:
         """The settings for work in a folder. Raises ConfigError.
 
         `may_ask`: the user wants something now, and can be asked whether the folder's own files may take effect.
         """
-        if self._loaded is None:
-            self._loaded = await self._read(folder)
-        question = self._loaded.trust_question
+        loaded = await self.loaded(folder)
+        question = loaded.trust_question
         if may_ask and question is not None and question.digest not in self._refused:
             if await self._editor.choose(str(question), (TRUST, NOT_NOW)) == TRUST:
                 self._trust_store().grant(question)
-                self._loaded = await self._read(folder)
+                loaded = self._loaded = await self._read(folder)
             else:
                 self._refused.add(question.digest)
-        return self._loaded.settings
+        return loaded.settings
 
     @property
     def waits_for_trust(self) -> bool:

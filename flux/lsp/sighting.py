@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import replace
 
 from flux.core.errors import StaleSnapshot
+from flux.core.text import with_line_feeds
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, RenameFile, paths_of, rebase
 from flux.edits.text_edit import apply_edits
 from flux.lsp.clients import Client
 from flux.lsp.documents import Documents
-from flux.lsp.misplaced import is_made_besides, unified
+from flux.lsp.misplaced import is_made_besides
 from flux.lsp.target import Target, snapshot_of
 
 
@@ -63,7 +64,7 @@ def _is_same(text: str, expected: str, client: Client) -> bool:
     """Alike but for the style of line ends, which editors unify, and a last one, where the editor adds it."""
     if text == expected:
         return True
-    text, expected = unified(text), unified(expected)
+    text, expected = with_line_feeds(text), with_line_feeds(expected)
     if client.ends_with_line_end and not expected.endswith("\n"):
         expected += "\n"
     return text == expected
@@ -76,6 +77,8 @@ def _is_made_besides(change: CreateFile | EditFile | RenameFile, text: str) -> b
 def _is_in_place(change: EditFile, text: str, made: str) -> bool:
     """Whether the edits of the change, made on this text with that outcome, came to the places they are for."""
     try:
-        return unified(apply_edits(text, rebase(change.edits, change.snapshot.text, text))) == unified(made)
+        return with_line_feeds(apply_edits(text, rebase(change.edits, change.snapshot.text, text))) == with_line_feeds(
+            made
+        )
     except StaleSnapshot:
         return False

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from lsprotocol import types
 
 from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.text import with_line_feeds
 from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, FileChange, RenameFile
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
-from flux.lsp.misplaced import unified
 from flux.lsp.trail import Trail
 from flux.lsp.uris import uri_of_path
 
@@ -128,7 +128,7 @@ def _text_edits(change: FileChange, client: Client) -> list[types.TextEdit]:
             return EditorText(text, client.counting).edits(change.edits)
         shown = text if "\n" in text else text.replace("\r", "\n")
         edits = EditorText(shown, client.counting).edits(change.edits)
-        return [types.TextEdit(edit.range, unified(edit.new_text)) for edit in edits]
+        return [types.TextEdit(edit.range, with_line_feeds(edit.new_text)) for edit in edits]
     start = types.Position(0, 0)
     # Up to the line end that some editors have in an empty buffer, so that it does not become one too many.
     end = types.Position(1, 0) if client.ends_with_line_end else start

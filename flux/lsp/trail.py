@@ -14,11 +14,11 @@ from typing import Literal
 
 from lsprotocol import types
 
-from flux.core.text import Counting
+from flux.core.text import Counting, with_line_feeds
 from flux.edits.diff import text_edits_between
-from flux.edits.text_edit import TextEdit
-from flux.lsp.convert import cut_to_change, offsets_of
-from flux.lsp.misplaced import explained, made_on, unified
+from flux.edits.text_edit import TextEdit, cut_to_change
+from flux.lsp.convert import offsets_of
+from flux.lsp.misplaced import explained, made_on
 
 ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
@@ -135,11 +135,11 @@ class Trail:
         if self.made_on is not None or not self._sent:
             return
         now, last = self._texts[-1], len(self._steps)
-        unified_now = unified(now)
+        wanted = with_line_feeds(now)
         for count in sorted(range(1, 2 * len(self._sent) + 1), key=lambda count: abs(count - len(self._sent))):
             first = last - count
             text = self._texts[first] if first >= self._since else now
-            if text != now and self._outcome(text) == unified_now:
+            if text != now and self._outcome(text) == wanted:
                 self._steps[first:] = [replace(step, is_ours=True) for step in self._steps[first:]]
                 self.made_on, self.made = text, now
                 return
@@ -147,7 +147,7 @@ class Trail:
     def _outcome(self, text: str) -> str:
         """What comes of the edits on a text, with line feeds only; found once, for each is asked for at every step."""
         if text not in self._outcomes:
-            self._outcomes[text] = unified(made_on(self._sent, text, self._counting))
+            self._outcomes[text] = with_line_feeds(made_on(self._sent, text, self._counting))
         return self._outcomes[text]
 
     def _go_back(self) -> None:

@@ -17,6 +17,7 @@ from typing import assert_never
 from flux.core.diagnostics import Diagnostic, ProblemReport
 from flux.core.errors import FileMissing, FluxError, OutsideWorkspace, StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.core.text import with_line_feeds
 from flux.edits.plan import (
     AppliedChange,
     AppliedPlan,
@@ -34,7 +35,6 @@ from flux.lsp.asking import Asking, Bounds, Editor
 from flux.lsp.clients import Client
 from flux.lsp.delivery import TRIES, Delivery, TextMoved
 from flux.lsp.documents import Document, Documents
-from flux.lsp.misplaced import unified
 from flux.lsp.problems import Problems
 from flux.lsp.target import snapshot_of
 from flux.lsp.uris import uri_of_path
@@ -42,7 +42,7 @@ from flux.workspace.disk import is_mode_of_new_files
 from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
 from flux.workspace.paths import check_is_no_link
-from flux.workspace.workspace import Workspace
+from flux.workspace.workspace import Workspace, read_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class LspWorkspace:
     async def _apply(self, plan: EditPlan) -> AppliedPlan:
         """One attempt: all files or none. Raises TextMoved where the user's typing came between."""
         on_disk = {
-            change.path: await self._on_disk(change.path)
+            change.path: await read_or_none(self.disk, change.path)
             for change in plan.changes
             if self._document(change.path) is None or isinstance(change, DeleteFile)
         }
@@ -240,13 +240,7 @@ class LspWorkspace:
 
     async def _now_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
         document = self._document(path)
-        return snapshot_of(path, document) if document else await self._on_disk(path)
-
-    async def _on_disk(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self.disk.read(path)
-        except FileMissing:
-            return None
+        return snapshot_of(path, document) if document else await read_or_none(self.disk, path)
 
 
 def _is_beyond(client: Client, change: FileChange) -> bool:
@@ -270,7 +264,7 @@ def _in_form_of(shown: FileSnapshot, saved: FileSnapshot | None) -> FileSnapshot
     """What an editor shows, with what it does not tell: how the file is encoded, its mode, its own line ends."""
     if saved is None:
         return shown
-    is_as_saved = unified(shown.text) in {unified(saved.text), f"{unified(saved.text)}\n"}
+    is_as_saved = with_line_feeds(shown.text) in {with_line_feeds(saved.text), f"{with_line_feeds(saved.text)}\n"}
     text = saved.text if is_as_saved else shown.text
     return replace(shown, text=text, encoding=saved.encoding, has_bom=saved.has_bom, mode=saved.mode)
 

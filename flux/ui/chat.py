@@ -9,11 +9,13 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from flux.agent.approval import ApproveAll, Approver
 from flux.agent.budget import raise_limit
+from flux.agent.doctor.examination import examine
 from flux.agent.events import EditsProposed
 from flux.agent.review import Pending
 from flux.agent.sessions import Sessions
@@ -24,6 +26,7 @@ from flux.core.errors import ConfigError, FluxError, PiecesRefused
 from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
 from flux.ui.approval import AskOnTerminal
+from flux.ui.doctor import case_here, show_report
 from flux.ui.input import open_input
 from flux.ui.interrupt import CtrlC, end_soon, until_told_to_end
 from flux.ui.opening import approval_of, open_session, open_settings, open_store, say
@@ -39,6 +42,7 @@ HELP = """\
 /cost           the same of today, of this month and of all (`flux usage` has it by day and by model)
 /budget [PERIOD AMOUNT]  limits of money; or allow so many dollars more this session, day or month
 /thoughts       what the model thought in the last turn, whole
+/doctor         what works here and what does not, and what to do (`/doctor deep` tries the models: it costs money)
 /history        what was said in this session
 /clear          begin a new conversation (the old one stays stored)
 /undo [TO]      take back the changes of the last turn that made any; or return to a checkpoint
@@ -109,6 +113,7 @@ class _Chat:
             "/budget": self._budget,
             "/history": self._history,
             "/thoughts": self._thoughts,
+            "/doctor": self._doctor,
             "/clear": self._clear,
             "/undo": self._undo,
             "/redo": self._redo,
@@ -209,6 +214,12 @@ class _Chat:
             print(f"  {balance}")
         if not (period or self._session.budget.balances()):
             print("No limit of money is set (budget_session, budget_day, budget_month in config.toml).")
+
+    async def _doctor(self, how: str) -> None:
+        case = case_here(self._arguments, is_deep=False)
+        if how == "deep":
+            case = replace(case, open_store=lambda: self._sessions.store)
+        show_report(await examine(case))
 
     async def _history(self, _: str) -> None:
         for message in self._session.history():

@@ -54,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.providers import show_providers
 
                 return show_providers(arguments)
+            case "doctor":
+                from flux.ui.doctor import run_doctor
+
+                return run_doctor(arguments)
             case "auth":
                 from flux.ui.auth import run_auth
 
@@ -169,6 +173,13 @@ def _parser() -> argparse.ArgumentParser:
     providers.add_argument("names", nargs="*", metavar="NAME", help="these; else all")
     _add_common(providers)
     providers.set_defaults(command="providers")
+    doctor = commands.add_parser("doctor", help="what works here and what does not, and what to do; costs nothing")
+    doctor.add_argument(
+        "--deep", action="store_true", help="try each model with one short request, which may cost money"
+    )
+    doctor.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
+    _add_common(doctor)
+    doctor.set_defaults(command="doctor")
     auth = commands.add_parser("auth", help="keys that Flux keeps in the system's keyring")
     auth.add_argument("action", choices=["set", "list", "remove"])
     auth.add_argument("name", nargs="?", metavar="PROVIDER", help="whose key")

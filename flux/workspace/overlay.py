@@ -28,7 +28,7 @@ from flux.edits.plan import (
 )
 from flux.edits.text_edit import apply_edits
 from flux.workspace.ignore import check_allowed
-from flux.workspace.workspace import Workspace
+from flux.workspace.workspace import Workspace, read_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class OverlayWorkspace:
 
     async def _take(self, change: FileChange) -> AppliedChange:
         check_allowed(change.path)
-        before = await self._read_or_none(change.path)
+        before = await read_or_none(self, change.path)
         present = rebase_change(change, before)
         there = self._proposed.get(change.path)
         base = there.base if there else before
@@ -150,7 +150,7 @@ class OverlayWorkspace:
                 return AppliedChange(change.path, before, None, is_saved=False)
             case RenameFile(new_path=new_path):
                 check_allowed(new_path)
-                if await self._read_or_none(new_path) is not None:
+                if await read_or_none(self, new_path) is not None:
                     raise taken(new_path)
                 after = replace(present.snapshot, path=new_path, text=present.new_text())
                 self._leave(change.path, base)
@@ -177,9 +177,8 @@ class OverlayWorkspace:
         base, now = proposed.base, proposed.now
         if base is None or now is None:
             return proposed
-        try:
-            below = await self._below.read(base.path)
-        except FileMissing:
+        below = await read_or_none(self._below, base.path)
+        if below is None:
             return proposed
         if below != base:
             try:
@@ -189,9 +188,3 @@ class OverlayWorkspace:
             proposed = _Proposed(below, replace(below, path=path, text=apply_edits(below.text, edits)))
             self._proposed[path] = proposed
         return proposed
-
-    async def _read_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self.read(path)
-        except FileMissing:
-            return None

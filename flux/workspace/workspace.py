@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
+from flux.core.errors import FileMissing
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.edits.plan import AppliedChange, AppliedPlan, EditPlan
 
@@ -88,3 +89,11 @@ def unsaved_below(workspace: Workspace, root: str) -> dict[str, str | None]:
         for path, snapshot in workspace.unsaved().items()
         if path.root == root
     }
+
+
+async def read_or_none(workspace: Workspace, path: WorkspacePath) -> FileSnapshot | None:
+    """The file as it is now, None where there is none. Raises what else `read` does."""
+    try:
+        return await workspace.read(path)
+    except FileMissing:
+        return None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flux.agent.approval import ApproveAll
-from flux.agent.events import Noticed, ToolCalled, TurnEnded, TurnEvent
+from flux.agent.events import Noticed, ToolAnswered, ToolCalled, TurnEnded, TurnEvent
 from flux.agent.next_request import TurnSettings
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
@@ -20,6 +20,7 @@ from flux.core.errors import Busy, NothingChanged
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolCall, ToolResult
 from flux.core.snapshot import FileSnapshot, WorkspacePath
+from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest
 from flux.llm.scripted_provider import Fault, ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
@@ -353,3 +354,26 @@ async def test_a_turn_that_needs_more_than_its_window_in_one_answer_ends_with_a_
     )
     assert end(await send(session, "one")).error_kind == "ContextWindowExceeded"
     assert end(await send(session, "two")).status == "completed"
+
+
+async def test_of_a_change_that_broke_off_nobody_knows_and_none_is_made_without_a_way_back(tmp_path: Path) -> None:
+    class Breaking(MemoryWorkspace):
+        is_broken = True
+
+        async def apply(self, plan: EditPlan) -> AppliedPlan:
+            if self.is_broken:
+                raise OSError("the disk is gone")
+            return await super().apply(plan)
+
+    store = SessionStore(tmp_path / "sessions.db")
+    workspace = Breaking(FILES)
+    session = open_session(workspace, [step("", EDIT_A), step("", EDIT_A), step("Hm.")], store=store)
+    assert end(await send(session, "go")).status == "failed"
+    assert store.in_flight.intents("s1") == []  # it is not taken for one that is still going on
+    workspace.is_broken = False
+    with contextlib.closing(sqlite3.connect(tmp_path / "sessions.db")) as other:
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON intent BEGIN SELECT RAISE(FAIL, 'no'); END")
+        other.commit()
+    told = [event for event in await send(session, "again") if isinstance(event, ToolAnswered)]
+    assert [(event.is_error, "Nothing was changed" in event.content) for event in told] == [(True, True)]
+    assert (await workspace.read(workspace.path("a.py"))).text == FILES["a.py"]

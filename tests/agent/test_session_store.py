@@ -269,3 +269,26 @@ async def test_usage_is_stored_with_the_turn(file: Path) -> None:
     store = SessionStore(file)
     await send(open_session(MemoryWorkspace({}), [Step(text=".", usage=Usage(10, 5))], store=store), "go")
     assert SessionStore(file).ledger.of_session("s1")[0] == Usage(10, 5)
+
+
+def test_only_what_waits_for_review_is_a_reason_to_look_at_it_again(file: Path) -> None:
+    store, other = SessionStore(file), SessionStore(file)
+    store.create("s", "/w")
+    seen = [store.proposals_stamp()]
+
+    def is_new() -> bool:
+        seen.append(store.proposals_stamp())
+        return seen[-1] != seen[-2]
+
+    store.add_message("s", "t", user_message("an answer that streams"))
+    store.add_proposal("s", "t", HUNKS, is_draft=True)
+    assert not is_new()
+    store.add_proposal("s", "t", HUNKS)
+    assert is_new()
+    proposal, *_ = store.proposals(session_id="s")
+    store.decide(proposal, ())
+    assert is_new()
+    other.create("o", "/w")
+    other.add_proposal("o", "t", HUNKS)
+    assert is_new()
+    assert not is_new()

@@ -14,6 +14,7 @@ import pytest
 
 from flux.agent.events import EditsProposed, ToolAnswered, ToolCalled, TurnEvent, UsageReported
 from flux.agent.session_store import Preface, SessionStore
+from flux.agent.store.database import Database
 from flux.agent.store.rescue import rescue
 from flux.agent.store.search import search
 from flux.agent.turn import PROPOSED
@@ -416,3 +417,32 @@ async def test_a_turn_that_is_refused_takes_nothing_of_the_process_that_has_the_
     session = open_session(MemoryWorkspace({}), [], store=store)
     assert end(await send(session, "go")).error_kind == "SessionHeld"
     assert holding.in_flight.asked("s1") == ("t1", "what the user said there")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells what this process has open")
+@pytest.mark.parametrize("kind", ["root", "spread", "truncated", "header"])
+def test_a_damaged_file_is_not_open_while_it_is_set_aside(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "sessions.db"
+    fill(file)
+    damage(file, kind, random.Random(7))
+    seen: list[list[str]] = []
+
+    def is_shared() -> bool:  # asked before, and once more directly before the file is renamed
+        seen.append([name for name in opened() if name == str(file)])
+        return False
+
+    database = Database(file, is_shared)
+    with suppress(SessionError):
+        database.rows("SELECT body FROM message")
+    database.close()
+    assert seen
+    assert not any(seen)
+
+
+def opened() -> list[str]:
+    """What this process has open."""
+    names: list[str] = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            names.append(str(link.readlink()))
+    return names

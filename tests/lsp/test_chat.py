@@ -242,3 +242,14 @@ async def test_a_limit_of_money_is_shown_and_raised(tmp_path: Path) -> None:
         assert limit["limit"] == 2.25
         with pytest.raises(ResponseError, match="no amount"):
             await made.client.command("flux.budget.raise", {"period": "day", "amount": "much"})
+
+
+async def test_the_doctor_tells_of_provider_folders_and_editor(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "Hi."}) as made:
+        report = await made.client.command("flux.doctor")
+        states = {(one["area"], one["name"]): one["state"] for one in report["findings"]}
+        assert (report["healthy"], states["provider scripted", "address"], states["editor", "editor"]) == (
+            True,
+            "ok",
+            "ok",
+        )

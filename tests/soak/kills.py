@@ -269,6 +269,8 @@ def check_calls(scene: Scene, made: Try, of_turn: Sequence[StoredMessage]) -> No
             told = re.search(rf"It was changed before that: [^.]*\.?[^:]*\b{re.escape(name)}", content)
             assert bool(told) == is_made, (content, now, made.before)
             scene.seen["calls marked as interrupted"] += 1
+        else:
+            raise AssertionError(content)
 
 
 def check_files(scene: Scene, made: Try) -> None:

@@ -22,7 +22,9 @@ async def test_an_undo_that_was_killed_agrees_with_the_files_and_is_gone_on_with
     size = sample_size(UNDO_SAMPLE)
     seen = await measure_undo(size, tmp_path)
     print(dict(seen))
-    assert sum(count for what, count in seen.items() if what.startswith("killed")) == size.runs
+    killed = sum(count for what, count in seen.items() if what.startswith("killed"))
+    assert killed + seen[OVER] == size.runs
+    assert killed > 0
 
 
 @pytest.mark.timeout(400)  # each kill takes three processes, one after the other

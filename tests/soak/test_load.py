@@ -1,4 +1,4 @@
-"""A sample of the load."""
+"""A sample of the load: of so few turns open files and threads are judged, of `make soak` memory too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TURNS = 20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what another process holds")
-async def test_what_a_server_holds_stays_or_is_accounted_for(tmp_path: Path) -> None:
+async def test_a_server_at_work_keeps_no_more_files_open_and_no_more_threads(tmp_path: Path) -> None:
     size = sample_size(TURNS)
     seen = await measure(size, tmp_path)
     print(figures_of(seen))

@@ -13,12 +13,13 @@ Attempt = tuple[Delta | ProviderError, ...]
 class Attempts(BaseLLMProvider):
     """Answers the n-th request with the n-th attempt: deltas, and where one is an error, raises it."""
 
-    name = "attempts"
-
-    def __init__(self, *attempts: Attempt) -> None:
+    def __init__(self, *attempts: Attempt, name: str = "attempts") -> None:
+        self.name = name
         self.left = list(attempts)
+        self.requests: list[ModelRequest] = []
 
     async def deltas(self, request: ModelRequest):
+        self.requests.append(request)
         for step in self.left.pop(0):
             if isinstance(step, ProviderError):
                 raise step

@@ -82,6 +82,10 @@ class FaultServer:
 
     async def _answer(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answers; whether the connection stays open."""
+        if request.head.startswith(b"HEAD "):
+            writer.write(_head(200, {"content-length": "0"}))
+            await writer.drain()
+            return True
         if request.head.startswith(b"GET "):
             body = json.dumps({"object": "list", "data": [{"id": "ok"}, {"id": "ping"}]}).encode()
             writer.write(_head(200, {"content-type": "application/json", "content-length": str(len(body))}) + body)
@@ -168,10 +172,10 @@ class FaultServer:
 
 
 @asynccontextmanager
-async def fault_server(tls: ssl.SSLContext | None = None) -> AsyncGenerator[FaultServer]:
-    """A server of one's own, on a free port."""
+async def fault_server(tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncGenerator[FaultServer]:
+    """A server of one's own, on a free port where none is given."""
     server = FaultServer()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", port, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

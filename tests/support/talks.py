@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 from flux.agent.approval import ApprovalRequest, ApproveAll, Approver, Decision
 from flux.agent.events import TurnEnded, TurnEvent
+from flux.agent.failover import Failover
 from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
@@ -73,6 +74,7 @@ def open_session(
     session_id: str = "s1",
     takes_images: bool = True,
     own_tools: Sequence[ToolSpec] = (),
+    failover: Failover | None = None,
 ) -> Session:
     """A session whose model is a script."""
     store = store or SessionStore(None)
@@ -89,6 +91,7 @@ def open_session(
         settings=settings or TurnSettings(),
         messages=store.live_messages(session_id),
         own_tools=own_tools,
+        failover=failover,
     )
 
 

@@ -147,6 +147,15 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     }
   }
 
+  /** What works here and what does not, as a document that is not saved. */
+  async function showDoctor(): Promise<void> {
+    const report = await server.ask<{ text: string }>("flux.doctor");
+    if (report) {
+      const document = await vscode.workspace.openTextDocument({ content: report.text, language: "plaintext" });
+      await vscode.window.showTextDocument(document);
+    }
+  }
+
   async function setKey(): Promise<void> {
     const key = await askForKey(context.secrets);
     if (key) {
@@ -171,6 +180,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     "flux.chooseModel": chooseModel,
     "flux.reviewChanges": () => review.list(),
     "flux.showUsage": showUsage,
+    "flux.showDoctor": showDoctor,
     "flux.setKey": setKey,
     "flux.newChat": newChat,
     "flux.resumeSession": () => sessions.resume(),

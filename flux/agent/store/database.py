@@ -51,6 +51,7 @@ class Database:
         self.path = path
         self._is_shared = is_shared
         self._mending: Future[sqlite3.Connection] | None = None
+        self._connections = 1
         self._was_whole = False
         """The file was found whole after a fault, and nothing could be written since."""
         self._notices: list[str] = []
@@ -101,9 +102,9 @@ class Database:
             raise SessionError(f"The sessions in {self.path or 'memory'} cannot be read: {e}") from e
         return self.rows(query, values, is_fresh=is_fresh)  # of the mended file, or of what could be taken along
 
-    def stamp(self) -> tuple[int, int]:
-        """Stays as it is while nothing is written, by us or by another process."""
-        return self.rows("PRAGMA data_version")[0][0], self._db.total_changes
+    def others_stamp(self) -> tuple[int, int]:
+        """Stays as it is while the file is the same, and no other process writes to it."""
+        return self._connections, self.rows("PRAGMA data_version")[0][0]
 
     async def settle(self) -> None:
         """Wait until all is stored that was written, for some seconds at most."""
@@ -218,6 +219,7 @@ class Database:
             self._move_to_memory(e)
         finally:
             self._mending = None
+            self._connections += 1
         self._flush()
 
     def _mended_file(self, path: Path, fault: sqlite3.Error) -> sqlite3.Connection:
@@ -238,6 +240,7 @@ class Database:
     def _move_to_memory(self, cause: Exception) -> None:
         """Leave the file as it is, and take along what can be read of the sessions that are at work here."""
         file, self._db = self._db, _open(None)
+        self._connections += 1
         self._tell(f"This session is no longer stored: {self.path}: {cause}")
         self.path = None
         self._written.update(session_id for session_id, _ in self._waiting)

@@ -10,16 +10,20 @@ import asyncio
 import json
 import sqlite3
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from flux.agent.store.database import Database
 from flux.agent.store.edits import change_from_json, change_to_json
 from flux.agent.store.values import deltas_from_json, deltas_to_json, storable
+from flux.core.errors import FluxError, SessionError
 from flux.core.messages import ToolResult
 from flux.core.snapshot import FileSnapshot
-from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
+from flux.edits.plan import AppliedChange, AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
 from flux.llm.base_provider import Delta
+
+Apply = Callable[[EditPlan], Awaitable[AppliedPlan]]
+"""Makes a plan, all of it or nothing, as `Workspace.apply`."""
 
 _TABLES = {"user": "asked", "assistant": "delta", "tool": "result"}
 """What becomes a message of a role."""
@@ -90,6 +94,30 @@ class InFlight:
         rows = self._rows("SELECT body FROM result WHERE session_id = ? ORDER BY seq", session_id)
         results = (ToolResult(**json.loads(row[0])) for row in rows)
         return {result.call_id: result for result in results}
+
+    async def carry_out(
+        self, session_id: str, turn_id: str, call_ids: Sequence[str], plan: EditPlan, apply: Apply
+    ) -> AppliedPlan:
+        """What `apply` made of the plan, for some calls.
+
+        What is about to be changed is stored before, and what came of it behind it: the way back must not depend on
+        what happens meanwhile. Raises what `apply` does, and SessionError where nothing could be stored, so that
+        nothing was changed.
+        """
+        intent = self.add_intent(session_id, turn_id, call_ids, plan)
+        await self._database.settle()
+        if not self._rows("SELECT 1 FROM intent WHERE id = ?", intent):
+            raise SessionError("The way back could not be stored. Nothing was changed.", hint="Begin a new session.")
+        try:
+            applied = await apply(plan)
+        except FluxError:
+            self.settle_intent(session_id, intent, turn_id, ())
+            raise
+        except Exception:  # whatever it was, some of it may have been made
+            self.settle_intent(session_id, intent, turn_id, (), is_certain=False)
+            raise
+        self.settle_intent(session_id, intent, turn_id, applied.changes)
+        return applied
 
     def add_intent(self, session_id: str, turn_id: str, call_ids: Sequence[str], plan: EditPlan) -> str:
         """Store what is about to be changed, with the text before; the id of it."""

@@ -20,6 +20,7 @@ from flux.lsp.methods import (
     CheckpointList,
     CheckpointRestore,
     CheckpointSet,
+    Doctor,
     Edit,
     ModelList,
     ModelSet,
@@ -60,6 +61,8 @@ class Commands:
         if kind is None:
             raise InvalidArguments(f"There is no command {name!r}.", hint=f"There are: {', '.join(COMMANDS)}")
         given = read_arguments(name, kind, arguments)
+        if isinstance(given, Doctor):  # before the store is opened, which may be what is broken
+            return await self._doctor(given.deep is True)
         await self._server.sessions.open_store()
         match given:
             case ChatSend():
@@ -112,6 +115,14 @@ class Commands:
                 which = sessions.store.find(session_id).id if session_id else sessions.present_id
                 return {"text": raise_limit(sessions.store.ledger, period, amount, which)}
         assert_never(given)
+
+    async def _doctor(self, is_deep: bool) -> Json:
+        from flux.lsp.features.health import examine_server, show_report
+
+        if not self._server.protocol.client.waits_briefly:
+            return (await examine_server(self._server, is_deep=is_deep)).to_json()
+        self._server.in_background(lambda: show_report(self._server, is_deep=is_deep))
+        return {"status": "started"}
 
     async def _turn(self, run: Callable[[], Awaitable[TurnReport]]) -> Json:
         if not self._server.protocol.client.waits_briefly:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from lsprotocol import types
 
 from flux.agent.review import Pending, Review
-from flux.core.errors import FileMissing, FluxError, WriteRefused
+from flux.core.errors import FluxError, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.core.text import split_lines
+from flux.core.text import split_lines, with_line_feeds
 from flux.edits.hunks import Hunk, hunks_made
 from flux.edits.plan import (
     AppliedChange,
@@ -32,10 +32,10 @@ from flux.edits.plan import (
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
 from flux.lsp.editor import USER_ANSWER_S, LspEditor
-from flux.lsp.misplaced import unified
 from flux.lsp.target import snapshot_of
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
+from flux.workspace.workspace import read_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class ReviewDialogue:
                 continue
             try:
                 self._review.check_ground(one)
-                present = rebase_change(change, await self._now_or_none(path))
+                present = rebase_change(change, await read_or_none(self._files, path))
                 if isinstance(present, RenameFile) and present.new_path.absolute().exists():
                     raise taken(present.new_path)
             except FluxError as e:
@@ -96,12 +96,6 @@ class ReviewDialogue:
             if not isinstance(present, EditFile):
                 found.append(_OfferedFile(self._files.documents, one.hunk, present))
         return found
-
-    async def _now_or_none(self, path: WorkspacePath) -> FileSnapshot | None:
-        try:
-            return await self._files.read(path)
-        except FileMissing:
-            return None
 
     async def _open_files(self, pending: Sequence[Pending]) -> list[_Offered]:
         """The edits that fit open files, by file. What is not open is opened: nothing could be seen of it else."""
@@ -219,7 +213,7 @@ class _OfferedFile:
         path = paths_of(change)[-1]
         if isinstance(change, CreateFile):
             document = self.documents.at_path(str(path.absolute()))
-            if document is not None and unified(document.text) == unified(change.text):
+            if document is not None and with_line_feeds(document.text) == with_line_feeds(change.text):
                 self.is_whole, self.after = True, snapshot_of(path, document)
             return
         if change.path.absolute().exists() or self.documents.at_path(str(change.path.absolute())):

@@ -57,7 +57,7 @@ class ReviewMenu:
         self._store = store
         self._review = review
         self._files = files
-        self._stamp = (0, 0)
+        self._stamp: tuple[int, ...] = ()
         self._pending: Sequence[Pending] = ()
         self._known: dict[str, tuple[int, Sequence[_Place]]] = {}
 
@@ -128,8 +128,8 @@ class ReviewMenu:
         return places
 
     def _look(self) -> None:
-        """See what waits now, if anything was written since the last time."""
-        stamp = self._store.stamp()
+        """See what waits now, if a proposal may have been written since the last time."""
+        stamp = self._store.proposals_stamp()
         if stamp != self._stamp:
             self._pending, self._stamp = self._review.pending(), stamp
             self._known.clear()

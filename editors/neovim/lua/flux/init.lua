@@ -314,6 +314,16 @@ function M.session(verb, rest)
   run(ask_present, rest)
 end
 
+--- Show what works here and what does not, in a buffer of its own.
+function M.doctor()
+  ask_present("flux.doctor", {}, function(result)
+    local buffer = vim.api.nvim_create_buf(false, true)
+    vim.api.nvim_buf_set_lines(buffer, 0, -1, false, vim.split(result.text, "\n"))
+    vim.bo[buffer].modifiable = false
+    vim.cmd.sbuffer(buffer)
+  end)
+end
+
 --- Begin a new chat, in an empty buffer.
 function M.new_chat()
   local client = M.client(present_buffer())
