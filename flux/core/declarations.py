@@ -148,6 +148,27 @@ class SettingValues:
         "(1800).",
         "both",
     )
+    connect_timeout_s: float | None = _setting(
+        None,
+        between(0.1, 86400),
+        "FLUX_CONNECT_TIMEOUT_S",
+        "Seconds to wait for a connection, TLS included. Unset: 10, or timeout_s where that is less.",
+        "both",
+    )
+    first_byte_timeout_s: float | None = _setting(
+        None,
+        between(0.1, 86400),
+        "FLUX_FIRST_BYTE_TIMEOUT_S",
+        "Seconds to wait for the first byte of an answer, such as while a server loads a model. Unset: as timeout_s.",
+        "both",
+    )
+    total_timeout_s: float = _setting(
+        3600.0,
+        between(0.1, 86400),
+        "FLUX_TOTAL_TIMEOUT_S",
+        "Seconds that one answer may take from its request to its end.",
+        "both",
+    )
     attempts: int = _setting(
         3,
         whole(1),

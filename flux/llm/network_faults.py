@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from flux.core.errors import ConnectionFailed, ProviderError, StreamBroken, TimedOut
@@ -30,8 +31,31 @@ _CHECK_TLS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the parts of a request may take, in seconds: each is a setting of its own.
+
+    `silence_s`: for anything more to come. `first_byte_s`: until anything comes at all, once the request has left.
+    `connect_s`: for a connection, with TLS. `total_s`: from the request to the end of its answer.
+    """
+
+    silence_s: float
+    first_byte_s: float
+    connect_s: float
+    total_s: float
+
+    def too_long(self) -> TimedOut:
+        """The error for an answer that is not complete within `total_s`."""
+        return TimedOut(
+            f"the answer was not complete within {self.total_s:g} seconds.", hint=_LONGER.format("total_timeout_s")
+        )
+
+
+_LONGER = "The setting {} says how long to wait."
+
+
 def explain(
-    fault: BaseException, *, is_local: bool, is_in_container: bool, timeout_s: float, has_begun: bool
+    fault: BaseException, *, is_local: bool, is_in_container: bool, bounds: Bounds, has_begun: bool
 ) -> ProviderError:
     """The error for what an SDK or httpx2 raised. `has_begun`: the answer's headers had come."""
     chain = list(_chain(fault))
@@ -39,10 +63,8 @@ def explain(
     for link in chain:
         if isinstance(link, ProviderError):
             return link  # our own, on its way through the SDK
-    if names & {"ConnectTimeout", "PoolTimeout"}:
-        return ConnectionFailed("no connection in time.", hint=_CHECK_ADDRESS)
     if any("Timeout" in name for name in names):
-        return TimedOut(f"nothing came for {timeout_s:g} seconds.", hint="The setting timeout_s says how long to wait.")
+        return _timed_out(names, bounds, has_begun=has_begun)
     for link in chain:
         match link:
             case ssl.SSLError():
@@ -62,6 +84,23 @@ def explain(
         return StreamBroken("the connection broke before the answer was complete.")
     words = next((str(link) for link in chain[1:] if str(link)), type(chain[-1]).__name__)
     return ConnectionFailed(f"no connection: {words}.", hint=_CHECK_ADDRESS)
+
+
+def _timed_out(names: Set[str], bounds: Bounds, *, has_begun: bool) -> ProviderError:
+    silence = _LONGER.format("timeout_s")
+    if "ConnectTimeout" in names:
+        hint = f"{_LONGER.format('connect_timeout_s')} {_CHECK_ADDRESS}"
+        return ConnectionFailed(f"no connection within {bounds.connect_s:g} seconds.", hint=hint)
+    if "PoolTimeout" in names:
+        return ConnectionFailed(f"no connection was free for {bounds.silence_s:g} seconds.", hint=silence)
+    if "WriteTimeout" in names:
+        return TimedOut(f"the service took no more of the request for {bounds.silence_s:g} seconds.", hint=silence)
+    if has_begun:
+        return TimedOut(f"nothing came for {bounds.silence_s:g} seconds.", hint=silence)
+    return TimedOut(
+        f"no answer began within {bounds.first_byte_s:g} seconds.",
+        hint=f"{_LONGER.format('first_byte_timeout_s')} Where it is unset, timeout_s does.",
+    )
 
 
 def was_connection_stale(fault: BaseException) -> bool:

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 
 from flux.core.errors import ConfigError
 from flux.core.secret import Secret, redact
-from flux.llm.network_faults import IS_ON_NEW_CONNECTION, retry_after_s
+from flux.llm.network_faults import IS_ON_NEW_CONNECTION, Bounds, retry_after_s
 from flux.llm.wire.faults import Complaint, make_error, read_complaint
 
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT_TIMEOUT_S = 10.0
 COMPLAINT_TIMEOUT_S = 5.0
 MAX_COMPLAINT_BYTES = 1 << 16
 MAX_CONNECTIONS = 1000
@@ -82,12 +81,12 @@ OpenSdk = Callable[[str, "HttpOptions"], Sdk]
 class Outgoing:
     """What one request has of its own. `headers` are all that it has, besides its host, length and type.
 
-    `timeout_s` is how long to wait for anything more of the answer.
+    `bounds` says how long to wait for what.
     """
 
     headers: Mapping[str, str] = field(repr=False)  # the key is among them
     secrets: tuple[Secret, ...]
-    timeout_s: float
+    bounds: Bounds
 
 
 _outgoing: ContextVar[Outgoing] = ContextVar("flux_outgoing")
@@ -196,8 +195,9 @@ async def _dress(request: httpx2.Request) -> None:
         }
     )
     request.extensions["timeout"] = {
-        **dict.fromkeys(("read", "write", "pool"), own.timeout_s),
-        "connect": min(own.timeout_s, CONNECT_TIMEOUT_S),
+        **dict.fromkeys(("write", "pool"), own.bounds.silence_s),
+        "read": own.bounds.first_byte_s,
+        "connect": own.bounds.connect_s,
     }
 
     async def trace(event: str, _: Mapping[str, object]) -> None:
@@ -209,6 +209,8 @@ async def _dress(request: httpx2.Request) -> None:
 
 async def _refuse(response: httpx2.Response) -> None:
     """Raises the error of an answer that is none. Its body may be endless or slow: a little of it is enough."""
+    # Looked up again where the body is read.
+    response.request.extensions["timeout"]["read"] = _outgoing.get().bounds.silence_s
     if 200 <= response.status_code < 300:
         return
     body = b""

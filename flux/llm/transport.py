@@ -31,7 +31,7 @@ from flux.llm.base_provider import Delta, ModelRequest, RawDelta
 from flux.llm.catalogue import Catalogue, Model, find_model
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
-from flux.llm.network_faults import explain, was_connection_stale
+from flux.llm.network_faults import Bounds, explain, was_connection_stale
 from flux.llm.pools import (
     MAX_COMPLAINT_BYTES,
     OpenSdk,
@@ -61,6 +61,8 @@ MAX_ASKED_BYTES = 16 << 20
 MIN_ANSWER_LIMIT = 64 << 20
 ANSWER_BYTES_PER_TOKEN = 2 << 10
 """An answer may have so many bytes for each token that was asked for at most, and `MIN_ANSWER_LIMIT` in any case."""
+CONNECT_TIMEOUT_S = 10.0
+"""For a connection, where the user has not said it; never longer than the bound on silence."""
 PATIENCE = 10
 """So many times the bound on silence may pass with signs of life alone: comments, pings, a header's next byte."""
 
@@ -75,7 +77,7 @@ class Where:
     endpoint: Endpoint
     base_url: str
     key: Key | None
-    timeout_s: float
+    bounds: Bounds
     headers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
     tls: Tls = field(default_factory=Tls)
@@ -86,13 +88,11 @@ class Where:
         """Where the settings lead for this service. Raises ConfigError as `Settings.credentials`."""
         settings = settings.for_provider(endpoint.name)
         base_url, key = settings.credentials(endpoint)
-        is_set = settings.source("timeout_s").kind != "default"
-        timeout_s = settings.timeout_s if is_set else endpoint.timeout_s or settings.timeout_s
         return cls(
             endpoint,
             endpoint.full_base_url(base_url),
             key,
-            timeout_s,
+            _bounds(settings, endpoint),
             settings.headers or {},
             settings.extra_body or {},
             Tls(settings.ca_bundle, settings.client_cert, settings.client_key),
@@ -134,14 +134,16 @@ class Transport:
         request = fit(request, self._where.find)
         if self._where.extra_body:
             request = replace(request, extra_body=self._where.extra_body)
+        began_s = asyncio.get_running_loop().time()
         response = await self._post(path, encode(request), request.model)
         fault: BaseException
         decoding = decoder(request_id(response), taken_ids(request))
         try:
             _check_encoding(response)
-            patience_s = PATIENCE * self._where.timeout_s
             limit = max(MIN_ANSWER_LIMIT, ANSWER_BYTES_PER_TOKEN * request.max_output_tokens)
-            async with aclosing(response.aiter_bytes()) as chunks:
+            bounded = _in_time(response.aiter_bytes(), self._where.bounds, began_s)
+            async with aclosing(bounded) as chunks:
+                patience_s = PATIENCE * self._where.bounds.silence_s
                 async for delta in _decode(chunks, decoding, limit, patience_s, keeps_raw=request.keeps_raw):
                     yield delta
             return
@@ -211,7 +213,7 @@ class Transport:
             if self._outgoing is None:
                 key = await fetch_key(where.key) if where.key else None
                 self._secrets = (*([key] if key else ()), *where.headers.values())
-                self._outgoing = Outgoing(self._all_headers(key), self._secrets, where.timeout_s)
+                self._outgoing = Outgoing(self._all_headers(key), self._secrets, where.bounds)
             outgoing = self._outgoing
         if self._pool is None or self._pool.loop is not asyncio.get_running_loop():
             local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
@@ -251,13 +253,16 @@ class Transport:
 
     async def _begin(self, sdk: Sdk, path: str, body: bytes) -> httpx2.Response | BaseException:
         """The answer when it begins, or why there is none."""
-        waited_s = PATIENCE * self._where.timeout_s
+        bounds = self._where.bounds
+        waited_s = min(max(PATIENCE * bounds.silence_s, bounds.first_byte_s), bounds.total_s)
         waiting = asyncio.timeout(waited_s)
         try:
             async with waiting:
                 return await sdk.post(path, body, _RAW)
         except (ProviderError, sdk.error, *transport_errors()) as e:
-            return _only_signs_of_life(waited_s) if waiting.expired() else e
+            if not waiting.expired():
+                return e
+            return bounds.too_long() if waited_s == bounds.total_s else _only_signs_of_life(waited_s)
 
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
         """The error with all that is known of where it happened, and without the key."""
@@ -267,7 +272,7 @@ class Transport:
             fault,
             is_local=where.is_local,
             is_in_container=is_contained,
-            timeout_s=where.timeout_s,
+            bounds=where.bounds,
             has_begun=has_begun,
         )
         if isinstance(error, AuthenticationFailed) and isinstance(where.key, KeyHolder):
@@ -279,6 +284,36 @@ class Transport:
         error.request_id = error.request_id or request_id
         error.__cause__ = error.__context__ = None
         return error
+
+
+def _bounds(settings: Settings, endpoint: Endpoint) -> Bounds:
+    is_set = settings.source("timeout_s").kind != "default"
+    silence_s = settings.timeout_s if is_set else endpoint.timeout_s or settings.timeout_s
+    first_byte_s = settings.first_byte_timeout_s or silence_s
+    connect_s = settings.connect_timeout_s or min(silence_s, CONNECT_TIMEOUT_S)
+    return Bounds(silence_s, first_byte_s, connect_s, settings.total_timeout_s)
+
+
+async def _in_time(chunks: AsyncGenerator[bytes], bounds: Bounds, began_s: float) -> AsyncGenerator[bytes]:
+    """The same, until `total_s` have passed since `began_s` on the loop's clock. Raises TimedOut."""
+    loop = asyncio.get_running_loop()
+    end_s = began_s + bounds.total_s
+    async with aclosing(chunks):
+        while True:
+            if end_s - loop.time() > bounds.silence_s:  # a silence is over before
+                chunk = await anext(chunks, None)
+            else:
+                bound = asyncio.timeout_at(end_s)
+                try:
+                    async with bound:
+                        chunk = await anext(chunks, None)
+                except TimeoutError:
+                    if not bound.expired():  # the system's own
+                        raise
+                    raise bounds.too_long() from None
+            if chunk is None:
+                return
+            yield chunk
 
 
 async def _decode(

@@ -16,7 +16,7 @@ from flux.core.config import UserFolders, is_in_container, load_settings
 from flux.core.errors import ConfigError, ConnectionFailed, ProviderError
 from flux.core.messages import user_message
 from flux.llm.base_provider import ModelRequest
-from flux.llm.network_faults import explain
+from flux.llm.network_faults import Bounds, explain
 from flux.llm.provider_factory import create_provider
 from tests.support.fault_server import FaultServer, fault_server
 
@@ -215,6 +215,10 @@ def test_in_a_container_a_refused_localhost_hints_at_the_host(
     assert found == contained
     for is_local in (True, False):
         error = explain(
-            ConnectionRefusedError(), is_local=is_local, is_in_container=found, timeout_s=1, has_begun=False
+            ConnectionRefusedError(),
+            is_local=is_local,
+            is_in_container=found,
+            bounds=Bounds(1, 1, 1, 1),
+            has_begun=False,
         )
         assert ("host.docker.internal" in error.hint) == (contained and is_local)
