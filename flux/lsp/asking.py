@@ -21,7 +21,7 @@ from flux.lsp.documents import Document, Documents
 from flux.lsp.problems import ProblemSource
 from flux.lsp.quiet import told_until
 from flux.lsp.sighting import has_moved, look_at
-from flux.lsp.target import Target, lines_of, workspace_edit
+from flux.lsp.target import Target, lines_of, not_made, workspace_edit
 from flux.lsp.trail import Trail
 
 
@@ -111,6 +111,9 @@ class Asking:
             looking.cancel()
         for target in targets:
             target.is_claimed = result.applied
+        if self.editor.client.tells_where_it_stopped and not result.applied and result.failed_change is not None:
+            for target in not_made(targets, self.editor.client, result.failed_change):
+                target.refuse()
         is_seen = await self._until_seen(is_all_seen, targets, result.applied)
         if unsure := [target for target in targets if target.is_seen and not target.is_certain and target.removes]:
             self.warn(unsure)

@@ -60,6 +60,8 @@ class Client:
     """It tells of what changed only when its user pauses."""
     has_plain_line_ends: bool = False
     """A buffer has line feeds where all lines of its file end with CRLF, or CR; what is inserted is taken as it is."""
+    tells_where_it_stopped: bool = False
+    """A no names the first change that was not made; none after it was made either."""
     waits_briefly: bool = False
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
@@ -142,9 +144,10 @@ def _impatient(client: Client) -> Client:
 
 def _helix(client: Client) -> Client:
     # 25.07.1: a lone carriage return in a line ends none, and to create a file that exists empties it, but with
-    # `ignoreIfExists` (both tried: tests/stories/seen.py).
+    # `ignoreIfExists` (both tried: tests/stories/seen.py). apply_workspace_edit (helix-view/src/handlers/lsp.rs) stops
+    # at the first change that does not fit, and gives its number as `failedChange`.
     counting = replace(client.counting, line_ends="lf")
-    return replace(_impatient(client), counting=counting, empties_what_it_creates=True)
+    return replace(_impatient(client), counting=counting, empties_what_it_creates=True, tells_where_it_stopped=True)
 
 
 def _eglot(client: Client) -> Client:

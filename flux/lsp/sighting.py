@@ -17,7 +17,7 @@ from flux.lsp.target import Target, snapshot_of
 
 def look_at(target: Target, documents: Documents, client: Client) -> None:
     """Mark the target if its change shows now. Once seen is enough: the user may type on at once."""
-    if target.is_seen:
+    if target.is_seen or target.is_refused:
         return
     change = target.change
     if isinstance(change, DeleteFile):

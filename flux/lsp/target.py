@@ -5,6 +5,7 @@ Sends nothing. What an editor needs otherwise than others stands in `flux.lsp.cl
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document, Documents
 from flux.lsp.trail import Trail
 from flux.lsp.uris import uri_of_path
+
+_DocumentChange = types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Target:
     edits: Sequence[types.TextEdit] = ()
     is_claimed: bool = False
     """The editor says that it made the change."""
+    is_refused: bool = False
+    """The editor says that it did not, and can be believed: what looks like it was typed."""
     is_seen: bool = False
     after: FileSnapshot | None = None
     trail: Trail | None = None
@@ -43,6 +48,12 @@ class Target:
     """What the editor tells before, by the event loop's clock, shows on which text it made the change."""
     told_at: float = float("inf")
     """When it first told of something since the change was sent."""
+
+    def refuse(self) -> None:
+        """The editor did not make the change."""
+        self.is_refused, self.is_seen, self.after = True, False, None
+        if self.trail is not None:
+            self.trail.refuse()
 
     @property
     def is_certain(self) -> bool:
@@ -79,24 +90,31 @@ def workspace_edit(targets: Sequence[Target], client: Client) -> types.Workspace
     is_plain = all(isinstance(target.change, EditFile) for target in targets)
     if not client.takes_document_changes and is_plain:
         return types.WorkspaceEdit(changes={target.uri: target.edits for target in targets})
-    document_changes: list[types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile] = []
-    for target in targets:
-        change = target.change
-        if isinstance(change, DeleteFile):
-            options = types.DeleteFileOptions(ignore_if_not_exists=True)  # a new file may never have been saved
-            document_changes.append(types.DeleteFile(uri=target.uri, options=options))
-            continue
-        if isinstance(change, CreateFile) and not client.creates_by_editing:
-            may_exist = types.CreateFileOptions(ignore_if_exists=True) if client.empties_what_it_creates else None
-            document_changes.append(types.CreateFile(uri=target.uri, options=may_exist))
-        if isinstance(change, RenameFile):
-            document_changes.append(types.RenameFile(target.uri, target.new_uri))
-            continue
-        # The first change makes a 0 more than 1, so 1 stands for it where 0 would not be looked at.
-        version = 1 if target.version == 0 and client.ignores_version_zero else target.version
-        identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=version)
-        document_changes.append(types.TextDocumentEdit(identifier, target.edits))
-    return types.WorkspaceEdit(document_changes=document_changes)
+    changes = [one for target in targets for one in _document_changes(target, client)]
+    return types.WorkspaceEdit(document_changes=changes)
+
+
+def not_made(targets: Sequence[Target], client: Client, failed_change: int) -> list[Target]:
+    """Those of which the editor made nothing, where it stopped at that one of the changes of `workspace_edit`."""
+    begins = itertools.accumulate((len(_document_changes(target, client)) for target in targets), initial=0)
+    return [target for target, begin in zip(targets, begins, strict=False) if begin >= failed_change]
+
+
+def _document_changes(target: Target, client: Client) -> list[_DocumentChange]:
+    change = target.change
+    if isinstance(change, DeleteFile):
+        options = types.DeleteFileOptions(ignore_if_not_exists=True)  # a new file may never have been saved
+        return [types.DeleteFile(uri=target.uri, options=options)]
+    if isinstance(change, RenameFile):
+        return [types.RenameFile(target.uri, target.new_uri)]
+    # The first change makes a 0 more than 1, so 1 stands for it where 0 would not be looked at.
+    version = 1 if target.version == 0 and client.ignores_version_zero else target.version
+    identifier = types.OptionalVersionedTextDocumentIdentifier(uri=target.uri, version=version)
+    edit = types.TextDocumentEdit(identifier, target.edits)
+    if isinstance(change, CreateFile) and not client.creates_by_editing:
+        may_exist = types.CreateFileOptions(ignore_if_exists=True) if client.empties_what_it_creates else None
+        return [types.CreateFile(uri=target.uri, options=may_exist), edit]
+    return [edit]
 
 
 def applied_of(target: Target) -> AppliedChange:

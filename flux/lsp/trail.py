@@ -61,6 +61,11 @@ class Trail:
         self._sent, self._since, self.made_on = edits, len(self._steps), None
         self._outcomes.clear()
 
+    def refuse(self) -> None:
+        """The editor did not make the edits that were sent last: what looks like them was typed."""
+        self._steps[self._since :] = [replace(step, is_ours=False) for step in self._steps[self._since :]]
+        self._sent, self.made_on, self.made = (), None, ""
+
     @property
     def has_news(self) -> bool:
         """Whether the editor told of anything since the edits were sent."""

@@ -162,6 +162,16 @@ async def test_typing_while_the_edit_travels_has_it_matched_once_more(tmp_path: 
     assert len(made.editor.labels) == (1 if editor is Eglot else 2)  # it was waited for to tell of the typing
 
 
+async def test_what_the_user_did_is_not_taken_for_the_edit_that_helix_refused_for_it(tmp_path: Path) -> None:
+    made = bench(tmp_path, Helix, buffers={"a.py": "one\ntwo\nthree\n", "b.py": "four\n"})
+    edits = [await made.edit("a.py", "two\n", ""), await made.edit("b.py", "four", "4")]
+    gone = types.TextEdit(types.Range(types.Position(1, 0), types.Position(2, 0)), "")
+    made.editor.before_edit.append(lambda: made.editor.change(made.uri("a.py"), [gone]))
+    with pytest.raises(StaleSnapshot):
+        await made.apply(*edits)
+    assert made.editor.texts() == {"a.py": "one\nthree\n", "b.py": "four\n"}
+
+
 async def test_what_emacs_may_have_made_over_typing_that_left_no_trace_is_told(tmp_path: Path) -> None:
     made = bench(tmp_path, Eglot, buffers={"a.py": "one\ntwo\nthree\nfour\n"})
     place = types.Range(types.Position(3, 0), types.Position(3, 4))
