@@ -75,3 +75,11 @@ async def test_of_a_long_file_the_part_around_the_selection_is_shown() -> None:
     assert "line 5001\n" in shown
     assert "of 10001, cut" in shown
     assert len(shown) < 2500
+
+
+async def test_of_a_long_file_the_definition_around_the_selection_is_whole() -> None:
+    text = "".join(f"def f{number}():\n" + "    x = 1\n" * 30 + "\n\n" for number in range(300))
+    workspace = MemoryWorkspace({"long.py": text})
+    at = Range(Position(100 * 33 + 29, 0), Position(100 * 33 + 29, 3))
+    shown = (await user_message("?", workspace, Focus(workspace.path("long.py"), at), limit=600)).message.text()
+    assert "def f100():\n" + "    x = 1\n" * 30 in shown
