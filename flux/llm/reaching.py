@@ -15,9 +15,9 @@ import flux
 from flux.core.config import is_in_container
 from flux.core.errors import ConfigError
 from flux.core.secret import redact
-from flux.llm.network_faults import explain
-from flux.llm.pools import CONNECT_TIMEOUT_S, transport_errors
-from flux.llm.transport import Where
+from flux.llm.network_faults import Bounds, explain
+from flux.llm.pools import transport_errors
+from flux.llm.transport import CONNECT_TIMEOUT_S, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ async def reach(where: Where, timeout_s: float = CONNECT_TIMEOUT_S) -> Reached:
         fault,
         is_local=where.is_local,
         is_in_container=where.is_local and is_in_container(),
-        timeout_s=timeout_s,
+        bounds=Bounds(timeout_s, timeout_s, timeout_s, timeout_s),
         has_begun=False,
     )
     error.message = redact(error.message)
