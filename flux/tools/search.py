@@ -75,7 +75,9 @@ class Search:
                         found.append(f"[more than {MAX_MATCHES} lines; narrow the search]")
                         break
         except TimeoutError as e:
-            raise ToolTimedOut("The search took too long; give a folder or a simpler pattern.") from e
+            if not found:
+                raise ToolTimedOut("The search took too long; give a folder or a simpler pattern.") from e
+            found.append("[not all files were searched: it took too long; give a folder or a simpler pattern]")
         return Finding("\n".join(found) or "[no matches]", f"{min(lines, MAX_MATCHES)} lines in {files} files")
 
     async def _narrowed(

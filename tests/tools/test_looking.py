@@ -103,6 +103,21 @@ async def test_search_shows_lines_around_matches() -> None:
     assert await look("search", workspace, pattern="[27]", is_regex=True, context=1) == wanted
 
 
+async def test_a_search_that_takes_too_long_tells_what_it_found_by_then() -> None:
+    workspace = MemoryWorkspace({"a": "aab\n", "b": "a" * 5000 + "c\n"})
+    found = await look("search", workspace, pattern=r"(a|a)+b", is_regex=True)
+    note = "[not all files were searched: it took too long; give a folder or a simpler pattern]"
+    assert found == f"a:1: aab\n{note}"
+
+
+async def test_a_folder_of_very_many_files_is_listed_in_part_and_says_so(tmp_path: Path) -> None:
+    for number in range(12_000):
+        os.close(os.open(tmp_path / f"{number:05}.txt", os.O_CREAT | os.O_WRONLY))
+    workspace = DiskWorkspace([tmp_path])
+    lines = (await look("list_files", workspace)).splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (1001, "00000.txt", "[11000 more; name a folder to see them]")
+
+
 @pytest.mark.skipif(RIPGREP is None, reason="ripgrep is not installed")
 @pytest.mark.parametrize(
     ("pattern", "is_regex"), [("two", False), ("t[wh]", True), ("(?<=t)wo", True), ("é", False), ("(a|b", False)]
