@@ -53,7 +53,6 @@ class Conversation:
         """Go on with what is stored: another process, or one that was killed, had the session before."""
         self._messages = list(self._store.live_messages(self._session_id))
         self._memory = Memory()
-        self.tally.forget_reported()
         self._calls = ()
         self.encoded = _KeptBytes(self._store, self._session_id, self._messages)
 
@@ -131,7 +130,6 @@ class Conversation:
         self._store.fitted.add_rewrite(self._session_id, reason)
         self._messages = list(messages)
         self._memory = Memory()
-        self.tally.forget_reported()
         self._store.replace_live(self._session_id, messages)
 
     def clear(self) -> None:

@@ -131,6 +131,11 @@ class UsageReported:
     window_tokens: int
     used_tokens: int = 0
 
+    @property
+    def window_share(self) -> float:
+        """How much of the window is used, 1.0 for all."""
+        return self.used_tokens / self.window_tokens if self.window_tokens else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:

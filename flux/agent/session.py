@@ -10,7 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -18,11 +18,13 @@ from typing import Any
 
 from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
+from flux.agent.compaction import COMPACT_AT, Summarizer, divide, joined, summarize
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
 from flux.agent.failover import Failover
-from flux.agent.next_request import ModelChoice, TurnSettings
+from flux.agent.next_request import ModelChoice, NextRequest, TurnSettings
 from flux.agent.pins import Pins
+from flux.agent.preview import Preview, preview
 from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.result import TurnResult, gather
 from flux.agent.review import Pending, Review
@@ -31,7 +33,7 @@ from flux.agent.timeline import Checkpoint, Gone, Timeline
 from flux.agent.turn import UNGIVEN, Turn
 from flux.agent.undecided import Undecided
 from flux.agent.uninterrupted import to_its_end
-from flux.context.builder import DrawMap, user_message
+from flux.context.builder import DrawMap, UserMessage, user_message
 from flux.context.item import ContextItem, Focus
 from flux.context.repo_map import has_map, repository_map
 from flux.context.rules import known_rules
@@ -103,6 +105,7 @@ class Session:
         own_tools: Sequence[ToolSpec] = (),
         choose: ChooseModel | None = None,
         failover: Failover | None = None,
+        summarizer: Callable[[], Awaitable[Summarizer]] | None = None,
         index: SymbolIndex | None = None,
         own_rules: Path | None = None,
     ) -> None:
@@ -120,6 +123,7 @@ class Session:
         self.budget = Budget(settings.budget, store.ledger, session_id)
         self._choose = choose
         self._failover = failover or Failover()
+        self._summarizer = summarizer
         self._index = index
         self._map_tries = 0
         self._own_rules = own_rules
@@ -323,35 +327,81 @@ class Session:
         await self._store.settle()
         return self.review.pending()
 
+    async def preview(self, text: str = "", *, focus: Focus | None = None) -> Preview:
+        """What the next request would contain if these were its words. Sends and stores nothing.
+
+        Raises Busy, and ContextWindowExceeded where the request could not be sent.
+        """
+        self._check_is_idle()
+        talk = self._conversation
+        focus = focus or (Focus(self._focus_path) if self._focus_path else None)
+        encoded = dict(talk.encoded)  # what is only looked at was not sent
+        desk = NextRequest(
+            self.id,
+            self.provider,
+            self.model,
+            self._preface,
+            self._settings,
+            talk.tally,
+            encoded,
+            self.pins.kept(focus),
+        )
+        built = await self._message(text, focus, self.workspace, desk, None)
+        prepared = await desk.prepare((*talk.messages, built.message))
+        return preview(desk, prepared, built.notices, self._store.fitted.rewrites(self.id), self.pins.all())
+
+    @property
+    def wants_summary(self) -> bool:
+        """Whether the conversation is so long that a summary should stand for its beginning before the next message."""
+        talk = self._conversation
+        desk = NextRequest(self.id, self.provider, self.model, self._preface, self._settings, talk.tally, talk.encoded)
+        turns = sum(message.role == "user" for message in talk.messages)
+        size = talk.tally.size(self._preface, talk.messages) if turns > 2 and self._settings.prunes else None
+        return size is not None and size.tokens > desk.limit_tokens * COMPACT_AT
+
+    async def compact(self) -> str:
+        """Put a summary in the place of the earlier turns; the summary, empty where messages came in the meantime.
+
+        It is in nobody's way: a message may be sent while it is made. Raises Busy, SessionHeld, ProviderErrors, and
+        SessionError where there is nothing to summarize.
+        """
+        self._hold()
+        talk = self._conversation
+        before = talk.messages
+        division = divide(before, self.pins.kept(None))
+        who = await self._summarizer() if self._summarizer else Summarizer(self.provider, self.model)
+        response = await summarize(who, division, self.id)
+        price = who.model.price
+        cost = Cost(price.cost_usd(response.usage)) if price else Cost(is_complete=response.usage.total_tokens == 0)
+        self._store.ledger.add(self.id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
+        if self.is_busy or talk.messages != before:
+            return ""
+        messages = joined(division, response.content)
+        self._store.fitted.add_summary(self.id, messages[0], len(messages), before)
+        talk.rewrite(messages, "A summary stands for the earlier turns.")
+        return response.content
+
+    def undo_compaction(self) -> None:
+        """Put back what the last summary stands for. Raises Busy, SessionHeld, and SessionError where there is none."""
+        self._hold()
+        replaced = self._store.fitted.last_replaced(self.id)
+        messages = self._conversation.messages
+        if replaced is None or replaced.summary not in messages:
+            raise SessionError("There is no summary to take back.")
+        at = messages.index(replaced.summary)
+        since = messages[at + replaced.left :]
+        self._conversation.rewrite((*replaced.messages, *since), "The summary was taken back.")
+        self._store.fitted.forget_summary(self.id, replaced)
+
     async def _begin(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         await self._store.settle()
         notes = self._store.notes(self.id)
         if undecided is not None:
             await undecided.lay(self.review.pending())
-        build = partial(
-            user_message,
-            text,
-            turn.workspace,
-            is_first=not self._conversation.messages,
-            notes=(*notes, *(undecided.notes() if undecided else self._undecided())),
-            # Characters: half of the room, at about four a token.
-            limit=max(turn.next_request.room_tokens * 2, 1000),
-            draw_map=self._map_drawer(turn, text),
-            index=self._index,
-            own_rules=self._own_rules,
-            known_rules=known_rules(self._conversation.messages),
-            memory=self._conversation.memory,
-            pinned=self.pins.files(),
-        )
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)
         self._announce(turn)
-        try:
-            built = await build(await undecided.focus(focus) if undecided and focus else focus)
-        except WorkspaceError as e:
-            # The user's words must not be lost because the file beside them cannot be shown.
-            turn.emit(Noticed(f"Sent without the current file: {e.message}"))
-            built = await build(None)
+        built = await self._message(text, focus, turn.workspace, turn.next_request, undecided)
         for notice in built.notices:
             turn.emit(Noticed(notice))
         _check_images(built.message, turn.model)
@@ -361,9 +411,35 @@ class Session:
         self._conversation.begin_turn(turn.id, built.message)
         self._store.remove_notes(self.id, notes)
 
-    def _map_drawer(self, turn: Turn, text: str) -> DrawMap | None:
+    async def _message(
+        self, text: str, focus: Focus | None, workspace: Workspace, desk: NextRequest, undecided: Undecided | None
+    ) -> UserMessage:
+        """The user's message with all that goes along."""
+        build = partial(
+            user_message,
+            text,
+            workspace,
+            is_first=not self._conversation.messages,
+            notes=(*self._store.notes(self.id), *(undecided.notes() if undecided else self._undecided())),
+            # Characters: half of the room, at about four a token.
+            limit=max(desk.room_tokens * 2, 1000),
+            draw_map=self._map_drawer(workspace, desk, text),
+            index=self._index,
+            own_rules=self._own_rules,
+            known_rules=known_rules(self._conversation.messages),
+            memory=self._conversation.memory,
+            pinned=self.pins.files(),
+        )
+        try:
+            return await build(await undecided.focus(focus) if undecided and focus else focus)
+        except WorkspaceError as e:
+            # The user's words must not be lost because the file beside them cannot be shown.
+            built = await build(None)
+            return replace(built, notices=(f"Sent without the current file: {e.message}", *built.notices))
+
+    def _map_drawer(self, workspace: Workspace, desk: NextRequest, text: str) -> DrawMap | None:
         """What draws the map of the project for a message; None where the conversation has one, or is to have none."""
-        index, limit = self._index, min(self._settings.map_tokens, turn.next_request.room_tokens // MAP_SHARE)
+        index, limit = self._index, min(self._settings.map_tokens, desk.room_tokens // MAP_SHARE)
         if index is None or not self._tools or limit <= 0 or self._map_tries >= MAP_TRIES:
             return None
         if has_map(self._conversation.messages):
@@ -372,7 +448,7 @@ class Session:
 
         async def draw(shown: Collection[WorkspacePath]) -> ContextItem | None:
             return await repository_map(
-                turn.workspace, index, turn.model.counter.count, limit, text=text, shown=shown, within_s=MAP_WAIT_S
+                workspace, index, desk.model.counter.count, limit, text=text, shown=shown, within_s=MAP_WAIT_S
             )
 
         return draw

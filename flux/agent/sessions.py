@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from flux.agent.compaction import Summarizer
 from flux.agent.failover import Chosen, Failover
 from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.recovery import clear_leftovers
@@ -73,12 +74,7 @@ class Sessions:
         `tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs.
         """
         session_id = uuid.uuid4().hex[:12]
-        who = assign(self.settings, role)
-        if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
-            provider, model = self.provider, await self._own_model()
-        else:
-            provider = self.registry.provider(who.provider)
-            model = await self._model_choice(provider, who.model or await _name_of_model(provider))
+        provider, model = await self._who(role)
         self.store.create(session_id, workspace.roots[0])
         await clear_leftovers(self.store, workspace)
         if tools is None and role == "chat" and self.settings.map_tokens:
@@ -148,6 +144,16 @@ class Sessions:
         await asyncio.to_thread(self.index.close)
         await self.registry.close()
 
+    async def _who(self, role: str) -> tuple[BaseLLMProvider, ModelChoice]:
+        who = assign(self.settings, role)
+        if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
+            return self.provider, await self._own_model()
+        provider = self.registry.provider(who.provider)
+        return provider, await self._model_choice(provider, who.model or await _name_of_model(provider))
+
+    async def _summarizer(self) -> Summarizer:
+        return Summarizer(*await self._who("summary"))
+
     def _open(
         self,
         session_id: str,
@@ -173,6 +179,7 @@ class Sessions:
             own_tools=own_tools,
             choose=self.choose_model,
             failover=Failover(self.settings.fallback, self._find),
+            summarizer=self._summarizer,
             index=self.index,
             own_rules=self.own_rules,
         )

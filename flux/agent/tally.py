@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import is_
 
 from flux.agent.session_store import Preface
 from flux.agent.store.fitted import Fitted
@@ -74,10 +75,9 @@ class _Weight:
 
 @dataclass(frozen=True, slots=True)
 class _Anchor:
-    """A conversation of `count` messages, up to `last`, had so many tokens, of which `input_tokens` were reported."""
+    """These messages, the very same, had so many tokens, of which `input_tokens` were reported."""
 
-    count: int
-    last: Message
+    messages: tuple[Message, ...]
     tokens: int
     input_tokens: int
 
@@ -112,7 +112,7 @@ class Tally:
         """Of a request with these messages. Costs in proportion to what was not asked about before."""
         weights = self._weights(messages)
         anchor = self._anchor_of(messages)
-        news = weights[anchor.count :] if anchor else [self._weight_of_preface(preface), *weights]
+        news = weights[len(anchor.messages) :] if anchor else [self._weight_of_preface(preface), *weights]
         return Size(anchor.tokens if anchor else 0, sum(map(self._tokens, news)), self._is_exact)
 
     def sizes(self, messages: Sequence[Message]) -> list[int]:
@@ -144,16 +144,12 @@ class Tally:
             return None
         thoughts = any(isinstance(part, Reasoning) and part.opaque for part in answer.parts)
         said = usage.output_tokens - (0 if thoughts else usage.reasoning_tokens)
-        self._anchor = _Anchor(len(messages) + 1, answer, usage.input_tokens + max(said, 0), usage.input_tokens)
+        self._anchor = _Anchor((*messages, answer), usage.input_tokens + max(said, 0), usage.input_tokens)
         return None
 
     def anchor(self, messages: Sequence[Message], tokens: int) -> None:
         """A request with these messages has so many tokens: the provider has counted them."""
-        self._anchor = _Anchor(len(messages), messages[-1], tokens, tokens)
-
-    def forget_reported(self) -> None:
-        """The conversation is not the one any more of which something was reported."""
-        self._anchor = None
+        self._anchor = _Anchor(tuple(messages), tokens, tokens)
 
     def _cut(self, preface: Preface, messages: Sequence[Message], usage: Usage) -> Cut | None:
         sent = self.size(preface, messages).tokens
@@ -169,7 +165,7 @@ class Tally:
         if self._is_exact or (anchor is None and self._is_calibrated):
             return
         weights = self._weights(messages)
-        news = weights[anchor.count :] if anchor else [self._weight_of_preface(preface), *weights]
+        news = weights[len(anchor.messages) :] if anchor else [self._weight_of_preface(preface), *weights]
         kinds = sum((weight.kinds for weight in news), TokenKinds())
         actual = usage.input_tokens - (anchor.tokens if anchor else 0) - sum(weight.flat for weight in news)
         length = kinds.words**2 + kinds.dense**2 + kinds.other**2
@@ -197,8 +193,9 @@ class Tally:
 
     def _anchor_of(self, messages: Sequence[Message]) -> _Anchor | None:
         anchor = self._anchor
-        fits = anchor is not None and anchor.count <= len(messages) and messages[anchor.count - 1] is anchor.last
-        return anchor if fits else None
+        if anchor is None or len(anchor.messages) > len(messages):
+            return None
+        return anchor if all(map(is_, anchor.messages, messages)) else None
 
     def _tokens(self, weight: _Weight) -> float:
         return weight.flat + weight.kinds.weighed(self._factors)

@@ -25,8 +25,8 @@ WORDS_WATER = 0.8
 SHORT_RESULT = 200
 """A text of so many characters or fewer is left as it is: its one-line form would save nothing."""
 
-RULES = "rules"
-"""Items of this kind are what the project asks for: they stay longer than all else."""
+STAYING = frozenset(("rules", "summary"))
+"""Items of these kinds stay longer than all else: what the project asks for, and what stands for earlier turns."""
 
 LEFT_OUT = Text("(What I did and answered here was left out to save room.)")
 _LEFT_OUT_TOKENS = 20
@@ -130,7 +130,7 @@ class _Work:
         self._pinned = whole & set(self._starts)
         for number, (at, one) in enumerate(shown):
             is_outdated = last_of.get(one.subject, number) != number
-            stays = at in whole or one.subject[0] == RULES
+            stays = at in whole or one.subject[0] in STAYING
             if one.path in self.kept.paths and not is_outdated:
                 stays = True
                 self._pinned.add(self._starts[max(bisect_right(self._starts, at) - 1, 0)])
@@ -175,7 +175,7 @@ class _Work:
             assert asked is not None, "turns are taken out after this"
             if end - start == 2 and self.messages[start + 1] == assistant_message(LEFT_OUT):
                 continue  # it was reduced before
-            self._put(start, Message("user", (*_rules(asked), *_words(asked))))
+            self._put(start, Message("user", (*staying_parts(asked), *_words(asked))))
             for at in range(start + 1, end):
                 self._put(at, None)
             if end - start > 1:
@@ -213,7 +213,7 @@ class _Work:
                 break
             for at in range(start, end):
                 if (message := self.messages[at]) is not None:
-                    rules += _rules(message)
+                    rules += staying_parts(message)
                     self._put(at, None)
             self.dropped += 1
             is_any = True
@@ -256,11 +256,12 @@ def _counted(number: int, what: str) -> str:
     return f"1 {what} was" if number == 1 else f"{number} {what}s were"
 
 
-def _rules(message: Message) -> tuple[Part, ...]:
+def staying_parts(message: Message) -> tuple[Part, ...]:
+    """What stays of a message whose turn goes: the project's rules, and summaries of what went before."""
     return tuple(
         part
         for part in message.parts
-        if isinstance(part, Text) and (item := read_rendered(part)) is not None and item.kind == RULES
+        if isinstance(part, Text) and (item := read_rendered(part)) is not None and item.kind in STAYING
     )
 
 

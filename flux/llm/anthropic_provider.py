@@ -9,7 +9,14 @@ from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedM
 from flux.llm.endpoints import ANTHROPIC, Endpoint
 from flux.llm.pools import HttpOptions, Sdk
 from flux.llm.transport import Transport, Where
-from flux.llm.wire.anthropic_messages import PATH, VERSION, AnthropicDecoder, encode_request
+from flux.llm.wire.anthropic_messages import (
+    COUNT_PATH,
+    COUNTED,
+    PATH,
+    VERSION,
+    AnthropicDecoder,
+    encode_request,
+)
 from flux.llm.wire.model_lists import read_models
 
 
@@ -23,6 +30,12 @@ class AnthropicProvider(BaseLLMProvider):
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)
+
+    def body(self, request: ModelRequest) -> bytes:
+        return encode_request(self._transport.fitted(request))
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        return await self._transport.count(COUNT_PATH, self.body(request), COUNTED, request.model)
 
     async def models(self) -> Sequence[ServedModel]:
         return read_models(await self._transport.ask("/v1/models?limit=1000"), runs_here=False)

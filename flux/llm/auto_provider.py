@@ -62,6 +62,12 @@ class AutoProvider(BaseLLMProvider):
         await self._choose()
         return self._model
 
+    def body(self, request: ModelRequest) -> bytes:
+        return self._chosen.body(request) if self._chosen else b""
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        return await (await self._choose()).count_tokens(request)
+
     async def close(self) -> None:
         if self._chosen is not None:
             await self._chosen.close()

@@ -430,6 +430,10 @@ class BaseLLMProvider(ABC):
         """What the server says of one model, None where it says nothing. Raises ProviderErrors."""
         return None
 
+    def body(self, request: ModelRequest) -> bytes:
+        """The bytes in which the request would be sent; empty where that cannot be told beforehand."""
+        return b""
+
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """How many tokens the request has, None where the server cannot tell. Raises ProviderErrors."""
         return None

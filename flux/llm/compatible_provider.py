@@ -40,6 +40,9 @@ class CompatibleProvider(BaseLLMProvider):
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, self._encode, ChatDecoder, request)
 
+    def body(self, request: ModelRequest) -> bytes:
+        return self._encode(self._transport.fitted(request))
+
     async def models(self) -> Sequence[ServedModel]:
         if self._has_own_list:
             return await self._lm_studio()

@@ -12,7 +12,7 @@ from flux.llm.endpoints import OPENAI, Endpoint
 from flux.llm.pools import HttpOptions, Sdk
 from flux.llm.transport import Transport, Where
 from flux.llm.wire.model_lists import read_models
-from flux.llm.wire.openai_responses import PATH, ResponsesDecoder, encode_request
+from flux.llm.wire.openai_responses import COUNT_PATH, COUNTED, PATH, ResponsesDecoder, encode_request
 from flux.llm.wire.stored_responses import StoredRequest
 
 
@@ -28,6 +28,14 @@ class OpenAIProvider(BaseLLMProvider):
         if self._is_stored:
             return self._stored_deltas(request)
         return self._transport.stream(PATH, encode_request, ResponsesDecoder, request)
+
+    def body(self, request: ModelRequest) -> bytes:
+        fitted = self._transport.fitted(request)
+        return StoredRequest().encode(fitted) if self._is_stored else encode_request(fitted)
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        body = encode_request(self._transport.fitted(request))
+        return await self._transport.count(COUNT_PATH, body, COUNTED, request.model)
 
     async def _stored_deltas(self, request: ModelRequest, *, may_continue: bool = True) -> AsyncGenerator[Delta]:
         sent = StoredRequest(may_continue)

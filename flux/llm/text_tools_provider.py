@@ -77,6 +77,9 @@ class TextToolsProvider(WrappedProvider):
             async for delta in deltas:
                 yield delta
 
+    def body(self, request: ModelRequest) -> bytes:
+        return self.inner.body(self._offered(request) if self._is_text(request.model) else request)
+
     async def look_up(self, model: str) -> ServedModel | None:
         served = await self.inner.look_up(model)
         if served is not None and served.takes_tools is False:
@@ -95,7 +98,10 @@ class TextToolsProvider(WrappedProvider):
 
     def _as_text(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         offered = request if request.tool_choice != "none" else replace(request, tools=())
-        return self._read(as_text_request(offered), CallFinder(offered), taken_ids(request))
+        return self._read(self._offered(request), CallFinder(offered), taken_ids(request))
+
+    def _offered(self, request: ModelRequest) -> ModelRequest:
+        return as_text_request(request if request.tool_choice != "none" else replace(request, tools=()))
 
     async def _read(self, request: ModelRequest, finder: CallFinder, taken: set[str]) -> AsyncGenerator[Delta]:
         """The answer with the calls that stand in its text. `taken`: the ids that no new call may have."""

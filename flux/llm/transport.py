@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ from flux.llm.pools import (
 )
 from flux.llm.wire.decoder import Decoder
 from flux.llm.wire.history import taken_ids
-from flux.llm.wire.json_values import Object, parse_object
+from flux.llm.wire.json_values import Object, parse_object, to_bytes
 from flux.llm.wire.ndjson import LineSplitter, parse_line
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ class Transport:
         self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
     ) -> AsyncGenerator[Delta]:
         """The deltas of the answer to a request. Raises ProviderErrors. Closing it closes the connection."""
-        request = fit(request, self._where.find)
-        if self._where.extra_body:
-            request = replace(request, extra_body=self._where.extra_body)
+        request = self.fitted(request)
         began_s = asyncio.get_running_loop().time()
         response = await self._post(path, encode(request), request.model)
         fault: BaseException
@@ -159,6 +157,18 @@ class Transport:
             if decoding.is_finished:
                 return
         raise self._located(fault, request.model, request_id(response), has_begun=True)
+
+    def fitted(self, request: ModelRequest) -> ModelRequest:
+        """The request as it is encoded: as its model takes it, with the user's own fields."""
+        request = fit(request, self._where.find)
+        return replace(request, extra_body=self._where.extra_body) if self._where.extra_body else request
+
+    async def count(self, path: str, body: bytes, names: Collection[str], model: str) -> int | None:
+        """What a service counts in the named fields of a request's body; None where it says nothing."""
+        found = parse_object(body.decode("utf-8"))
+        asked = to_bytes({name: value for name, value in found.items() if name in names})
+        counted = (await self.ask(path, asked, model=model)).get("input_tokens")
+        return counted if isinstance(counted, int) and counted > 0 else None
 
     async def ask(self, path: str, body: bytes | None = None, *, model: str = "", timeout_s: float = ASK_S) -> Object:
         """The JSON object at a path, by POST where there is a body. Raises ProviderErrors.

@@ -23,6 +23,9 @@ class WrappedProvider(BaseLLMProvider):
     async def look_up(self, model: str) -> ServedModel | None:
         return await self.inner.look_up(model)
 
+    def body(self, request: ModelRequest) -> bytes:
+        return self.inner.body(request)
+
     async def count_tokens(self, request: ModelRequest) -> int | None:
         return await self.inner.count_tokens(request)
 

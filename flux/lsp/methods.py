@@ -225,6 +225,35 @@ class ModelSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextShow:
+    """What the next message would send: `{model, items: [{kind, origin, tokens}], tokens, limitTokens, cost, …}`.
+
+    `leftOut` says what pruning would take out and why, `rewrites` where the past was rewritten before, `pins` what
+    stays; `body` is the request itself, and `text` all of it for a person. Nothing is sent.
+    """
+
+    text: str = _field("the words of the message", "")
+    session: str = _field("the id of a session; else the present one", "")
+    uri: str = _field("the file that the user looks at", "")
+    range: Range | None = _field("what is selected there", None)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPin:
+    """Keep a file or the last turn, whatever is left out. The result is `{pins: [{kind, name}]}`."""
+
+    path: str = _field("a file; else the last turn of the present session", "")
+    pinned: bool | None = _field("false: keep it no more; without a path nothing", None)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCompact:
+    """Put a summary in the place of the earlier turns of the present session: `{summary}`."""
+
+    undo: bool | None = _field("true: take the last summary back", None)
+
+
+@dataclass(frozen=True, slots=True)
 class UsageShow:
     """Tokens and money: `{usage, cost, costText}`, of a session or of all that were at work since the server began.
 
@@ -287,6 +316,9 @@ CommandArguments = (
     | ActionRun
     | ModelList
     | ModelSet
+    | ContextShow
+    | ContextPin
+    | ContextCompact
     | UsageShow
     | Doctor
 )
@@ -313,6 +345,9 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.action.run": ActionRun,
     "flux.model.list": ModelList,
     "flux.model.set": ModelSet,
+    "flux.context.show": ContextShow,
+    "flux.context.pin": ContextPin,
+    "flux.context.compact": ContextCompact,
     "flux.usage": UsageShow,
     "flux.budget.show": BudgetShow,
     "flux.budget.raise": BudgetRaise,

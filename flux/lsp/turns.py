@@ -66,6 +66,8 @@ class TurnReport:
     usage: Usage = Usage()
     cost: Cost = Cost()
     error: str = ""
+    window_share: float = 0.0
+    """How much of the model's window the conversation has by now."""
 
     @property
     def text(self) -> str:
@@ -84,6 +86,8 @@ class TurnReport:
         if self.usage.total_tokens:
             parts.append(f"{self.usage.total_tokens:,} tokens")
             parts.append(str(self.cost))
+        if self.window_share:
+            parts.append(f"{self.window_share:.0%} of the window")
         return " · ".join(parts)
 
     def to_json(self) -> dict[str, object]:
@@ -105,6 +109,7 @@ class TurnReport:
             "usage": usage,
             "cost": self.cost.usd if self.cost.is_complete else None,
             "costText": str(self.cost),
+            "windowShare": round(self.window_share, 3),
             "error": self.error,
             "summary": self.summary(),
         }
@@ -229,6 +234,8 @@ def _collect(report: TurnReport, event: TurnEvent) -> None:
             report.paths = tuple(dict.fromkeys((*report.paths, *paths)))
         case EditsProposed(hunks=hunks):
             report.proposed = hunks
+        case UsageReported():
+            report.window_share = event.window_share
         case TurnEnded():
             report.status, report.error = event.status, event.error
             report.usage, report.cost, report.unsaved = event.usage, event.cost, event.unsaved
@@ -311,7 +318,7 @@ class _ProgressReporter:
             case Noticed(text=text):
                 self._say(text)
             case UsageReported(usage=usage, cost=cost) if usage.total_tokens:
-                self._say(f"{usage.total_tokens:,} tokens · {cost}")
+                self._say(f"{usage.total_tokens:,} tokens · {cost} · {event.window_share:.0%} of the window")
             case TurnEnded():
                 self.editor.report_progress(self.token, types.WorkDoneProgressEnd(message=self.report.summary()))
             case _:

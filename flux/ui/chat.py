@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ from flux.ui.opening import approval_of, open_session, open_settings, open_store
 from flux.ui.render import Renderer, model_line, one_line, painted, painted_diff, visible
 from flux.ui.review import ReviewOnTerminal
 
+logger = logging.getLogger(__name__)
+
 _COMMAND = re.compile("/[A-Za-z_-]*")
 
 HELP = """\
@@ -44,6 +47,10 @@ HELP = """\
 /thoughts       what the model thought in the last turn, whole
 /doctor         what works here and what does not, and what to do (`/doctor deep` tries the models: it costs money)
 /history        what was said in this session
+/context [TEXT] what the next message would send, item by item, with tokens and price
+/pin [PATH | list]  keep a file, or the last turn, whatever is left out; or list what is kept
+/unpin [PATH]   keep it no more; without a path nothing
+/compact [undo] put a summary in the place of the earlier turns; or take it back
 /clear          begin a new conversation (the old one stays stored)
 /undo [TO]      take back the changes of the last turn that made any; or return to a checkpoint
 /redo           make again what the last /undo took back
@@ -105,6 +112,8 @@ class _Chat:
         self._is_reviewed = approval == "review"
         self._approver: Approver = ApproveAll() if approval == "auto" else AskOnTerminal(self._input)
         self._renderer = Renderer(sys.stdout, sys.stdout)
+        self._summarizing: asyncio.Task[None] | None = None
+        """Runs while the user types; the next line ends it."""
         self._commands: Mapping[str, Callable[[str], Awaitable[None]]] = {
             "/help": self._help,
             "/model": self._model,
@@ -115,6 +124,10 @@ class _Chat:
             "/thoughts": self._thoughts,
             "/doctor": self._doctor,
             "/clear": self._clear,
+            "/context": self._context,
+            "/pin": self._pin,
+            "/unpin": self._unpin,
+            "/compact": self._compact,
             "/undo": self._undo,
             "/redo": self._redo,
             "/checkpoint": self._checkpoint,
@@ -131,6 +144,8 @@ class _Chat:
             if self._session.history():
                 print(f"To go on with this session: flux --resume {self._session.id}")
         finally:
+            if self._summarizing is not None:
+                self._summarizing.cancel()
             await self._sessions.close()
         end_soon(0)
         return 0
@@ -145,6 +160,10 @@ class _Chat:
             return ""
 
     async def _do(self, line: str) -> None:
+        if self._summarizing is not None:
+            self._summarizing.cancel()
+            await asyncio.wait([self._summarizing])
+            self._summarizing = None
         word, _, rest = line.partition(" ")
         try:
             if word in self._commands:
@@ -169,6 +188,8 @@ class _Chat:
         if proposed:
             await self._decide(self._session.review.pending(session_id=self._session.id, turn_id=proposed))
         print()
+        if self._session.wants_summary:
+            self._summarizing = asyncio.create_task(self._compact_meanwhile())
 
     async def _decide(self, pending: Sequence[Pending]) -> None:
         await ReviewOnTerminal(self._input, sys.stdout).run(self._session.review, pending)
@@ -236,6 +257,38 @@ class _Chat:
         self._session = await self._sessions.start(old.workspace)
         kept = f" The old one: flux --resume {old.id}" if old.history() else ""
         print(f"A new conversation.{kept}")
+
+    async def _context(self, text: str) -> None:
+        for line in (await self._session.preview(text)).lines():
+            print(visible(line, sys.stdout))
+
+    async def _pin(self, name: str) -> None:
+        if name != "list":
+            await self._session.pins.add(name)
+        for pin in self._session.pins.all():
+            print(f"pinned: {pin.kind} {one_line(pin.name)}")
+
+    async def _unpin(self, name: str) -> None:
+        gone = self._session.pins.remove(name)
+        print(f"No longer pinned: {', '.join(one_line(pin.name) for pin in gone)}" if gone else "Nothing was pinned.")
+
+    async def _compact(self, what: str) -> None:
+        if what == "undo":
+            self._session.undo_compaction()
+            print("The summary is gone, and the earlier turns are back.")
+        elif summary := await self._session.compact():
+            print(visible(summary, sys.stdout))
+            print(painted("This stands for the earlier turns now. /compact undo takes it back.", "dim", sys.stdout))
+
+    async def _compact_meanwhile(self) -> None:
+        """Summarize while the user reads and types; a message that comes earlier is not waited for."""
+        try:
+            if await self._session.compact():
+                print(
+                    painted("! The earlier turns were summarized: /compact undo takes it back.", "yellow", sys.stdout)
+                )
+        except FluxError as error:
+            logger.info("No summary was made: %s", error)
 
     async def _review(self, _: str) -> None:
         pending = self._session.review.pending(session_id=self._session.id)

@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.usage import run_budget
 
                 return run_budget(arguments)
+            case "context":
+                from flux.ui.context import show_context
+
+                return show_context(arguments)
             case "models":
                 from flux.ui.models import run_models
 
@@ -137,11 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     approval.add_argument("--review", action="store_true", help="decide on each piece of the edits once a turn is done")
     parser.add_argument("--json", action="store_true", help="with -p: print every event as a line of JSON")
     parser.add_argument("--trust", action="store_true", help="let this folder's .env and .flux/config.toml take effect")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--continue", dest="continues", action="store_true", help="go on with this folder's last session"
-    )
-    which.add_argument("--resume", metavar="ID", help="go on with a session (see `flux sessions`)")
+    _add_which(parser)
     _add_common(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the language server on standard input and output")
@@ -149,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_log_file(serve)
     serve.set_defaults(command="serve")
     _add_sessions(commands.add_parser("sessions", help="list, show, search, export and delete stored sessions"))
+    context = commands.add_parser("context", help="what the next message of a session would send, item by item")
+    context.add_argument("text", nargs="?", default="", metavar="TEXT", help="the words of the message")
+    context.add_argument("--json", dest="as_json", action="store_true", help="as JSON, with the request itself")
+    _add_which(context)
+    _add_common(context)
+    context.set_defaults(command="context")
     models = commands.add_parser("models", help="list the models of the chosen provider, and what runs here")
     models.add_argument(
         "action",
@@ -220,6 +226,14 @@ def _add_usage(parser: argparse.ArgumentParser) -> None:
     for form in ("json", "csv"):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=f"as {form.upper()}")
     parser.add_argument("--since", metavar="DAY", help="from this day (2026-11-01), or the last so many (7d)")
+
+
+def _add_which(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--continue", dest="continues", action="store_true", help="go on with this folder's last session"
+    )
+    which.add_argument("--resume", metavar="ID", help="go on with a session (see `flux sessions`)")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -62,6 +62,7 @@ class Renderer:
         self._in_line = False
         self._shown_diff = ""
         self._thought: list[str] = []
+        self._share = 0.0
         self.thoughts = ""
         """What the model thought in the last turn in which it did."""
 
@@ -96,7 +97,9 @@ class Renderer:
                 self._thought.append(text)
             case TurnStarted():
                 self.thoughts = ""
-            case ApprovalAsked() | EditApplied() | UsageReported():
+            case UsageReported():
+                self._share = event.window_share
+            case ApprovalAsked() | EditApplied():
                 pass
             case _:
                 assert_never(event)
@@ -121,7 +124,9 @@ class Renderer:
         if event.usage.total_tokens:
             usage = event.usage
             cached = f", {usage.cache_read_tokens:,} from the cache" if usage.cache_read_tokens else ""
-            self._say(f"  {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out, {event.cost}", "dim")
+            used = f", {self._share:.0%} of the window used" if self._share else ""
+            words = f"  {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out, {event.cost}{used}"
+            self._say(words, "dim")
         self._new_line()
 
     def _show_diff(self, diff: str) -> None:

@@ -36,10 +36,14 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The messages in whose place a summary stands. `key` is the store's own name for it."""
+    """The conversation as it was before a summary was put into it. `key` is the store's own name for it.
+
+    The summary goes along with the first of the `left` messages that stayed.
+    """
 
     key: int
     summary: Message
+    left: int
     messages: tuple[Message, ...]
 
 
@@ -70,18 +74,18 @@ class Fitted:
         """All of the session, oldest first."""
         return [Rewrite(at, reason) for _, at, reason in self._rows(session_id, "rewrite")]
 
-    def add_summary(self, session_id: str, summary: Message, replaced: Sequence[Message]) -> None:
-        body = [message_to_json(summary), [message_to_json(message) for message in replaced]]
+    def add_summary(self, session_id: str, summary: Message, left: int, before: Sequence[Message]) -> None:
+        body = [message_to_json(summary), left, [message_to_json(message) for message in before]]
         self._add(session_id, "summary", json.dumps(body))
 
     def last_replaced(self, session_id: str) -> Replaced | None:
-        """What the newest summary stands for, None where there is none that was not taken back."""
+        """What the newest summary was put into, None where there is none that was not taken back."""
         rows = self._rows(session_id, "summary")
         if not rows:
             return None
         key, _, body = rows[-1]
-        summary, replaced = json.loads(body)
-        return Replaced(key, message_from_json(summary), tuple(map(message_from_json, replaced)))
+        summary, left, before = json.loads(body)
+        return Replaced(key, message_from_json(summary), left, tuple(map(message_from_json, before)))
 
     def forget_summary(self, session_id: str, replaced: Replaced) -> None:
         """It was taken back."""

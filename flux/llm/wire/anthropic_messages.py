@@ -30,6 +30,9 @@ from flux.llm.wire.json_values import (
 
 WIRE = "anthropic"
 PATH = "/v1/messages"
+COUNT_PATH = "/v1/messages/count_tokens"
+COUNTED = frozenset(("model", "messages", "system", "tools", "tool_choice", "thinking"))
+"""The fields of a request that counting takes (anthropic 2.11.0, `types/message_count_tokens_params.py`)."""
 VERSION = "2026-10-21"
 """What the header `anthropic-version` says: the version this codec is written for."""
 

@@ -34,6 +34,9 @@ WIRE = "openai"
 STORED = "openai stored"
 """The `wire` of a part without words that has the id of a stored answer: no wire sends it (`stored_responses`)."""
 PATH = "/responses"
+COUNT_PATH = "/responses/input_tokens"
+COUNTED = frozenset(("model", "input", "instructions", "tools", "tool_choice", "reasoning"))
+"""The fields of a request that counting takes (openai 3.52.0, `types/responses/input_token_count_params.py`)."""
 
 MIN_OUTPUT_TOKENS = 16
 """The service refuses a smaller bound."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from lsprotocol import types
 
 from flux.agent.actions import ACTIONS, instruction
-from flux.core.errors import InvalidArguments, WorkspaceError
+from flux.core.errors import FluxError, InvalidArguments, WorkspaceError
 from flux.lsp.methods import (
     COMMANDS,
     ActionRun,
@@ -20,6 +20,9 @@ from flux.lsp.methods import (
     CheckpointList,
     CheckpointRestore,
     CheckpointSet,
+    ContextCompact,
+    ContextPin,
+    ContextShow,
     Doctor,
     Edit,
     ModelList,
@@ -104,6 +107,8 @@ class Commands:
                 chat = await self._server.sessions.chat() if self._server.sessions.present_id else None
                 switch = await sessions.choose_model(model, chat)
                 return {"provider": switch.provider, "model": switch.model, "notice": switch.notice}
+            case ContextShow() | ContextPin() | ContextCompact():
+                return await self._context(given)
             case UsageShow():
                 return self._usage(given)
             case BudgetShow(session=session_id):
@@ -142,6 +147,8 @@ class Commands:
             server.editor.log(f"Flux: sent without the current file: {e.message}")
             focus = None
         report = await self._run(session, given.text, focus, "Flux: chat", token)
+        if session.wants_summary:
+            server.in_background(lambda: self._compact_meanwhile(session))
         if not server.protocol.client.takes_turn_events:
             self._tell(report)
         if server.protocol.client.waits_briefly and report.status == "completed" and report.text:
@@ -213,6 +220,33 @@ class Commands:
             {"session": s.id, "title": s.title, "folder": s.folder, "usedAt": s.used_at} for s in stored
         ]
         return {"sessions": listed, "present": self._server.sessions.present_id}
+
+    async def _context(self, given: ContextShow | ContextPin | ContextCompact) -> Json:
+        session = await self._server.sessions.chat(given.session if isinstance(given, ContextShow) else "")
+        match given:
+            case ContextShow(text=text, uri=uri, range=selected):
+                focus = await self._focus(uri, selected) if uri else None
+                return (await session.preview(text, focus=focus)).to_json()
+            case ContextPin(path=path, pinned=pinned):
+                if pinned is False:
+                    session.pins.remove(path)
+                else:
+                    await session.pins.add(path)
+                return {"pins": [{"kind": pin.kind, "name": pin.name} for pin in session.pins.all()]}
+            case ContextCompact(undo=undo):
+                if not undo:
+                    return {"summary": await session.compact()}
+                session.undo_compaction()
+                return {"summary": ""}
+        assert_never(given)
+
+    async def _compact_meanwhile(self, session: Session) -> None:
+        """Summarize while the user reads: a message that comes earlier is not waited for."""
+        try:
+            if await session.compact():
+                self._server.editor.log("Flux: the earlier turns were summarized.")
+        except FluxError as e:
+            self._server.editor.log(f"Flux: no summary was made: {e}")
 
     async def _model_list(self) -> Json:
         sessions = await self._server.sessions.sessions()
