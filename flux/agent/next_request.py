@@ -155,15 +155,17 @@ class NextRequest:
     def _is_worth_counting(self, size: Size) -> bool:
         limit = self.limit_tokens
         is_near = abs(size.at_most - limit) < limit * NEAR_SHARE
-        return is_near and not size.is_exact and size.estimated > limit * UNSURE_SHARE
+        return is_near and self.tally.may_count and not size.is_exact and size.estimated > limit * UNSURE_SHARE
 
     async def _count(self, request: ModelRequest) -> int | None:
+        counted = None
         try:
             async with asyncio.timeout(COUNT_S):
-                return await self.provider.count_tokens(request)
+                counted = await self.provider.count_tokens(request)
         except (ProviderError, TimeoutError) as e:
             logger.info("%s could not count: %s", self.provider.name, e)
-            return None
+        self.tally.may_count = counted is not None
+        return counted
 
     def _request(self, messages: Sequence[Message]) -> ModelRequest:
         return ModelRequest(

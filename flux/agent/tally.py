@@ -95,6 +95,8 @@ class Tally:
         self._weighed: list[tuple[Message, _Weight]] = []
         self._fixed: tuple[Preface, _Weight] | None = None
         self._anchor: _Anchor | None = None
+        self.may_count = True
+        """Whether the provider is believed to count where it is asked; a gateway may not."""
 
     def use(self, provider: str, model: str, counter: TokenCounter) -> None:
         """Count for this model from now on."""
@@ -104,7 +106,7 @@ class Tally:
         if counter != self._counter:
             self._weighed.clear()
             self._fixed = None
-        self._model, self._counter, self._anchor = name, counter, None
+        self._model, self._counter, self._anchor, self.may_count = name, counter, None, True
         stored = None if counter.is_exact else self._fitted.calibration(name)
         self._factors, self._is_calibrated = stored or ALIKE, stored is not None
 
