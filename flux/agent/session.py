@@ -346,7 +346,8 @@ class Session:
             encoded,
             self.pins.kept(focus),
         )
-        built = await self._message(text, focus, self.workspace, desk, None)
+        notes = (*self._store.notes(self.id), *self._undecided())
+        built = await self._message(text, focus, self.workspace, desk, None, notes)
         prepared = await desk.prepare((*talk.messages, built.message))
         return preview(desk, prepared, built.notices, self._store.fitted.rewrites(self.id), self.pins.all())
 
@@ -398,10 +399,11 @@ class Session:
         notes = self._store.notes(self.id)
         if undecided is not None:
             await undecided.lay(self.review.pending())
+        told = (*notes, *(undecided.notes() if undecided else self._undecided()))
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)
         self._announce(turn)
-        built = await self._message(text, focus, turn.workspace, turn.next_request, undecided)
+        built = await self._message(text, focus, turn.workspace, turn.next_request, undecided, told)
         for notice in built.notices:
             turn.emit(Noticed(notice))
         _check_images(built.message, turn.model)
@@ -412,7 +414,13 @@ class Session:
         self._store.remove_notes(self.id, notes)
 
     async def _message(
-        self, text: str, focus: Focus | None, workspace: Workspace, desk: NextRequest, undecided: Undecided | None
+        self,
+        text: str,
+        focus: Focus | None,
+        workspace: Workspace,
+        desk: NextRequest,
+        undecided: Undecided | None,
+        notes: Sequence[str],
     ) -> UserMessage:
         """The user's message with all that goes along."""
         build = partial(
@@ -420,7 +428,7 @@ class Session:
             text,
             workspace,
             is_first=not self._conversation.messages,
-            notes=(*self._store.notes(self.id), *(undecided.notes() if undecided else self._undecided())),
+            notes=notes,
             # Characters: half of the room, at about four a token.
             limit=max(desk.room_tokens * 2, 1000),
             draw_map=self._map_drawer(workspace, desk, text),
