@@ -80,8 +80,11 @@ class Budget:
             for period, limit in self._limits.items()
         ]
 
-    def check(self, forecast: Forecast) -> Sequence[str]:
-        """What the user should know before the request is sent. Raises BudgetExceeded where it must not be."""
+    def check(self, forecast: Forecast, also_usd: float = 0.0) -> Sequence[str]:
+        """What the user should know before the request is sent. Raises BudgetExceeded where it must not be.
+
+        `also_usd` is what other requests may cost that are at work.
+        """
         if not self._limits:
             return ()
         if forecast.price is None:
@@ -89,7 +92,7 @@ class Budget:
         most = forecast.price.cost_usd(forecast.usage)
         notices: list[str] = []
         for balance in self.balances():
-            if balance.spent.cost.usd + most > balance.limit_usd:
+            if balance.spent.cost.usd + also_usd + most > balance.limit_usd:
                 raise BudgetExceeded(
                     f"The next request may cost up to ${most:.4f}, which would pass the limit: {balance}.",
                     period=balance.period,

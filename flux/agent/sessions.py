@@ -108,7 +108,7 @@ class Sessions:
         provider, name = _pick(wanted.strip(), listed, supported_providers(self.settings), self.provider.name)
         chosen = self.registry.provider(provider)
         name = name or choose_model(self.settings, provider) or await _name_of_model(chosen)
-        model = await self._model_choice(chosen, name)
+        model = await self.model_choice(chosen, name)
         is_other = chosen is not self.provider
         self.provider, self._model_name, self._model = chosen, model.name, model
         if session is None:
@@ -149,7 +149,7 @@ class Sessions:
         if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
             return self.provider, await self._own_model()
         provider = self.registry.provider(who.provider)
-        return provider, await self._model_choice(provider, who.model or await _name_of_model(provider))
+        return provider, await self.model_choice(provider, who.model or await _name_of_model(provider))
 
     async def _summarizer(self) -> Summarizer:
         return Summarizer(*await self._who("summary"))
@@ -204,7 +204,7 @@ class Sessions:
         if name not in self._stand_ins:
             who = read_assignment(self.settings, name, "fallback")
             provider = self.registry.provider(who.provider)
-            model = await self._model_choice(provider, who.model or await _name_of_model(provider))
+            model = await self.model_choice(provider, who.model or await _name_of_model(provider))
             self._stand_ins[name] = Chosen(provider, model, self._turn_settings(provider))
         return self._stand_ins[name]
 
@@ -215,14 +215,15 @@ class Sessions:
         except ProviderError:
             if not self.settings.fallback:
                 raise
-        return await self._model_choice(self.provider, "")
+        return await self.model_choice(self.provider, "")
 
     async def _current_model(self) -> ModelChoice:
         if self._model is None:
-            self._model = await self._model_choice(self.provider, await self.current_model_name())
+            self._model = await self.model_choice(self.provider, await self.current_model_name())
         return self._model
 
-    async def _model_choice(self, provider: BaseLLMProvider, name: str) -> ModelChoice:
+    async def model_choice(self, provider: BaseLLMProvider, name: str) -> ModelChoice:
+        """A model with all that must be known to use it, as its server, the table and the user have it."""
         served = await _look_up(provider, name)
         told = served.window_tokens if served else None
         catalogue = Catalogue(self.settings.for_provider(provider.name))

@@ -58,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.providers import show_providers
 
                 return show_providers(arguments)
+            case "batch":
+                from flux.ui.batch import run_batch
+
+                return run_batch(arguments)
             case "doctor":
                 from flux.ui.doctor import run_doctor
 
@@ -179,6 +183,14 @@ def _parser() -> argparse.ArgumentParser:
     providers.add_argument("names", nargs="*", metavar="NAME", help="these; else all")
     _add_common(providers)
     providers.set_defaults(command="providers")
+    batch = commands.add_parser("batch", help="many requests from a file; what has an answer is not asked again")
+    batch.add_argument(
+        "file", metavar="FILE", type=Path, help="a JSON object on each line: prompt, id, system, model, …"
+    )
+    batch.add_argument("-o", "--output", metavar="RESULTS", type=Path, help="unset: FILE.results.jsonl beside it")
+    batch.add_argument("--concurrency", metavar="N", type=int, default=4, help="so many at a time (4)")
+    _add_common(batch)
+    batch.set_defaults(command="batch")
     doctor = commands.add_parser("doctor", help="what works here and what does not, and what to do; costs nothing")
     doctor.add_argument(
         "--deep", action="store_true", help="try each model with one short request, which may cost money"
@@ -204,7 +216,10 @@ def _add_sessions(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("--limit", metavar="N", type=int, default=100, help="at most so many")
     listing = actions.add_parser("list", parents=[as_json, limit], help="the sessions, last used first")
     listing.set_defaults(action="list")
-    actions.add_parser("show", parents=[one, as_json], help="what was said").set_defaults(action="show")
+    showing = actions.add_parser("show", parents=[one, as_json], help="what was said")
+    showing.add_argument("--raw", action="store_true", help="as JSON, with what was sent as it was sent, without keys")
+    showing.add_argument("--turn", metavar="ID", help="with --raw: of this turn alone")
+    showing.set_defaults(action="show")
     searching = actions.add_parser("search", parents=[as_json, limit], help="messages that have all the words")
     searching.add_argument("words", metavar="WORD", nargs="+", help="a word or a part of one")
     searching.set_defaults(action="search")

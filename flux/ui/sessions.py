@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from flux.agent.session_store import SessionStore, StoredSession
-from flux.agent.store.export import to_json, to_json_text, to_markdown
+from flux.agent.store.export import to_json, to_json_text, to_markdown, to_raw
 from flux.agent.store.search import search, sweep
 from flux.agent.store.values import said
 from flux.core.errors import SessionError
@@ -50,6 +50,9 @@ def _list(store: SessionStore, arguments: argparse.Namespace) -> int:
 
 def _show(store: SessionStore, arguments: argparse.Namespace) -> int:
     session = store.find(arguments.id)
+    if arguments.raw:
+        _print_json(to_raw(store, session, arguments.turn or ""))
+        return DONE
     if arguments.as_json:
         _print_json(to_json(store, session))
         return DONE

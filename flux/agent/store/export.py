@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import assert_never
+from typing import assert_never, cast
 
 from flux.agent.session_store import SessionStore, StoredMessage, StoredSession
 from flux.agent.store.edits import change_to_json
 from flux.agent.store.values import message_to_json, said
 from flux.core.messages import Image, Part, Reasoning, Text, ToolCall, ToolResult
+from flux.core.secret import redact
 
 
 def to_json(store: SessionStore, session: StoredSession) -> dict[str, object]:
@@ -40,6 +41,58 @@ def to_json(store: SessionStore, session: StoredSession) -> dict[str, object]:
             if entry.stands and entry.parent is None
         ],
     }
+
+
+def to_raw(store: SessionStore, session: StoredSession, turn_id: str = "") -> dict[str, object]:
+    """What was sent and what came, as it is stored, of one turn or of all; what looks like a key is taken out.
+
+    A request is the system prompt and the tools, then all messages that the model has by then. `sent` has the bytes of
+    each message as they went out, by wire, without marks for a provider's cache; answers are as `stored` has them.
+    """
+    stored = [one for one in store.messages(session.id) if turn_id in {"", one.turn_id}]
+    sent = store.sent(session.id, [one.message for one in stored])
+    preface = store.preface(session.id)
+    raw = {
+        "session": session.id,
+        "system": preface.system if preface else "",
+        "tools": [asdict(tool) for tool in preface.tools] if preface else [],
+        "messages": [
+            {
+                "turn": one.turn_id,
+                "at": _time(one.at),
+                "is_interrupted": one.is_interrupted,
+                "sent": {
+                    wire: body.decode("utf-8", "replace")
+                    for (wire, message), body in sent.items()
+                    if message == one.message
+                },
+                "stored": message_to_json(one.message),
+            }
+            for one in stored
+        ],
+        "requests": [
+            {"turn": asked.turn_id, **_without(asdict(asked), "turn_id"), "at": _time(asked.at)}
+            for asked in store.ledger.requests(session.id)
+            if turn_id in {"", asked.turn_id}
+        ],
+    }
+    return {name: _redacted(value) for name, value in raw.items()}
+
+
+def _without(values: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+def _redacted(value: object) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {name: _redacted(one) for name, one in cast("dict[str, object]", value).items()}
+        case list():
+            return [_redacted(one) for one in cast("list[object]", value)]
+        case _:
+            return value
 
 
 def to_markdown(store: SessionStore, session: StoredSession) -> str:

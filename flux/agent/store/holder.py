@@ -89,7 +89,7 @@ class HolderFile:
             except OSError:
                 break
             try:
-                _lock(self._descriptor)
+                lock_file(self._descriptor)
                 if file.exists():
                     return token
             except (BlockingIOError, PermissionError):
@@ -118,7 +118,7 @@ def _lives(folder: Path | None, token: str) -> bool:
     except OSError:
         return False
     try:
-        _lock(descriptor)
+        lock_file(descriptor)
         _remove(folder / token)  # still locked: its maker must not come to lock it and see it before it is gone
     except OSError:
         return True
@@ -136,13 +136,13 @@ def _remove(file: Path) -> None:
 if os.name == "nt":
     import msvcrt
 
-    def _lock(descriptor: int) -> None:
+    def lock_file(descriptor: int) -> None:
         """Lock the file for this process. Raises OSError where another one has it."""
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> None:
+    def lock_file(descriptor: int) -> None:
         """Lock the file for this process. Raises OSError where another one has it."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

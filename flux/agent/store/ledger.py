@@ -48,6 +48,19 @@ class Group:
     spent: Spent
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one request used. `at` is seconds since 1970; `cost_usd` None: the price is unknown."""
+
+    turn_id: str
+    at: float
+    provider: str
+    model: str
+    role: str
+    usage: Usage
+    cost_usd: float | None
+
+
 class Ledger:
     """The usage in one database."""
 
@@ -92,6 +105,14 @@ class Ledger:
         order = "1" if by == "day" else "total(cost_usd) DESC, sum(input_tokens + output_tokens) DESC, 1"
         query = f"SELECT {_KEYS.get(by, by)}, {_SUMS} FROM {_ALL} GROUP BY 1 ORDER BY {order}"
         return [Group(key, _spent(row)) for key, *row in self._database.rows(query, (since, until))]
+
+    def requests(self, session_id: str) -> Sequence[Request]:
+        """The session's requests, in their order."""
+        query = f"SELECT turn_id, {_COLUMNS} FROM usage WHERE session_id = ? ORDER BY seq"
+        return [
+            Request(turn_id, at, provider, model, role, Usage(*tokens), usd)
+            for turn_id, at, provider, model, role, *tokens, usd in self._database.rows(query, (session_id,))
+        ]
 
     def of_period(self, period: Period, session_id: str = "") -> Spent:
         """What was used in the session, or since the day or the month began."""
