@@ -55,5 +55,7 @@ def number_of(name: str) -> int:
 
 def signature(data: bytes) -> str:
     """A definition's text on one line, bounded."""
-    text = " ".join(data[: 4 * MAX_SIGNATURE].decode("utf-8", "replace").split()).rstrip(" {=")
+    text = data[: 4 * MAX_SIGNATURE].decode("utf-8", "replace").strip().rstrip(" {=")
+    if not text.isprintable() or "  " in text:  # line ends and tabs are not printable
+        text = " ".join(text.split())
     return text if len(text) <= MAX_SIGNATURE else f"{text[: MAX_SIGNATURE - 1]}…"

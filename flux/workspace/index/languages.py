@@ -13,11 +13,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flux.workspace.index.definitions import MAX_DEFINITIONS, Definition, signature
-from flux.workspace.index.plain import plain_outline
+from flux.workspace.index.plain import plain_outline, suffix_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Query
@@ -45,7 +44,7 @@ class Grammar:
 
 def outline(path: str, data: bytes) -> list[Definition]:
     """The definitions in a file's bytes, in order: by its grammar, else by the look of its lines."""
-    grammar = _BY_SUFFIX.get(PurePosixPath(path).suffix.lower())
+    grammar = _BY_SUFFIX.get(suffix_of(path))
     if grammar is None:
         return plain_outline(path, data)
     if grammar.is_data and len(data) > MAX_DATA_BYTES:
@@ -63,7 +62,7 @@ def _nested(found: Sequence[Found], data: bytes) -> list[Definition]:
     definitions: list[Definition] = []
     ends: list[int] = []
     seen: set[int] = set()
-    for start, _, end, text_end, kind, name, line in sorted((f[0], -f[1], *f[1:]) for f in found):
+    for start, end, text_end, kind, name, line in sorted(found, key=lambda one: (one[0], -one[1])):
         if start in seen:
             continue
         seen.add(start)
@@ -92,7 +91,7 @@ def has_grammars() -> bool:
 
 def code_places(path: str, data: bytes) -> Callable[[int, int], bool]:
     """Tells whether a stretch of the file's bytes is code: not in a comment nor in a string, where a grammar tells."""
-    grammar = _BY_SUFFIX.get(PurePosixPath(path).suffix.lower())
+    grammar = _BY_SUFFIX.get(suffix_of(path))
     loaded = _loaded(grammar) if grammar is not None and not grammar.is_data else None
     if loaded is None:
         return lambda _start, _end: True
