@@ -155,14 +155,20 @@ class _Work:
         self.folded += 1
         return True
 
-    def _put(self, at: int, message: Message | None) -> None:
+    def _put(self, at: int, message: Message) -> None:
+        """Another message in the place of one, which is taken to be smaller by its characters."""
         before = self.messages[at]
         assert before is not None, "what is taken out stays out"
         length = _length(before)
-        share = _length(message) / length if message is not None and length else 0.0
-        size = min(round(self.sizes[at] * share) + (8 if message is not None else 0), self.sizes[at])
+        share = _length(message) / length if length else 0.0
+        size = min(round(self.sizes[at] * share) + 8, self.sizes[at])
         self.total += size - self.sizes[at]
         self.messages[at], self.sizes[at] = message, size
+
+    def _take_out(self, start: int, end: int) -> None:
+        self.total -= sum(self.sizes[start:end])
+        self.messages[start:end] = [None] * (end - start)
+        self.sizes[start:end] = [0] * (end - start)
 
     def reduce_turns(self, target: int) -> None:
         """Of old turns only what the user said, oldest first; the last turn is not old."""
@@ -176,8 +182,7 @@ class _Work:
             if end - start == 2 and self.messages[start + 1] == assistant_message(LEFT_OUT):
                 continue  # it was reduced before
             self._put(start, Message("user", (*staying_parts(asked), *_words(asked))))
-            for at in range(start + 1, end):
-                self._put(at, None)
+            self._take_out(start + 1, end)
             if end - start > 1:
                 self.messages[start + 1], self.sizes[start + 1] = assistant_message(LEFT_OUT), _LEFT_OUT_TOKENS
                 self.total += _LEFT_OUT_TOKENS
@@ -196,8 +201,7 @@ class _Work:
         for step, following in pairwise(steps):
             if self.total <= target:
                 break
-            for at in range(step, following):
-                self._put(at, None)
+            self._take_out(step, following)
             self.steps += 1
         if self.steps:
             self._note(start, f"[{_counted(self.steps, 'earlier step')} left out]\n")
@@ -211,10 +215,9 @@ class _Work:
                 continue
             if self.total <= target:
                 break
-            for at in range(start, end):
-                if (message := self.messages[at]) is not None:
-                    rules += staying_parts(message)
-                    self._put(at, None)
+            if (message := self.messages[start]) is not None:
+                rules += staying_parts(message)
+            self._take_out(start, end)
             self.dropped += 1
             is_any = True
         if is_any:

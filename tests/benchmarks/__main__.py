@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import asking, codecs, delivering, edits, mapping, prompts, serving, storing, streaming
+from tests.benchmarks import asking, codecs, delivering, edits, fitting, mapping, prompts, serving, storing, streaming
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -28,6 +28,9 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "decode": codecs.decode,
     "encode": codecs.request,
     "tokens": prompts.tokens,
+    "counting": fitting.counting,
+    "pruning": fitting.pruning,
+    "session-cost": fitting.session_cost,
     "map": mapping.project_map,
     "sessions": storing.session_list,
     "usage": storing.usage_sums,
