@@ -13,10 +13,9 @@ import pytest
 from flux.agent.session_store import SessionStore
 from flux.context.item import Focus
 from flux.context.shown import CHANGED, UNCHANGED
-from flux.core.errors import Overloaded
 from flux.core.limits import ModelLimits
 from flux.llm.base_provider import ModelRequest
-from flux.llm.scripted_provider import ScriptedProvider, Step
+from flux.llm.scripted_provider import Fault, ScriptedProvider, Step
 from flux.workspace.disk import DiskWorkspace
 from tests.agent.test_same_bytes import WIRES, without_marks
 from tests.support.talks import call, context_of, end, open_session, send, step
@@ -46,7 +45,7 @@ async def test_over_calls_errors_undo_a_restart_and_a_resume(tmp_path: Path, wir
             step("I look.", call("read_file", "r1", path="a.py"), call("search", "s1", pattern="f7")),
             step("", edit),
             step("Done."),
-            Step(error=Overloaded("Busy.")),
+            Step(error=Fault("Overloaded", "Busy.")),
             step("Here I am."),
         ]
     )
