@@ -16,7 +16,8 @@ export type TurnEvent = { turn_id: string; session_id: string } & (
   | { type: "review"; hunks: ProposedHunk[] }
   | { type: "retry"; reason: string; wait_s: number }
   | { type: "notice"; text: string }
-  | { type: "usage" | "turn_end" }
+  | { type: "usage"; used_tokens: number; window_tokens: number }
+  | { type: "turn_end" }
 );
 
 /** A change that waits for the user; `diff` is of it alone. */

@@ -8,6 +8,8 @@ export class Status implements vscode.Disposable {
   private readonly running = new Set<string>();
   private model = "";
   private usage: UsageReport | undefined;
+  /** How much of the model's window the conversation has, 1 for all. */
+  private windowShare = 0;
 
   constructor() {
     this.item.name = "Flux";
@@ -22,6 +24,8 @@ export class Status implements vscode.Disposable {
       this.model = event.model;
     } else if (event.type === "turn_end") {
       this.running.delete(event.turn_id);
+    } else if (event.type === "usage" && event.window_tokens > 0) {
+      this.windowShare = event.used_tokens / event.window_tokens;
     }
     this.show();
   }
@@ -40,6 +44,7 @@ export class Status implements vscode.Disposable {
   reset(): void {
     this.running.clear();
     this.usage = undefined;
+    this.windowShare = 0;
     this.show();
   }
 
@@ -47,9 +52,13 @@ export class Status implements vscode.Disposable {
     this.item.dispose();
   }
 
+  private share(): string[] {
+    return this.windowShare > 0 ? [`${Math.round(this.windowShare * 100)} % of the window`] : [];
+  }
+
   private show(): void {
     const icon = this.running.size > 0 ? "$(loading~spin)" : "$(sparkle)";
-    const parts = [this.model || "Flux", ...(this.usage ? [this.usage.costText] : [])];
+    const parts = [this.model || "Flux", ...(this.usage ? [this.usage.costText] : []), ...this.share()];
     this.item.text = `${icon} ${parts.join(" · ")}`;
     this.item.tooltip = this.usage ? `Flux: ${usageText(this.usage)}` : "Flux: choose what to do";
   }
