@@ -65,7 +65,8 @@ INTERRUPTED = "Interrupted: the user cancelled before it was done."
 UNGIVEN = "No result was given for this call."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
 
-BROKE_OFF = "The answer broke off. What came of it is kept; a message such as “go on” continues it."
+GO_ON = "A message such as “go on” continues it."
+BROKE_OFF = f"The answer broke off. What came of it is kept. {GO_ON}"
 
 PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
 
@@ -165,10 +166,18 @@ class Turn:
         except ContextWindowExceeded as error:
             shorter = self.next_request.shorter(prepared)
             if shorter is None or self._has_shown:
+                error.hint = f"{error.hint} {self._what_was_left_out(prepared)}".lstrip()
                 raise
             self.emit(Noticed(f"{error.message} Trying again with less."))
         self._take_up(shorter)
         return await self._ask(shorter)
+
+    def _what_was_left_out(self, prepared: Prepared) -> str:
+        """For who finds a request too long: what Flux did about it."""
+        if not self.settings.prunes:
+            return "Nothing was left out, as context_pruning is off."
+        about = f"Flux counted about {prepared.size.tokens:,} tokens for a window of {self.model.limits.total_tokens:,}"
+        return f"{about} (context_window), and could leave out no more."
 
     @property
     def next_request(self) -> NextRequest:
@@ -226,7 +235,9 @@ class Turn:
         self._report_usage(request, response.usage, message)
         match response.finish_reason:
             case "length":
-                self.emit(Noticed(f"The answer reached the limit of {request.max_output_tokens} tokens (max_tokens)."))
+                self.emit(
+                    Noticed(f"The answer reached the limit of {request.max_output_tokens} tokens (max_tokens). {GO_ON}")
+                )
             case "refused":
                 self.emit(Noticed("The model declined to answer."))
             case "stop" | "tool_calls":

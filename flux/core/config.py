@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Literal, cast
 
 from flux.core.checking import check_layer
-from flux.core.credentials import Credentials, Service, find_credentials
+from flux.core.credentials import Credentials, Service, find_credentials, key_words
 from flux.core.declarations import CONFIG_FOLDER_VARIABLE, FIELDS, STATE_FOLDER_VARIABLE, SettingValues, without_keys
 from flux.core.errors import ConfigError
 from flux.core.key_store import KeyStore
+from flux.core.keys import Key
 from flux.core.layers import Layer, RawLayer, Source, read_toml, read_variables
 from flux.core.secret import Secret
 from flux.core.tables import PROVIDERS, ROLES, flatten, model_of, setting_of
@@ -51,6 +52,10 @@ class Settings(SettingValues):
         provider: another one gets only what is set under its own name.
         """
         return find_credentials(self.for_provider(service.name).layers, service)
+
+    def key_words(self, service: Service, key: Key | None) -> str:
+        """Where that key of the service is set, for a person; empty where there is none."""
+        return key_words(self.for_provider(service.name).layers, key, service)
 
     def for_provider(self, name: str) -> Settings:
         """The settings with this provider as the chosen one, and with its table `[providers.NAME]` put in its place.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from flux.core.errors import ConfigError
-from flux.core.keys import Key
+from flux.core.keys import Key, KeyHolder
 from flux.core.layers import Layer, Source
 
 
@@ -63,6 +63,18 @@ def find_credentials(layers: Sequence[Layer], service: Service) -> Credentials:
     if not keys and service.needs_key:
         raise _missing_key(service)
     return Credentials(service.default_base_url, _secret(keys[0]) if keys else None)
+
+
+def key_words(layers: Sequence[Layer], key: Key | None, service: Service) -> str:
+    """Where the service's key is set, for a person; empty where there is none."""
+    for layer in layers:
+        for name in ("api_key", service.key_setting):
+            if key is not None and layer.values.get(name) is key:
+                if isinstance(key, KeyHolder):
+                    return f"{key}, as {layer.source} says"
+                variable = "FLUX_API_KEY" if name == "api_key" else name.upper()
+                return f"{variable if layer.source.uses_variables else name} in {layer.source}"
+    return ""
 
 
 def _find(layers: Sequence[Layer], names: tuple[str, ...]) -> Iterator[_Found]:

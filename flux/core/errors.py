@@ -66,6 +66,10 @@ class ProviderError(FluxError):
         self.request_id = details.get("request_id", "")
         self.status = details.get("status")
 
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\nThe service calls the request {self.request_id}." if self.request_id else text
+
 
 class TransientProviderError(ProviderError):
     """The same request may well succeed a little later."""

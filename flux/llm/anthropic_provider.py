@@ -26,7 +26,7 @@ class AnthropicProvider(BaseLLMProvider):
     def __init__(self, settings: Settings, endpoint: Endpoint = ANTHROPIC) -> None:
         self.name = endpoint.name
         where = Where.of(settings, endpoint)
-        self._transport = Transport(where, {"anthropic-version": VERSION}, open_anthropic)
+        self._transport = Transport(where, {"anthropic-version": VERSION}, open_anthropic, self.models)
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)

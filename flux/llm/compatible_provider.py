@@ -35,7 +35,7 @@ class CompatibleProvider(BaseLLMProvider):
         self._has_own_list = endpoint.has_lm_studio_list
         self._is_local = where.is_local
         self._root = where.base_url.removesuffix("/v1")
-        self._transport = Transport(where, {}, open_sdk)
+        self._transport = Transport(where, {}, open_sdk, self.models)
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, self._encode, ChatDecoder, request)

@@ -12,8 +12,9 @@ Wire = Literal["anthropic", "responses", "chat", "ollama"]
 class Endpoint:
     """A row of the table. `default_base_url` and `default_model` are empty where only the user can know them.
 
-    `base_url_setting` and `key_setting` are names of settings that belong to this service alone. `timeout_s` is how
-    long to wait where the user has not said it, 0 as for any other. `base_path` is added to a base URL that lacks it.
+    `base_url_setting` and `key_setting` are names of settings that belong to this service alone. `start_command` starts
+    its server on this machine. `timeout_s` is how long to wait where the user has not said it, 0 as for any other.
+    `base_path` is added to a base URL that lacks it.
     `unknown_window_tokens` is the window to count on where its server does not tell it, 0 as for any other.
     `window_advice` says how the server's window is made larger, of servers that cut what is too long without a word.
     The others are quirks of Chat Completions: newer OpenAI models take only `max_completion_tokens`, some servers no
@@ -31,6 +32,7 @@ class Endpoint:
     needs_key: bool = True
     key_header: Literal["authorization", "api-key"] = "authorization"
     base_path: str = ""
+    start_command: str = ""
     timeout_s: float = 0.0
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     takes_stream_options: bool = True
@@ -127,6 +129,7 @@ LITELLM = replace(
     window_advice="Look at the window of the server behind the gateway, and set FLUX_CONTEXT_WINDOW to it.",
     display_name="a LiteLLM gateway",
     default_base_url="http://localhost:4000/v1",
+    start_command="litellm --config config.yaml",
     base_url_setting="litellm_base_url",
     key_setting="litellm_api_key",
 )
@@ -136,6 +139,7 @@ LM_STUDIO = replace(
     name="lm_studio",
     display_name="LM Studio",
     default_base_url="http://localhost:1234/v1",
+    start_command="lms server start",
     base_url_setting="lm_studio_base_url",
     timeout_s=600.0,
     unknown_window_tokens=8192,
@@ -148,6 +152,7 @@ MLX = replace(
     # with. Nothing comes while it reads a long prompt but comments, and of older versions not even those.
     name="mlx",
     display_name="MLX",
+    start_command="mlx_lm.server --model NAME",
     default_base_url="http://localhost:8080/v1",
     default_model="default_model",
     base_url_setting="mlx_base_url",
@@ -159,6 +164,7 @@ OLLAMA = Endpoint(
     # be loaded, of which nothing is told.
     name="ollama",
     display_name="Ollama",
+    start_command="ollama serve",
     wire="ollama",
     default_base_url="http://localhost:11434",
     base_url_setting="ollama_base_url",
@@ -172,6 +178,7 @@ LLAMA_CPP = replace(
     name="llama_cpp",
     window_advice="Start llama-server with a larger context (-c), or set FLUX_CONTEXT_WINDOW to the one it has.",
     display_name="llama.cpp",
+    start_command="llama-server -m FILE.gguf",
     default_base_url="http://localhost:8080/v1",
     timeout_s=600.0,
 )
@@ -181,6 +188,7 @@ VLLM = replace(
     name="vllm",
     window_advice="Start vLLM with a larger --max-model-len, or set FLUX_CONTEXT_WINDOW to the one it has.",
     display_name="vLLM",
+    start_command="vllm serve NAME",
     default_base_url="http://localhost:8000/v1",
     timeout_s=600.0,
 )

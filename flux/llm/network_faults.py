@@ -11,23 +11,17 @@ from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from flux.core.errors import ConnectionFailed, ProviderError, StreamBroken, TimedOut
 
-_START_A_SERVER = (
-    "Start the server (for example `ollama serve`, `lms server start`, `llama-server` or `vllm serve`), "
-    "or change the base URL."
-)
+_ANY_SERVER = "for example `ollama serve`, `lms server start`, `llama-server` or `vllm serve`"
 IS_ON_NEW_CONNECTION = "flux_is_on_new_connection"
 """Among the extensions of a request: a connection was opened for it."""
 
 _FROM_A_CONTAINER = (
     "Flux runs in a container, whose localhost is the container itself: a server on the host is at "
     "host.docker.internal (docs/how-to/run-in-a-container.md)."
-)
-_CHECK_ADDRESS = "Check the base URL, your network and your proxy."
-_CHECK_TLS = (
-    "Where your network inspects TLS, name its certificates in FLUX_CA_BUNDLE; a local server may want http://."
 )
 
 
@@ -51,12 +45,53 @@ class Bounds:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is known of the way to a service, for the one who has to mend it.
+
+    `start_command` starts the service, where it is on this machine; `proxy` is what requests go through, without a
+    password; `ca_bundle` has authorities that are believed besides.
+    """
+
+    bounds: Bounds
+    is_local: bool = False
+    is_in_container: bool = False
+    start_command: str = ""
+    proxy: str = ""
+    ca_bundle: Path | None = None
+
+    @property
+    def check_address(self) -> str:
+        """What to look at where there is no way through."""
+        if not self.proxy:
+            return "Check the base URL, your network and your proxy."
+        return (
+            f"Requests go through the proxy {self.proxy}, as HTTPS_PROXY, HTTP_PROXY or ALL_PROXY says; NO_PROXY names "
+            "hosts that need none. Check it, the base URL and your network."
+        )
+
+    @property
+    def check_tls(self) -> str:
+        """What to look at where the other side is not believed."""
+        besides = f", and those in {self.ca_bundle}" if self.ca_bundle else ""
+        return (
+            "Believed are your system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR in their place"
+            f"{besides}. Where your network inspects TLS, name its certificates in FLUX_CA_BUNDLE; a local server may "
+            "want http://."
+        )
+
+    @property
+    def start_it(self) -> str:
+        """What to do where nothing listens on this machine."""
+        how = f"`{self.start_command}`" if self.start_command else _ANY_SERVER
+        hint = f"Start the server ({how}), or change the base URL."
+        return f"{_FROM_A_CONTAINER} {hint}" if self.is_in_container else hint
+
+
 _LONGER = "The setting {} says how long to wait."
 
 
-def explain(
-    fault: BaseException, *, is_local: bool, is_in_container: bool, bounds: Bounds, has_begun: bool
-) -> ProviderError:
+def explain(fault: BaseException, way: Way, *, has_begun: bool) -> ProviderError:
     """The error for what an SDK or httpx2 raised. `has_begun`: the answer's headers had come."""
     chain = list(_chain(fault))
     names = {type(link).__name__ for link in chain}
@@ -64,32 +99,31 @@ def explain(
         if isinstance(link, ProviderError):
             return link  # our own, on its way through the SDK
     if any("Timeout" in name for name in names):
-        return _timed_out(names, bounds, has_begun=has_begun)
+        return _timed_out(names, way, has_begun=has_begun)
     for link in chain:
         match link:
             case ssl.SSLError():
                 is_cut = isinstance(link, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
                 words = f"no secure connection: {_reason(link)}."
-                return ConnectionFailed(words, hint=_CHECK_TLS, is_lasting=not is_cut)
+                return ConnectionFailed(words, hint=way.check_tls, is_lasting=not is_cut)
             case socket.gaierror():
-                return ConnectionFailed(f"the host was not found: {_reason(link)}.", hint=_CHECK_ADDRESS)
+                return ConnectionFailed(f"the host was not found: {_reason(link)}.", hint=way.check_address)
             case ConnectionRefusedError():
-                hint = _START_A_SERVER if is_local else _CHECK_ADDRESS
-                if is_local and is_in_container:
-                    hint = f"{_FROM_A_CONTAINER} {hint}"
-                return ConnectionFailed("nothing listens there.", hint=hint)
+                words = "the proxy does not answer." if way.proxy else "nothing listens there."
+                return ConnectionFailed(words, hint=way.start_it if way.is_local else way.check_address)
             case _:
                 pass
     if has_begun:
         return StreamBroken("the connection broke before the answer was complete.")
     words = next((str(link) for link in chain[1:] if str(link)), type(chain[-1]).__name__)
-    return ConnectionFailed(f"no connection: {words}.", hint=_CHECK_ADDRESS)
+    return ConnectionFailed(f"no connection: {words}.", hint=way.check_address)
 
 
-def _timed_out(names: Set[str], bounds: Bounds, *, has_begun: bool) -> ProviderError:
+def _timed_out(names: Set[str], way: Way, *, has_begun: bool) -> ProviderError:
+    bounds = way.bounds
     silence = _LONGER.format("timeout_s")
     if "ConnectTimeout" in names:
-        hint = f"{_LONGER.format('connect_timeout_s')} {_CHECK_ADDRESS}"
+        hint = f"{_LONGER.format('connect_timeout_s')} {way.check_address}"
         return ConnectionFailed(f"no connection within {bounds.connect_s:g} seconds.", hint=hint)
     if "PoolTimeout" in names:
         return ConnectionFailed(f"no connection was free for {bounds.silence_s:g} seconds.", hint=silence)

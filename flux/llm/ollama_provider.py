@@ -51,7 +51,7 @@ class OllamaProvider(BaseLLMProvider):
         self._wanted_tokens = settings.context_window
         self._keep_alive = settings.ollama_keep_alive
         self._pulls_missing = settings.pull_models
-        self._transport = Transport(where, {}, open_plain)
+        self._transport = Transport(where, {}, open_plain, self.models)
         self._cards: dict[str, ModelCard] = {}
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:

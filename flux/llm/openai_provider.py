@@ -22,7 +22,7 @@ class OpenAIProvider(BaseLLMProvider):
     def __init__(self, settings: Settings, endpoint: Endpoint = OPENAI) -> None:
         self.name = endpoint.name
         self._is_stored = settings.stored_responses
-        self._transport = Transport(Where.of(settings, endpoint), {}, open_openai)
+        self._transport = Transport(Where.of(settings, endpoint), {}, open_openai, self.models)
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         if self._is_stored:

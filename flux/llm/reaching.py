@@ -6,13 +6,10 @@ It costs nothing. Knows nothing of models and of what the service would say to a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import flux
-from flux.core.config import is_in_container
 from flux.core.errors import ConfigError
 from flux.core.secret import redact
 from flux.llm.network_faults import Bounds, explain
@@ -37,7 +34,7 @@ async def reach(where: Where, timeout_s: float = CONNECT_TIMEOUT_S) -> Reached:
     """Ask the address for its head alone; whatever its status is, it answers. Raises ProviderErrors and ConfigError."""
     import httpx2
 
-    proxy = proxy_for(where)
+    proxy = where.proxy
     try:
         client = httpx2.AsyncClient(
             verify=where.tls.context(),
@@ -60,24 +57,10 @@ async def reach(where: Where, timeout_s: float = CONNECT_TIMEOUT_S) -> Reached:
             return Reached(end - begin, tls.version() if tls else "", proxy, behind)
     except transport_errors() as e:
         fault = e
-    error = explain(
-        fault,
-        is_local=where.is_local,
-        is_in_container=where.is_local and is_in_container(),
-        bounds=Bounds(timeout_s, timeout_s, timeout_s, timeout_s),
-        has_begun=False,
-    )
+    way = replace(where.way, bounds=Bounds(timeout_s, timeout_s, timeout_s, timeout_s))
+    error = explain(fault, way, has_begun=False)
     error.message = redact(error.message)
     raise error from None
-
-
-def proxy_for(where: Where) -> str:
-    """The proxy that requests go through by the environment, without its password; empty where there is none."""
-    url = urlsplit(where.base_url)
-    if where.is_local or proxy_bypass(url.netloc):
-        return ""
-    proxies = getproxies()
-    return redact(proxies.get(url.scheme) or proxies.get("all") or "")
 
 
 def _behind(date: str, now_s: float) -> float | None:

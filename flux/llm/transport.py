@@ -8,18 +8,30 @@ environment variables name, also where everything is passed explicitly (anthropi
 from __future__ import annotations
 
 import asyncio
+import difflib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import flux
 from flux.core.config import Settings, is_in_container
 from flux.core.errors import (
     AuthenticationFailed,
     ConfigError,
+    ModelNotFound,
     ProviderError,
     RequestRejected,
     StreamBroken,
@@ -27,11 +39,11 @@ from flux.core.errors import (
 )
 from flux.core.keys import Key, KeyHolder, fetch_key
 from flux.core.secret import Secret, redact
-from flux.llm.base_provider import Delta, ModelRequest, RawDelta
+from flux.llm.base_provider import Delta, ModelRequest, RawDelta, ServedModel
 from flux.llm.catalogue import Catalogue, Model, find_model
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
-from flux.llm.network_faults import Bounds, explain, was_connection_stale
+from flux.llm.network_faults import Bounds, Way, explain, was_connection_stale
 from flux.llm.pools import (
     MAX_COMPLAINT_BYTES,
     OpenSdk,
@@ -66,6 +78,8 @@ CONNECT_TIMEOUT_S = 10.0
 PATIENCE = 10
 """So many times the bound on silence may pass with signs of life alone: comments, pings, a header's next byte."""
 
+ListModels = Callable[[], Awaitable[Sequence[ServedModel]]]
+
 _RAW = {"X-Stainless-Raw-Response": "stream"}
 """The SDKs' own sign that they shall not read the answer's body. It does not reach the wire."""
 
@@ -82,6 +96,8 @@ class Where:
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
     tls: Tls = field(default_factory=Tls)
     find: Callable[[str], Model | None] = find_model
+    key_words: str = ""
+    """Where the key is set, for a person."""
 
     @classmethod
     def of(cls, settings: Settings, endpoint: Endpoint) -> Where:
@@ -97,6 +113,7 @@ class Where:
             settings.extra_body or {},
             Tls(settings.ca_bundle, settings.client_cert, settings.client_key),
             Catalogue(settings).find,
+            settings.key_words(endpoint, key),
         )
 
     @property
@@ -114,12 +131,30 @@ class Where:
         """What a person knows it by: the vendor, or the address of another server with the same API."""
         return self.endpoint.display_name if self.base_url == self.endpoint.default_base_url else self.host
 
+    @property
+    def proxy(self) -> str:
+        """The proxy that requests go through by the environment, without its password; empty where there is none."""
+        url = urlsplit(self.base_url)
+        if self.is_local or proxy_bypass(url.netloc):
+            return ""
+        proxies = getproxies()
+        return redact(proxies.get(url.scheme) or proxies.get("all") or "")
+
+    @property
+    def way(self) -> Way:
+        """How requests get there, for who has to mend it."""
+        is_contained = self.is_local and is_in_container()
+        start = self.endpoint.start_command
+        return Way(self.bounds, self.is_local, is_contained, start, self.proxy, self.tls.ca_bundle)
+
 
 class Transport:
     """One service, one key; the connections are shared. The SDK is imported in a thread at the first request."""
 
-    def __init__(self, where: Where, headers: Mapping[str, str], open_sdk: OpenSdk) -> None:
+    def __init__(self, where: Where, headers: Mapping[str, str], open_sdk: OpenSdk, models: ListModels) -> None:
+        """`models` lists what the service has, for a name that it does not know."""
         self._where = where
+        self._models = models
         self._headers = headers
         self._open_sdk = open_sdk
         self._pool: Pool | None = None
@@ -258,8 +293,33 @@ class Transport:
                 answer = await self._begin(sdk, path, body)
         if isinstance(answer, BaseException):
             # Raised here and not in a handler: an SDK's errors carry requests and headers in their chain.
-            raise self._located(answer, model, "", has_begun=False)
+            error = self._located(answer, model, "", has_begun=False)
+            if isinstance(error, ModelNotFound):
+                error.hint = await self._who_has(model)
+            raise error
         return answer
+
+    async def _who_has(self, model: str) -> str:
+        """What to do about a model's name that the service does not know."""
+        served: Sequence[ServedModel] = ()
+        with suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(ASK_S):
+                served = await self._models()
+        near = difflib.get_close_matches(model, [one.name for one in served], 3, 0.4)
+        row = self._where.find(model)
+        told = [
+            f"Near it: {', '.join(near)}." if near else "",
+            f"{row.provider} has a model of this name." if row and row.provider != self._where.endpoint.name else "",
+            "`flux models` lists what there is; the setting is model (FLUX_MODEL). Check the base URL too.",
+        ]
+        return " ".join(filter(None, told))
+
+    def _check_key(self) -> str:
+        where = self._where
+        if where.key_words:
+            return f"The key is from {where.key_words}. Check it, and what it may be used for."
+        variable = where.endpoint.key_setting.upper() or "FLUX_API_KEY"
+        return f"No key was sent. Set {variable}, or `flux auth set {where.endpoint.name}` keeps one."
 
     async def _begin(self, sdk: Sdk, path: str, body: bytes) -> httpx2.Response | BaseException:
         """The answer when it begins, or why there is none."""
@@ -277,16 +337,11 @@ class Transport:
     def _located(self, fault: BaseException, model: str, request_id: str, *, has_begun: bool) -> ProviderError:
         """The error with all that is known of where it happened, and without the key."""
         where = self._where
-        is_contained = where.is_local and is_in_container()
-        error = explain(
-            fault,
-            is_local=where.is_local,
-            is_in_container=is_contained,
-            bounds=where.bounds,
-            has_begun=has_begun,
-        )
-        if isinstance(error, AuthenticationFailed) and isinstance(where.key, KeyHolder):
-            self._outgoing = None  # a command's key may live for an hour only
+        error = explain(fault, where.way, has_begun=has_begun)
+        if isinstance(error, AuthenticationFailed):
+            if isinstance(where.key, KeyHolder):
+                self._outgoing = None  # a command's key may live for an hour only
+            error.hint = self._check_key()
         error.message = redact(f"{where.title}: {error.message}", self._secrets)
         error.args = (error.message,)
         error.endpoint = where.endpoint.name

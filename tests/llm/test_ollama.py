@@ -37,6 +37,7 @@ from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, Folder, ModelRequest, Response, ServedModel, TextDelta, Waiting, fold
 from flux.llm.ollama_provider import OllamaProvider
 from flux.llm.provider_factory import create_provider
+from flux.llm.resilience.breaker import BreakingProvider
 from flux.llm.text_tools_provider import TextToolsProvider
 from flux.llm.wire.ollama_chat import OllamaDecoder, Options, encode_request
 from flux.llm.wire.ollama_models import PullProgress
@@ -252,9 +253,10 @@ def provider(server: OllamaServer, **settings: Any) -> OllamaProvider:
             **({"provider": "ollama", "base_url": f"{server.base_url}/v1", "timeout_s": 5.0, "attempts": 1} | settings)
         )
     )
-    assert isinstance(made, TextToolsProvider)
-    assert isinstance(made.inner, OllamaProvider)
-    return made.inner
+    assert isinstance(made, BreakingProvider)
+    assert isinstance(made.inner, TextToolsProvider)
+    assert isinstance(made.inner.inner, OllamaProvider)
+    return made.inner.inner
 
 
 def ask(model: str = "ok", **changes: Any) -> ModelRequest:

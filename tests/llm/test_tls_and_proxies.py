@@ -16,7 +16,7 @@ from flux.core.config import UserFolders, is_in_container, load_settings
 from flux.core.errors import ConfigError, ConnectionFailed, ProviderError
 from flux.core.messages import user_message
 from flux.llm.base_provider import ModelRequest
-from flux.llm.network_faults import Bounds, explain
+from flux.llm.network_faults import Bounds, Way, explain
 from flux.llm.provider_factory import create_provider
 from tests.support.fault_server import FaultServer, fault_server
 
@@ -214,11 +214,6 @@ def test_in_a_container_a_refused_localhost_hints_at_the_host(
     found = is_in_container(variables, tmp_path)
     assert found == contained
     for is_local in (True, False):
-        error = explain(
-            ConnectionRefusedError(),
-            is_local=is_local,
-            is_in_container=found,
-            bounds=Bounds(1, 1, 1, 1),
-            has_begun=False,
-        )
+        way = Way(Bounds(1, 1, 1, 1), is_local=is_local, is_in_container=found)
+        error = explain(ConnectionRefusedError(), way, has_begun=False)
         assert ("host.docker.internal" in error.hint) == (contained and is_local)

@@ -49,6 +49,8 @@ class FaultServer:
     received: list[Received] = field(default_factory=list[Received])
     connections: int = 0
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    faults: dict[str, str] = field(default_factory=dict[str, str])
+    """For names of models that are no fault's own name."""
     _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     async def hang_up(self) -> None:
@@ -91,7 +93,8 @@ class FaultServer:
             writer.write(_head(200, {"content-type": "application/json", "content-length": str(len(body))}) + body)
             await writer.drain()
             return True
-        fault = str(request.json.get("model", ""))
+        model = str(request.json.get("model", ""))
+        fault = self.faults.get(model, model)
         wire = wire_of(request.path)
         if fault in STATUS_FAULTS:
             status, headers, body = STATUS_FAULTS[fault]

@@ -116,7 +116,9 @@ def make_error(complaint: Complaint, status: int | None = None, retry_after_s: f
             hint="Choose a smaller model, or a smaller window by FLUX_CONTEXT_WINDOW.",
         )
     if names & _CONTENT_CODES:
-        return ContentRefused(f"the request was declined: {said}")
+        return ContentRefused(
+            f"the request was declined: {said}", hint="Say it in other words, or choose another model for it."
+        )
     if names & _RATE_CODES or status == 429:
         wait = "" if retry_after_s is None else f" (try again in {retry_after_s:.0f} s)"
         return RateLimited(f"asked too often{wait}: {said}", retry_after_s=retry_after_s)
