@@ -24,7 +24,7 @@ from flux.agent.store.holder import lock_file
 from flux.agent.turn import ModelChoice
 from flux.core.errors import BudgetExceeded, ConfigError, FluxError, SessionError, WriteRefused
 from flux.core.usage import Cost, Spent, Usage
-from flux.llm.base_provider import BaseLLMProvider, Folder, Options
+from flux.llm.base_provider import FROM_CACHE, BaseLLMProvider, Folder, Options
 from flux.llm.provider_factory import choose_model
 
 _FIELDS: dict[str, tuple[type, ...]] = {
@@ -243,11 +243,12 @@ class Batch:
         most = min(int(values.get("max_tokens", settings.max_tokens)), choice.limits.max_output_tokens)
         sent = choice.counter.count(str(values.get("system", settings.system_prompt)) + str(values["prompt"]))
         reserved = self._reserve(Forecast(choice.name, Usage(sent, most), choice.price))
-        folder = Folder()
+        folder, is_kept = Folder(), False
         try:
             async with aclosing(provider.stream(str(values["prompt"]), **options)) as deltas:
                 async for delta in deltas:
                     folder.add(delta)
+                    is_kept = is_kept or delta == FROM_CACHE
         finally:  # what was used is used, also where the answer broke off
             self._reserved_usd -= reserved
             cost = self._count(line, provider, choice, folder.response().usage)
@@ -258,6 +259,7 @@ class Batch:
             "model": choice.name,
             "text": response.content,
             "finish_reason": response.finish_reason,
+            "from_cache": is_kept,
             "usage": asdict(response.usage),
             "cost_usd": cost.usd if cost.is_complete else None,
         }

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flux.agent.store.answers import StoredAnswers
 from flux.agent.store.database import Database
 from flux.agent.store.edits import hunks_from_json, hunks_to_json
 from flux.agent.store.fitted import Fitted
@@ -128,6 +129,10 @@ class SessionStore:
     async def mended(self) -> None:
         """Wait until the file is mended, where it was found damaged."""
         await self._database.mended()
+
+    def answers(self, max_mb: int, max_days: float) -> StoredAnswers | None:
+        """Answers kept for equal requests, so many megabytes for so many days; None where it is none."""
+        return StoredAnswers(self._database, self._clock, max_mb << 20, max_days) if max_mb else None
 
     # Sessions
 

@@ -51,7 +51,7 @@ class Sessions:
             read_assignment(settings, name, "fallback")
         self.settings = settings
         self.store = store
-        self.registry = Registry(settings)
+        self.registry = Registry(settings, store.answers(settings.response_cache, settings.response_cache_days))
         self.provider: BaseLLMProvider = self.registry.provider(chat.provider)
         self.reason = chat.reason
         self.index = SymbolIndex(store.folder / "index" if store.folder else None)

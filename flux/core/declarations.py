@@ -241,6 +241,16 @@ class SettingValues:
     max_steps: int = _setting(40, whole(1), "FLUX_MAX_STEPS", "How many requests one turn may make.")
     system_prompt: str = _setting("", TEXT, "FLUX_SYSTEM_PROMPT", "Instructions of your own, added to Flux's.")
     script: Path | None = _setting(None, PATH, "FLUX_SCRIPT", "The file of steps for the provider scripted.")
+    response_cache: int = _setting(
+        0,
+        whole(0),
+        "FLUX_RESPONSE_CACHE",
+        "Megabytes of answers to keep, so that exactly the same request is answered without asking again; not "
+        "where tools are offered, as in a chat. 0: none.",
+    )
+    response_cache_days: float = _setting(
+        30.0, between(0, 3650), "FLUX_RESPONSE_CACHE_DAYS", "How many days a kept answer is used."
+    )
     log_level: str = _setting(
         "warning",
         choice("debug", "info", "warning", "error"),

@@ -26,6 +26,13 @@ EncodedMessages = MutableMapping[tuple[str, Message], bytes]
 """A message's bytes by (wire format, message): encoded once, kept by the session, sent again as they were."""
 
 
+class KeptAnswers(Protocol):
+    """Whole answers to earlier requests, by what stands for all of the request's bytes and where they went."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+    def put(self, key: bytes, body: bytes) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """All that one request needs. `tool_choice` is `auto`, `none`, `required` or the name of a tool.
@@ -35,7 +42,8 @@ class ModelRequest:
     (`none` to `max`, empty: as it likes), and `thinking` how it is told so, which `flux.llm.fitting` knows.
     `window_tokens` is the window that the messages were fitted into, for servers that are told how large to make it; 0
     leaves it to the provider. `cache_min_tokens`: a shorter beginning is not cached. `extra_body` are the user's own
-    fields of the request, which win over Flux's. `keeps_raw` adds a RawDelta for each piece of the answer.
+    fields of the request, which win over Flux's. `keeps_raw` adds a RawDelta for each piece of the answer. Where
+    there are `answers`, an exactly equal request is answered from there.
     """
 
     model: str
@@ -54,6 +62,7 @@ class ModelRequest:
     extra_body: Mapping[str, object] = field(default_factory=dict[str, object])
     keeps_raw: bool = False
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
+    answers: KeptAnswers | None = field(default=None, compare=False, repr=False)
 
 
 class Abilities(Protocol):
@@ -140,6 +149,9 @@ class Waiting:
     """What the server does before it answers, in words for the user: a model is being downloaded."""
 
     text: str
+
+
+FROM_CACHE = Waiting("From the cache: the same was asked before. It costs nothing.")
 
 
 @dataclass(frozen=True, slots=True)

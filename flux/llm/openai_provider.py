@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from flux.core.config import Settings
 from flux.core.errors import ModelNotFound, RequestRejected
@@ -39,6 +40,7 @@ class OpenAIProvider(BaseLLMProvider):
 
     async def _stored_deltas(self, request: ModelRequest, *, may_continue: bool = True) -> AsyncGenerator[Delta]:
         sent = StoredRequest(may_continue)
+        request = replace(request, answers=None)  # OpenAI may have forgotten what a kept answer names
         has_begun = False
         try:
             async with aclosing(self._transport.stream(PATH, sent.encode, ResponsesDecoder, request)) as deltas:

@@ -9,13 +9,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flux.core.config import Settings
 from flux.core.errors import ConfigError, FluxError
 from flux.core.keys import KeyHolder
 from flux.core.usage import Cost, Price, Spent, Usage
-from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel, UsageDelta
+from flux.llm.base_provider import BaseLLMProvider, Delta, KeptAnswers, ModelRequest, ServedModel, UsageDelta
 from flux.llm.catalogue import Catalogue
 from flux.llm.endpoints import ENDPOINTS
 from flux.llm.provider_factory import (
@@ -93,8 +93,10 @@ class Check:
 class Registry:
     """The providers of these settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, answers: KeptAnswers | None = None) -> None:
+        """`answers` are looked into before a request is sent, and get what comes."""
         self._settings = settings
+        self._answers = answers
         self._made: dict[str, Metered] = {}
         self._spent: dict[str, Spent] = {}
 
@@ -115,6 +117,7 @@ class Registry:
                 create_provider(self._settings, name),
                 self._spent,
                 Catalogue(self._settings.for_provider(name)).price,
+                self._answers,
             )
         return self._made[name]
 
@@ -197,15 +200,24 @@ class Metered(WrappedProvider):
     """A provider around another that adds what it used to `spent`, under its name."""
 
     def __init__(
-        self, name: str, inner: BaseLLMProvider, spent: dict[str, Spent], price: Callable[[str], Price | None]
+        self,
+        name: str,
+        inner: BaseLLMProvider,
+        spent: dict[str, Spent],
+        price: Callable[[str], Price | None],
+        answers: KeptAnswers | None,
     ) -> None:
         super().__init__(inner)
         self.name = name
         self._spent = spent
         self._price = price
+        self._answers = answers
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         usage = Usage()
+        # What a call would do, it would do to the files as they are by then: with tools every request is asked.
+        if self._answers is not None and not request.tools:
+            request = replace(request, answers=self._answers)
         try:
             async with aclosing(self.inner.stream(request)) as deltas:
                 async for delta in deltas:

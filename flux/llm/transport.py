@@ -43,6 +43,7 @@ from flux.llm.base_provider import Delta, ModelRequest, RawDelta, ServedModel
 from flux.llm.catalogue import Catalogue, Model, find_model
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
+from flux.llm.keeping import Keeping
 from flux.llm.network_faults import Bounds, Way, explain, was_connection_stale
 from flux.llm.pools import (
     MAX_COMPLAINT_BYTES,
@@ -168,17 +169,28 @@ class Transport:
         """The deltas of the answer to a request. Raises ProviderErrors. Closing it closes the connection."""
         request = self.fitted(request)
         began_s = asyncio.get_running_loop().time()
-        response = await self._post(path, encode(request), request.model)
+        body = encode(request)
+        keeping = Keeping.of(request, self._where.base_url, path, self._where.headers, body)
+        if keeping is not None and (kept := keeping.replayed(decoder("", taken_ids(request)))):
+            for delta in kept:
+                yield delta
+            return
+        response = await self._post(path, body, request.model)
         fault: BaseException
         decoding = decoder(request_id(response), taken_ids(request))
         try:
             _check_encoding(response)
             limit = max(MIN_ANSWER_LIMIT, ANSWER_BYTES_PER_TOKEN * request.max_output_tokens)
-            bounded = _in_time(response.aiter_bytes(), self._where.bounds, began_s)
+            raw = response.aiter_bytes()
+            bounded = _in_time(keeping.noting(raw) if keeping else raw, self._where.bounds, began_s)
             async with aclosing(bounded) as chunks:
                 patience_s = PATIENCE * self._where.bounds.silence_s
                 async for delta in _decode(chunks, decoding, limit, patience_s, keeps_raw=request.keeps_raw):
                     yield delta
+                    if keeping is not None:
+                        keeping.look_at(delta)
+            if keeping is not None:
+                keeping.keep()
             return
         except (ProviderError, *transport_errors()) as e:
             fault = e

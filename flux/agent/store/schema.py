@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 7
+FORMAT = 8
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -129,7 +129,14 @@ CREATE TABLE calibration (  -- how a model's tokens are to those that were estim
 ) STRICT, WITHOUT ROWID;
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7)
+_FORMAT_8 = """
+CREATE TABLE answer (  -- answers kept for exactly equal requests; all of it may go at any time
+    key BLOB PRIMARY KEY NOT NULL, at REAL NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX answer_at ON answer (at);
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
