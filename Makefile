@@ -36,6 +36,7 @@ soak: $(READY)  ## Every long measurement at its full size, and docs/reliability
 	$(BIN)/python -m tests.soak.kills_undo --record
 	$(BIN)/python -m tests.soak.pressure --record
 	$(BIN)/python -m tests.soak.machine --record
+	$(BIN)/python -m tests.soak.chaos --record
 	$(BIN)/python -m tests.soak.load --record
 	$(BIN)/python -m tests.soak.report
 

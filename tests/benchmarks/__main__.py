@@ -13,7 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import asking, codecs, delivering, edits, fitting, mapping, prompts, serving, storing, streaming
+from tests.benchmarks import (
+    asking,
+    codecs,
+    delivering,
+    edits,
+    fitting,
+    mapping,
+    prompts,
+    resilience,
+    serving,
+    storing,
+    streaming,
+)
 from tests.benchmarks.figures import Effort, Figure, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
@@ -28,6 +40,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "decode": codecs.decode,
     "encode": codecs.request,
     "tokens": prompts.tokens,
+    "calls": resilience.calls,
     "counting": fitting.counting,
     "pruning": fitting.pruning,
     "session-cost": fitting.session_cost,
