@@ -251,6 +251,14 @@ class SettingValues:
     response_cache_days: float = _setting(
         30.0, between(0, 3650), "FLUX_RESPONSE_CACHE_DAYS", "How many days a kept answer is used."
     )
+    telemetry: bool = _setting(
+        False,
+        TRUTH,
+        "FLUX_TELEMETRY",
+        "Send spans and metrics of requests, without their words, to your own OpenTelemetry collector, where "
+        "OTEL_EXPORTER_OTLP_ENDPOINT has it; needs flux-lsp[otel].",
+        reach="user",
+    )
     log_level: str = _setting(
         "warning",
         choice("debug", "info", "warning", "error"),

@@ -112,9 +112,14 @@ class Registry:
         """The provider of that name, the same one each time. Raises ConfigError."""
         name = name.strip().lower()
         if name not in self._made:
+            made = create_provider(self._settings, name)
+            if self._settings.telemetry:
+                from flux.llm.telemetry import TracedProvider, exporting
+
+                made = TracedProvider(made, kind_of(self._settings, name), exporting())
             self._made[name] = Metered(
                 name,
-                create_provider(self._settings, name),
+                made,
                 self._spent,
                 Catalogue(self._settings.for_provider(name)).price,
                 self._answers,
