@@ -26,6 +26,7 @@ from flux.core.config import Settings, find_user_folders
 from flux.core.errors import ConfigError, FluxError, PiecesRefused
 from flux.core.messages import Text
 from flux.core.trust import TrustQuestion
+from flux.llm.resilience.breaker import CIRCUITS
 from flux.ui.approval import AskOnTerminal
 from flux.ui.doctor import case_here, show_report
 from flux.ui.input import open_input
@@ -217,6 +218,8 @@ class _Chat:
         print(f"  tokens in   {usage.input_tokens:>12,}   {usage.cache_read_tokens:,} of them from the cache")
         print(f"  tokens out  {usage.output_tokens:>12,}   {usage.reasoning_tokens:,} of them reasoning")
         print(f"  cost        {cost!s:>12}")
+        for circuit in CIRCUITS.troubled():
+            print(f"  ! {circuit}")
 
     async def _cost(self, _: str) -> None:
         ledger = self._sessions.store.ledger

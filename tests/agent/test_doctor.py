@@ -20,8 +20,9 @@ from flux.agent.doctor.storage import look_at_state
 from flux.agent.session_store import SessionStore
 from flux.agent.store.schema import FORMAT
 from flux.core.config import UserFolders, load_settings
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, ConnectionFailed
 from flux.core.messages import Text, user_message
+from flux.llm.resilience.breaker import CIRCUITS
 from tests.support.fault_server import FaultServer, Received, fault_server
 from tests.support.replay_server import replay_server
 
@@ -101,6 +102,18 @@ async def test_a_service_that_works_is_told_of_step_by_step_and_costs_nothing(tm
     assert report.is_healthy
     assert KEY not in json.dumps(report.to_json())
     assert "****0001" in of(report, "key").text
+
+
+async def test_a_model_that_keeps_failing_in_this_process_is_named(tmp_path: Path) -> None:
+    async with service() as server:
+        circuit = CIRCUITS.of(f"{server.base_url}/v1", "one")
+        circuit.failed(ConnectionFailed("nothing listens there."), is_trial=False)
+        found = of(await look(tmp_path, compatible(server, FLUX_MODEL="one")), "circuit")
+        circuit.answered()
+    assert found.state == "warning"
+    assert found.text == (
+        f"one at {server.base_url}/v1: 1 failed in a row; asked as usual. Last: nothing listens there."
+    )
 
 
 @pytest.mark.parametrize(

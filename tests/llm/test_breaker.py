@@ -74,6 +74,9 @@ async def test_after_five_failures_in_a_row_nothing_is_sent_any_more() -> None:
     service = await check(*[(DOWN,)] * FAILURES, ANSWER, came=[*OPENED, "CircuitOpen"], left=1)
     assert service.state == CircuitState(ADDRESS, "m", "open", 5, FIRST_PAUSE_S, "nothing listens there.")
     assert service.circuits.troubled() == [service.state]
+    assert str(service.state) == (
+        "m at http://127.0.0.1:9/v1: 5 failed in a row; asked again in 10 s. Last: nothing listens there."
+    )
 
 
 async def test_the_error_says_what_went_wrong_and_when_it_is_tried_again() -> None:

@@ -49,7 +49,10 @@ async def test_an_action_edits_the_unsaved_buffer_in_one_labelled_versioned_edit
             "Flux: improve",
             True,
         ]
-        assert progress[-1] == {"kind": "end", "message": "done · unsaved: a.py · 1,234 tokens · $0.0000 · 1% of the window"}
+        assert progress[-1] == {
+            "kind": "end",
+            "message": "done · unsaved: a.py · 1,234 tokens · $0.0000 · 1% of the window",
+        }
 
 
 async def test_menus_cost_nothing(tmp_path: Path) -> None:

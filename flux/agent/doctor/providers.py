@@ -21,6 +21,7 @@ from flux.llm.catalogue import FREE, Catalogue
 from flux.llm.provider_factory import choose_model, find_builtin, kind_of
 from flux.llm.reaching import Reached, reach
 from flux.llm.registry import CHECK_S, ROLES, Registry, assign
+from flux.llm.resilience.breaker import CIRCUITS
 from flux.llm.transport import Where
 
 CLOCK_S = 60.0
@@ -55,6 +56,9 @@ class ProviderCheck:
         try:
             where = self._where()
             if where is not None:
+                for circuit in CIRCUITS.troubled():
+                    if circuit.address == where.base_url:
+                        yield self._found("circuit", "warning", str(circuit), "Flux leaves it alone between its tries.")
                 reached = await reach(where)
                 yield self._address(where, reached)
                 for finding in _clock(self.area, reached):

@@ -41,6 +41,16 @@ class CircuitState:
     retry_after_s: float
     reason: str
 
+    def __str__(self) -> str:
+        match self.state:
+            case "closed":
+                now = "asked as usual"
+            case "open":
+                now = f"asked again in {self.retry_after_s:.0f} s"
+            case "half-open":
+                now = "the next request finds out whether it answers again"
+        return f"{self.model} at {self.address}: {self.failures} failed in a row; {now}. Last: {self.reason}"
+
 
 class Circuit:
     """What happened to the requests for one model at one address. Safe to use from several threads."""
