@@ -253,3 +253,13 @@ async def test_the_doctor_tells_of_provider_folders_and_editor(tmp_path: Path) -
             "ok",
             "ok",
         )
+
+
+async def test_the_doctors_report_is_a_document_in_an_editor_that_does_not_wait(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "Hi."}, name="Eglot") as made:
+        client = made.client
+        assert await client.command("flux.doctor") == {"status": "started"}
+        await client.until(lambda: bool(client.sent("window/showDocument")))
+        text = path_of(client.sent("window/showDocument")[0]["uri"]).read_text(encoding="utf-8")
+        assert "provider scripted" in text
+        assert "Eglot: it takes edits" in text

@@ -471,3 +471,13 @@ def test_lines_that_are_piped_in_are_messages(tmp_path: Path, open_chat: Open) -
     assert done.returncode == 0
     assert [m["parts"][-1]["text"] for m in requests(tmp_path)[-1]["messages"]] == ["first", "One.", "second"]
     assert b"\x1b" not in done.stdout
+
+
+def test_the_doctor_tells_what_works_in_the_chat(open_chat: Open) -> None:
+    chat = open_chat([{"text": "Hi."}])
+    chat.at_prompt()
+    chat.types("/doctor")
+    shown = chat.at_prompt()
+    assert "provider scripted" in shown
+    assert "All is well" in shown
+    assert chat.leaves() == 0
