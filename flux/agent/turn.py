@@ -65,8 +65,8 @@ INTERRUPTED = "Interrupted: the user cancelled before it was done."
 UNGIVEN = "No result was given for this call."
 BROKEN = "Not done: Flux itself failed. The file is as it was unless you were told otherwise."
 
-GO_ON = "A message such as “go on” continues it."
-BROKE_OFF = f"The answer broke off. What came of it is kept. {GO_ON}"
+GO_ON = "a message such as “go on” continues it."
+BROKE_OFF = f"The answer broke off. What came of it is kept; {GO_ON}"
 
 PROPOSED = "This is proposed: you see it as made, but the user decides after your turn."
 
@@ -236,7 +236,7 @@ class Turn:
         match response.finish_reason:
             case "length":
                 self.emit(
-                    Noticed(f"The answer reached the limit of {request.max_output_tokens} tokens (max_tokens). {GO_ON}")
+                    Noticed(f"The answer reached the limit of {request.max_output_tokens} tokens (max_tokens); {GO_ON}")
                 )
             case "refused":
                 self.emit(Noticed("The model declined to answer."))

@@ -201,8 +201,8 @@ def test_a_local_server_is_waited_for_longer_unless_the_user_says_how_long(
     endpoint = BUILTINS[name].endpoint
     assert endpoint is not None
     settings = load(tmp_path, FLUX_PROVIDER=name, FLUX_API_KEY=KEY)
-    assert Where.of(settings, endpoint).timeout_s == seconds
-    assert Where.of(settings.override({"timeout_s": 120}), endpoint).timeout_s == 120
+    assert Where.of(settings, endpoint).bounds.silence_s == seconds
+    assert Where.of(settings.override({"timeout_s": 120}), endpoint).bounds.silence_s == 120
 
 
 CALL = ToolCall("c1", "look", "{}")

@@ -133,7 +133,7 @@ async def test_an_answer_that_is_cut_short_by_its_length_is_a_notice(address: st
     events = await send(open_session(MemoryWorkspace(FILES), made), "T:length")
     assert said(events) == "cut off he"
     assert [event.text for event in events if event.type == "notice"] == [
-        "The answer reached the limit of 8192 tokens (max_tokens)."
+        "The answer reached the limit of 8192 tokens (max_tokens); a message such as “go on” continues it."
     ]
     await made.close()
 
