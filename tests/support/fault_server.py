@@ -201,13 +201,16 @@ NO_TLS = b"HTTP/1.1 400 Said\r\ncontent-length: 0\r\n\r\n"
 
 
 def prefix(request: Received) -> tuple[bytes, bytes]:
-    """What stands before the messages, and the messages without the closing bracket."""
+    """What stands before the messages, and the messages without the closing bracket.
+
+    The marks of Anthropic's cache, which move on with each request, are left out.
+    """
     key = b'"input":[' if b'"input":[' in request.body else b'"messages":['
     head, _, rest = request.body.partition(key)
     messages = rest[: rest.rindex(b'],"stream"')]
     if b'"role":"system"' in messages:  # Chat Completions have the system prompt as a message
         head += messages[: messages.index(b"},") + 2]
-    return head, messages
+    return head, messages.replace(b',"cache_control":{"type":"ephemeral"}', b"")
 
 
 def wire_of(path: str) -> str:
