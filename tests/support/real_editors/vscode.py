@@ -65,12 +65,15 @@ class VsCodeDesk(RealDesk):
         await self.listener.until(lambda: len(self.listener.told) > count)
 
     async def text(self, name: str) -> str:
-        """What is seen; line ends are not, so they are those that were told."""
+        """What is seen, once it is told too; line ends are not seen, so they are those that were told."""
         await self._go(name)
-        found = self.mirror(name)
-        assert found is not None
-        seen = await self.window.do("lines", self._path(name))
-        assert plain(seen) == plain(found[1]), (seen, found)
+        seen, found = "", None
+        try:
+            async with asyncio.timeout(BOUND_S):
+                while found is None or plain(seen) != plain(found[1]):
+                    seen, found = await self.window.do("lines", self._path(name)), self.mirror(name)
+        except TimeoutError:
+            raise AssertionError(f"VS Code shows {seen!r}, and told {found}") from None
         return found[1]
 
     async def _go(self, name: str) -> None:
