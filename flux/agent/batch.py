@@ -132,6 +132,7 @@ class Results:
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
         except OSError as e:
             raise WriteRefused(f"The result of {line.id} could not be written to {self._file}: {e.strerror}") from e
 

@@ -176,10 +176,15 @@ def _refusal(exchange: _Exchange) -> str:
 def _on_file(wish: Wish, file: str, done: Sequence[_Exchange]) -> Move:
     if done and (refusal := _refusal(done[-1])):
         return Say(refusal)
-    reads = [exchange.result.content for exchange in done if exchange.call.name == "read_file"]
-    text, next_line = _joined(reads)
-    if not reads:
+    found = [exchange.result.content for exchange in done if exchange.call.name == "read_file"]
+    if not found:
         return Call(f"I read {file}.", "read_file", {"path": file})
+    reads = [text for text in found if not text.startswith(_POINTERS)]
+    text, next_line = _joined(reads)
+    if found[-1].startswith(_POINTERS):
+        # It stands above, or its difference does. Rules read it once more: no range is asked for twice.
+        lines = {"start_line": next_line or 1, "end_line": _FAR + len(found)}
+        return Call("I read it once more.", "read_file", {"path": file, **lines})
     if text is None:
         return Say(f"{file} is too long for me to be shown in full, and without all of it I change nothing.")
     if next_line and len(reads) < 200:
@@ -190,6 +195,9 @@ def _on_file(wish: Wish, file: str, done: Sequence[_Exchange]) -> Move:
     return Say(f"Done: {answer.text[0].lower()}{answer.text[1:]}")
 
 
+_POINTERS = ("[unchanged since ", "[changed since ")
+_FAR = 10_000_000
+"""A line that no file has."""
 _PART = re.compile(r"\[[^\n]* lines (\d+)-(\d+) of (\d+)\]\n")
 _OUTLINE = re.compile(r"^\[… \d+ more lines; their outline, by start_line:\n.*\]\n\Z", re.DOTALL | re.MULTILINE)
 _CUT = re.compile(r"\[… \d+ more characters[^\]\n]*\]\n?\Z")
