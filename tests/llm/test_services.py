@@ -228,3 +228,11 @@ async def test_deepseek_gets_its_thoughts_back_with_every_call(
     assert said[1]["reasoning_content"] == sent
     arrived = await arrives(load(tmp_path, FLUX_PROVIDER="compatible", **address), server, *talk)
     assert b"reasoning_content" not in arrived.body
+
+
+def test_the_page_of_what_works_with_which_provider_has_a_row_for_each() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    wires = {"anthropic": "Anthropic Messages", "responses": "Responses", "chat": "Chat Completions"}
+    rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| `")]
+    expected = [[f"| `{one.name}`", wires.get(one.wire, "Ollama's own")] for one in ENDPOINTS]
+    assert rows == expected
