@@ -403,11 +403,8 @@ class Turn:
         if self.is_reviewed:
             await to_its_end(self._propose(plan, proposals))
             return
-        first = proposals[0][0]
-        await self._approve(first, plan)
+        await self._approve(proposals[0][0], plan)
         applied = await to_its_end(self._apply(plan, proposals))
-        is_saved = all(change.is_saved for change in applied.changes)
-        self.emit(EditApplied(first.id, _paths(plan), applied_diff(applied), is_saved))
         if found := await problems_after(self.workspace, applied.changes, PROBLEMS_S):
             last, proposal = proposals[-1]
             self._record(last, f"{proposal.summary}\n{found}", is_error=False)
@@ -440,6 +437,9 @@ class Turn:
 
         applied = await self.conversation.carry_out([call.id for call, _ in proposals], plan, apply)
         self.unsaved.update({str(change.new_path): None for change in applied.changes if not change.is_saved})
+        is_saved = all(change.is_saved for change in applied.changes)
+        # Also where the user cancelled meanwhile: what was made is told.
+        self.emit(EditApplied(proposals[0][0].id, _paths(plan), applied_diff(applied), is_saved))
         return applied
 
 
