@@ -174,7 +174,7 @@ async def test_what_came_before_a_fault_is_kept_and_the_user_is_told_how_to_go_o
     session = open_session(MemoryWorkspace({}), provider)
     events = await send(session, "Hi")
     assert [event.text for event in events if event.type == "notice"] == [
-        "The answer broke off. What came of it is kept. A message such as “go on” continues it."
+        "The answer broke off. What came of it is kept; a message such as “go on” continues it."
     ]
     assert session.history()[-1].text() == "Half"
     assert end(await send(session, "Go on")).status == "completed"

@@ -45,7 +45,8 @@ class Bench:
     def requests(self) -> list[dict[str, Any]]:
         if not self.record.exists():
             return []
-        return [json.loads(line) for line in self.record.read_text(encoding="utf-8").split("\n") if line]
+        *whole, _ = self.record.read_text(encoding="utf-8").split("\n")  # the last one may be on its way
+        return [json.loads(line) for line in whole]
 
     def said(self, number: int = -1) -> str:
         """All text of the last message that the model was sent."""
