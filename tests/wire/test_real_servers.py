@@ -40,8 +40,10 @@ FILES = {"a.py": "def area(r):\r\n    return 3 * r\r\n"}
 
 
 def provider(name: str, base_url: str, *, key: str = "", tools: str = "") -> BaseLLMProvider:
+    """One attempt: a gateway that is told of a rate limit has its users wait a minute."""
     secret = Secret(key) if key else None
-    return create_provider(Settings(provider=name, base_url=base_url, api_key=secret, tools=tools, timeout_s=60))
+    settings = Settings(provider=name, base_url=base_url, api_key=secret, tools=tools, timeout_s=60, attempts=1)
+    return create_provider(settings)
 
 
 def script(name: str, folder: Path, *arguments: str) -> None:
