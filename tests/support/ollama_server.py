@@ -42,6 +42,8 @@ class OllamaServer(FaultServer):
     answers: list[Sequence[Mapping[str, object]]] = field(default_factory=list[Sequence[Mapping[str, object]]])
     chats: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     cuts_pulls: bool = False
+    chat_address: tuple[str, int] | None = None
+    """Chat is answered there, by a server that knows only that of Ollama."""
 
     async def _answer(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         match request.path:
@@ -114,10 +116,25 @@ class OllamaServer(FaultServer):
         if tokens > asked["options"].get("num_ctx", 4096) and asked.get("truncate") is False:
             return await self._say(writer, {"error": "the input length exceeds the context length"}, 400)
         self.loaded[_tagged(asked["model"])] = asked["options"].get("num_ctx", 4096)
+        if self.chat_address is not None:
+            return await self._pass_on(request, writer, *self.chat_address)
         if self.answers:
             await self._lines(writer, self.answers.pop(0))
             return False
         return await FaultServer._answer(self, request, reader, writer)
+
+    async def _pass_on(self, request: Received, writer: asyncio.StreamWriter, host: str, port: int) -> bool:
+        """To the other server and back, as it is but for the end of the connection, which is the answer's."""
+        reader, other = await asyncio.open_connection(host, port)
+        head, _, rest = request.head.partition(b"\r\n")
+        lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith((b"connection:", b"host:"))]
+        other.write(b"\r\n".join([head, b"Host: %s:%d" % (host.encode(), port), b"Connection: close", *lines]))
+        other.write(b"\r\n\r\n" + request.body)
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+            await writer.drain()
+        other.close()
+        return False
 
     async def _say(self, writer: asyncio.StreamWriter, found: object, status: int = 200) -> bool:
         body = json.dumps(found).encode()

@@ -2,8 +2,8 @@
 services themselves, and its answer is understood.
 
 What arrived is what aimock's own journal has of it, in its neutral form and with keys blacked out; the keys themselves
-and every field are held in `tests/llm/test_services.py`. Ollama is not here: aimock lacks its `/api/show`, without
-which no window can be said (`tests/llm/test_ollama.py` has a fake after its documentation).
+and every field are held in `tests/llm/test_services.py`. Of Ollama aimock has the chat and not `/api/show`, without
+which no window can be said: that is answered by our fake after its documentation, which passes the chat on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from flux.core.errors import RateLimited
 from flux.core.messages import user_message
-from flux.llm.base_provider import ModelRequest
+from flux.llm.base_provider import ModelRequest, Response
 from flux.llm.provider_factory import create_provider
 from tests.llm.test_services import KEY, SERVICES, TOOL, load
+from tests.support.ollama_server import FakeModel, ollama_server
 from tests.wire.aimock import aimock
 
 pytestmark = pytest.mark.editor
@@ -69,3 +71,32 @@ async def test_aimock_takes_a_request_as_the_service_documents_it(address: str, 
     assert [tool["function"] for tool in body["tools"]] == [
         {"name": TOOL.name, "description": TOOL.description, "parameters": dict(TOOL.parameters)}
     ]
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_aimock_takes_a_chat_with_ollama(address: str, tmp_path: Path, is_streamed: bool) -> None:
+    async with ollama_server(m=FakeModel(32_768)) as server:
+        server.chat_address = ("127.0.0.1", int(address.rpartition(":")[2]))
+        settings = load(tmp_path, FLUX_PROVIDER="ollama", OLLAMA_BASE_URL=server.base_url, FLUX_ATTEMPTS="1")
+        provider = create_provider(settings)
+
+        async def ask(words: str) -> Response:
+            messages = (user_message(words),)
+            request = ModelRequest("m", messages, system="Be brief.", tools=(TOOL,), is_streamed=is_streamed)
+            return await provider.complete(request)
+
+        answer = await ask("T:more")
+        assert (answer.content, answer.finish_reason) == ("Here is more.", "stop")
+        body = journal(address, "/api/chat")["body"]
+        assert [(said["role"], said["content"]) for said in body["messages"]] == [
+            ("system", "Be brief."),
+            ("user", "T:more"),
+        ]
+        assert body["tools"][0]["function"]["name"] == TOOL.name
+        assert server.chats[0]["options"]["num_ctx"] == 32_768
+        called = await ask("T:loop")
+        assert [(call.name, call.arguments()) for call in called.tool_calls] == [("read_file", {"path": "a.py"})]
+        assert called.content == "I will read it."
+        with pytest.raises(RateLimited):
+            await ask("T:429")
+        await provider.close()
