@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -53,7 +52,3 @@ class FileSnapshot:
     def line_end(self) -> str:
         """The line end most used in the text, a line feed where there is none."""
         return main_line_end(self.text)
-
-    def content_hash(self) -> str:
-        """SHA-256 of the text, hexadecimal."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()

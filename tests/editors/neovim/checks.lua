@@ -13,6 +13,22 @@ function M.wait_for(condition, what)
   M.check(vim.wait(10000, condition, 5), what)
 end
 
+--- What the user is told from now on, and a condition for `vim.wait`: something of it has the pattern.
+function M.listen()
+  local messages = {}
+  vim.notify = function(message)
+    table.insert(messages, message)
+  end
+  local function told(pattern)
+    return function()
+      return vim.iter(messages):any(function(message)
+        return message:find(pattern) ~= nil
+      end)
+    end
+  end
+  return messages, told
+end
+
 --- A server for the folder and the buffers, once it is initialized.
 function M.serve(folder, buffers)
   local id = assert(vim.lsp.start({

@@ -16,18 +16,7 @@ local function wait_for(condition, what)
   check(came, what)
 end
 
-local messages = {}
-vim.notify = function(message)
-  table.insert(messages, message)
-end
-
-local function told(pattern)
-  return function()
-    return vim.iter(messages):any(function(message)
-      return message:find(pattern) ~= nil
-    end)
-  end
-end
+local messages, told = checks.listen()
 
 local function text(buffer)
   return table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), "\n")

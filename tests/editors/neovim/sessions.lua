@@ -8,7 +8,7 @@
 local checks = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua")
 local check = checks.check
 
-local messages = {}
+local messages, told = checks.listen()
 
 local function wait_for(condition, what)
   local came = vim.wait(tonumber(vim.env.FLUX_TEST_BOUND_MS), condition, 5)
@@ -16,17 +16,6 @@ local function wait_for(condition, what)
 end
 
 local lists = {}
-vim.notify = function(message)
-  table.insert(messages, message)
-end
-
-local function told(pattern)
-  return function()
-    return vim.iter(messages):any(function(message)
-      return message:find(pattern) ~= nil
-    end)
-  end
-end
 
 -- The user chooses what has this in it.
 local wanted = ""
