@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flux.agent.next_request import ModelChoice
+from flux.agent.conversation import Conversation
+from flux.agent.next_request import ModelChoice, NextRequest
+from flux.agent.pins import Pins
+from flux.agent.session_store import SessionStore
 from flux.agent.store.values import said
 from flux.context.item import ContextItem, rendered
 from flux.context.pruning import Kept, staying_parts
 from flux.core.errors import SessionError
 from flux.core.messages import Message, ToolResult, user_message
+from flux.core.usage import Cost
 from flux.llm.base_provider import BaseLLMProvider, ModelRequest, Response
 
 COMPACT_AT = 0.75
@@ -57,6 +61,15 @@ class Division:
     left: tuple[Message, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What a conversation can go on with, and the conversation that it was made of. `text` is the summary."""
+
+    before: tuple[Message, ...]
+    messages: tuple[Message, ...]
+    text: str
+
+
 def divide(messages: Sequence[Message], kept: Kept) -> Division:
     """The earlier turns, and the last one with those that are pinned. Raises SessionError where none is earlier."""
     starts = [at for at, message in enumerate(messages) if message.role == "user"]
@@ -70,6 +83,53 @@ def divide(messages: Sequence[Message], kept: Kept) -> Division:
     if not old:
         raise SessionError("There are no earlier turns to summarize: all are pinned.")
     return Division(tuple(old), tuple(left))
+
+
+class Compaction:
+    """Of one session."""
+
+    def __init__(self, store: SessionStore, session_id: str, conversation: Conversation, pins: Pins) -> None:
+        self._store = store
+        self._session_id = session_id
+        self._conversation = conversation
+        self._pins = pins
+
+    def is_due(self, desk: NextRequest) -> bool:
+        """Whether the conversation has more than two turns, and fills most of what the model takes."""
+        messages = self._conversation.messages
+        if sum(message.role == "user" for message in messages) <= 2:
+            return False
+        return desk.tally.size(desk.preface, messages).tokens > desk.limit_tokens * COMPACT_AT
+
+    async def ask(self, who: Summarizer) -> Compacted:
+        """A summary of the earlier turns. Raises ProviderErrors, and SessionError where there are none."""
+        before = self._conversation.messages
+        division = divide(before, self._pins.kept(None))
+        response = await summarize(who, division, self._session_id)
+        price = who.model.price
+        cost = Cost(price.cost_usd(response.usage)) if price else Cost(is_complete=response.usage.total_tokens == 0)
+        self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
+        return Compacted(before, joined(division, response.content), response.content)
+
+    def put(self, compacted: Compacted) -> str:
+        """Go on with the summary; its text, empty where messages came in the meantime."""
+        if self._conversation.messages != compacted.before:
+            return ""
+        messages = compacted.messages
+        self._store.fitted.add_summary(self._session_id, messages[0], len(messages), compacted.before)
+        self._conversation.rewrite(messages, "A summary stands for the earlier turns.")
+        return compacted.text
+
+    def take_back(self) -> None:
+        """Put back what the last summary stands for. Raises SessionError where there is none."""
+        replaced = self._store.fitted.last_replaced(self._session_id)
+        messages = self._conversation.messages
+        if replaced is None or replaced.summary not in messages:
+            raise SessionError("There is no summary to take back.")
+        at = messages.index(replaced.summary)
+        since = messages[at + replaced.left :]
+        self._conversation.rewrite((*replaced.messages, *since), "The summary was taken back.")
+        self._store.fitted.forget_summary(self._session_id, replaced)
 
 
 async def summarize(who: Summarizer, division: Division, session_id: str) -> Response:

@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
-from flux.agent.compaction import COMPACT_AT, Summarizer, divide, joined, summarize
+from flux.agent.compaction import Compaction, Summarizer
 from flux.agent.conversation import Conversation
 from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
 from flux.agent.failover import Failover
@@ -29,14 +28,13 @@ from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.result import TurnResult, gather
 from flux.agent.review import Pending, Review
 from flux.agent.session_store import Preface, SessionStore
+from flux.agent.surroundings import Surroundings
 from flux.agent.timeline import Checkpoint, Gone, Timeline
 from flux.agent.turn import UNGIVEN, Turn
 from flux.agent.undecided import Undecided
 from flux.agent.uninterrupted import to_its_end
-from flux.context.builder import DrawMap, UserMessage, user_message
-from flux.context.item import ContextItem, Focus
-from flux.context.repo_map import has_map, repository_map
-from flux.context.rules import known_rules
+from flux.context.item import Focus
+from flux.context.pruning import Kept
 from flux.core.errors import (
     Busy,
     ConfigError,
@@ -44,7 +42,6 @@ from flux.core.errors import (
     RequestRejected,
     SessionError,
     SessionHeld,
-    WorkspaceError,
     refused_by_system,
 )
 from flux.core.messages import Image, Message, ToolSpec
@@ -59,16 +56,6 @@ from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-MAP_WAIT_S = 0.5
-"""So long a message waits for files to be read for the map of the project. What is not there then comes with a later
-message, or is the first look."""
-
-MAP_TRIES = 3
-"""With so many messages a map is asked for; a project that has none by then has nothing to tell."""
-
-MAP_SHARE = 8
-"""The map has at most this part of the room: 1 / 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +111,6 @@ class Session:
         self._choose = choose
         self._failover = failover or Failover()
         self._summarizer = summarizer
-        self._index = index
-        self._map_tries = 0
-        self._own_rules = own_rules
         self._tools = builtin_tools(index) if tools is None else tools
         self._own_tools = frozenset(spec.name for spec in own_tools)
         if taken := sorted(self._own_tools & self._tools.keys()):
@@ -146,6 +130,8 @@ class Session:
         """Who else has the session open, in words for the user; empty where it can be gone on with here."""
         self._conversation = Conversation(store, session_id, messages, role)
         self.pins = Pins(store, session_id, workspace)
+        self._surroundings = Surroundings(self._conversation, self.pins, index, own_rules)
+        self._compaction = Compaction(store, session_id, self._conversation, self.pins)
         self._focus_path: WorkspacePath | None = None
         self.review = Review(store, workspace)
         self._timeline = Timeline(store, workspace, session_id)
@@ -335,30 +321,17 @@ class Session:
         self._check_is_idle()
         talk = self._conversation
         focus = focus or (Focus(self._focus_path) if self._focus_path else None)
-        encoded = dict(talk.encoded)  # what is only looked at was not sent
-        desk = NextRequest(
-            self.id,
-            self.provider,
-            self.model,
-            self._preface,
-            self._settings,
-            talk.tally,
-            encoded,
-            self.pins.kept(focus),
-        )
+        # What is only looked at was not sent: its bytes are kept by nobody.
+        desk = replace(self._desk(self.pins.kept(focus)), encoded=dict(talk.encoded))
         notes = (*self._store.notes(self.id), *self._undecided())
-        built = await self._message(text, focus, self.workspace, desk, None, notes)
+        built = await self._surroundings.message(text, focus, self.workspace, desk, None, notes)
         prepared = await desk.prepare((*talk.messages, built.message))
         return preview(desk, prepared, built.notices, self._store.fitted.rewrites(self.id), self.pins.all())
 
     @property
     def wants_summary(self) -> bool:
         """Whether the conversation is so long that a summary should stand for its beginning before the next message."""
-        talk = self._conversation
-        desk = NextRequest(self.id, self.provider, self.model, self._preface, self._settings, talk.tally, talk.encoded)
-        turns = sum(message.role == "user" for message in talk.messages)
-        size = talk.tally.size(self._preface, talk.messages) if turns > 2 and self._settings.prunes else None
-        return size is not None and size.tokens > desk.limit_tokens * COMPACT_AT
+        return self._settings.prunes and self._compaction.is_due(self._desk(Kept()))
 
     async def compact(self) -> str:
         """Put a summary in the place of the earlier turns; the summary, empty where messages came in the meantime.
@@ -367,32 +340,21 @@ class Session:
         SessionError where there is nothing to summarize.
         """
         self._hold()
-        talk = self._conversation
-        before = talk.messages
-        division = divide(before, self.pins.kept(None))
         who = await self._summarizer() if self._summarizer else Summarizer(self.provider, self.model)
-        response = await summarize(who, division, self.id)
-        price = who.model.price
-        cost = Cost(price.cost_usd(response.usage)) if price else Cost(is_complete=response.usage.total_tokens == 0)
-        self._store.ledger.add(self.id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
-        if self.is_busy or talk.messages != before:
-            return ""
-        messages = joined(division, response.content)
-        self._store.fitted.add_summary(self.id, messages[0], len(messages), before)
-        talk.rewrite(messages, "A summary stands for the earlier turns.")
-        return response.content
+        compacted = await self._compaction.ask(who)
+        return "" if self.is_busy else self._compaction.put(compacted)
 
     def undo_compaction(self) -> None:
         """Put back what the last summary stands for. Raises Busy, SessionHeld, and SessionError where there is none."""
         self._hold()
-        replaced = self._store.fitted.last_replaced(self.id)
-        messages = self._conversation.messages
-        if replaced is None or replaced.summary not in messages:
-            raise SessionError("There is no summary to take back.")
-        at = messages.index(replaced.summary)
-        since = messages[at + replaced.left :]
-        self._conversation.rewrite((*replaced.messages, *since), "The summary was taken back.")
-        self._store.fitted.forget_summary(self.id, replaced)
+        self._compaction.take_back()
+
+    def _desk(self, kept: Kept) -> NextRequest:
+        """Where the next message's request is made."""
+        talk = self._conversation
+        return NextRequest(
+            self.id, self.provider, self.model, self._preface, self._settings, talk.tally, talk.encoded, kept
+        )
 
     async def _begin(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         await self._store.settle()
@@ -403,7 +365,7 @@ class Session:
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)
         self._announce(turn)
-        built = await self._message(text, focus, turn.workspace, turn.next_request, undecided, told)
+        built = await self._surroundings.message(text, focus, turn.workspace, turn.next_request, undecided, told)
         for notice in built.notices:
             turn.emit(Noticed(notice))
         _check_images(built.message, turn.model)
@@ -412,54 +374,6 @@ class Session:
             self._has_preface = True
         self._conversation.begin_turn(turn.id, built.message)
         self._store.remove_notes(self.id, notes)
-
-    async def _message(
-        self,
-        text: str,
-        focus: Focus | None,
-        workspace: Workspace,
-        desk: NextRequest,
-        undecided: Undecided | None,
-        notes: Sequence[str],
-    ) -> UserMessage:
-        """The user's message with all that goes along."""
-        build = partial(
-            user_message,
-            text,
-            workspace,
-            is_first=not self._conversation.messages,
-            notes=notes,
-            # Characters: half of the room, at about four a token.
-            limit=max(desk.room_tokens * 2, 1000),
-            draw_map=self._map_drawer(workspace, desk, text),
-            index=self._index,
-            own_rules=self._own_rules,
-            known_rules=known_rules(self._conversation.messages),
-            memory=self._conversation.memory,
-            pinned=self.pins.files(),
-        )
-        try:
-            return await build(await undecided.focus(focus) if undecided and focus else focus)
-        except WorkspaceError as e:
-            # The user's words must not be lost because the file beside them cannot be shown.
-            built = await build(None)
-            return replace(built, notices=(f"Sent without the current file: {e.message}", *built.notices))
-
-    def _map_drawer(self, workspace: Workspace, desk: NextRequest, text: str) -> DrawMap | None:
-        """What draws the map of the project for a message; None where the conversation has one, or is to have none."""
-        index, limit = self._index, min(self._settings.map_tokens, desk.room_tokens // MAP_SHARE)
-        if index is None or not self._tools or limit <= 0 or self._map_tries >= MAP_TRIES:
-            return None
-        if has_map(self._conversation.messages):
-            return None
-        self._map_tries += 1
-
-        async def draw(shown: Collection[WorkspacePath]) -> ContextItem | None:
-            return await repository_map(
-                workspace, index, desk.model.counter.count, limit, text=text, shown=shown, within_s=MAP_WAIT_S
-            )
-
-        return draw
 
     async def _go_on(self, turn: Turn, undecided: Undecided | None) -> None:
         if undecided is not None:

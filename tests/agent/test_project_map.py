@@ -77,3 +77,11 @@ async def test_a_session_that_was_given_no_index_has_none(tmp_path: Path) -> Non
     session = open_session(DiskWorkspace([tmp_path]), ScriptedProvider([step("Yes.")]))
     await send(session, "What is here?")
     assert maps(session) == [[]]
+
+
+async def test_however_often_it_is_previewed_the_map_goes_along_then(tmp_path: Path) -> None:
+    async with opened(tmp_path) as session:
+        shown = [await session.preview("What is here?") for _ in range(4)]
+        await send(session, "What is here?")
+        assert maps(session) == [[MAP]]
+        assert {preview.request.messages for preview in shown} == {tuple(session.history()[:1])}
