@@ -13,6 +13,8 @@ TurnStatus = Literal["completed", "cancelled", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
+    """The first event of a turn: who will answer."""
+
     type: ClassVar[str] = "turn_start"
     turn_id: str
     session_id: str
@@ -22,12 +24,16 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextStreamed:
+    """The next piece of the answer."""
+
     type: ClassVar[str] = "text_delta"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningStreamed:
+    """The next piece of what the model thinks before it answers."""
+
     type: ClassVar[str] = "reasoning_delta"
     text: str
 

@@ -1,7 +1,7 @@
 """What Flux adds to LSP: its commands, its requests and its notification, each declared as a type.
 
-Arguments are checked against these declarations, and `docs/protocol.md` is generated from them (`protocol_docs`). Knows
-no handler.
+Arguments are checked against these declarations, `result` is what `flux.lsp.results` has of the answer, and
+`docs/protocol.md` is generated from both (`protocol_docs`). Knows no handler.
 """
 
 # ruff: noqa: RUF009 -- `_field` returns a dataclass field, which the rule cannot see.
@@ -11,11 +11,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_type_hints
 
 from lsprotocol.types import Position, Range
 
 from flux.core.errors import InvalidArguments
+from flux.lsp import results
 
 _T = TypeVar("_T")
 
@@ -39,8 +40,9 @@ _PARTIAL = "whether to do the rest where the user changed a part of it; else the
 
 @dataclass(frozen=True, slots=True)
 class ChatSend:
-    """Say something. The result is the turn once it has ended, with the answer as `text`."""
+    """Say something."""
 
+    result: ClassVar[object] = results.Turn | results.Started
     text: str = _field("what to say")
     session: str = _field("the id of a session, also of an earlier day; else the present one goes on", "")
     uri: str = _field("the file that the user looks at", "")
@@ -49,129 +51,135 @@ class ChatSend:
 
 @dataclass(frozen=True, slots=True)
 class ChatNew:
-    """Begin a new session, which then is the present one. The result is `{session}`."""
+    """Begin a new session, which then is the present one."""
+
+    result: ClassVar[object] = results.SessionId
 
 
 @dataclass(frozen=True, slots=True)
 class ChatList:
-    """The stored sessions, last used first: `{sessions: [{session, title, folder, usedAt}], present}`."""
+    """The stored sessions."""
+
+    result: ClassVar[object] = results.StoredSessions
 
 
 @dataclass(frozen=True, slots=True)
 class SessionResume:
-    """Make an earlier session the present one: `{session, title, heldBy, messages: [{role, text, isInterrupted}]}`.
+    """Make an earlier session the present one.
 
-    `heldBy` names another process that has it open, and is empty where there is none: it can be read then, and not
-    gone on with. A turn that was cut short by the end of Flux is made whole.
+    A turn that was cut short by the end of Flux is made whole.
     """
 
+    result: ClassVar[object] = results.ResumedSession
     session: str = _field("its id or the beginning of it; else the one last used in the first folder", "")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSearch:
-    """Messages with all the words, or parts of them: `{found: [{session, title, folder, usedAt, role, excerpt}]}`."""
+    """Messages with all the words, or parts of them."""
 
+    result: ClassVar[object] = results.FoundMessages
     words: str = _field("what to look for")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionExport:
-    """A whole session as one text: `{text}`."""
+    """A whole session as one text."""
 
+    result: ClassVar[object] = results.Exported
     session: str = _field("its id or the beginning of it")
-    format: str = _field("`markdown` or `json`", "markdown")
+    format: str = _field("`markdown` or `json`; else Markdown", "markdown")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRename:
-    """Give a session another title. The result is `{session, title}`."""
+    """Give a session another title."""
 
+    result: ClassVar[object] = results.TitledSession
     session: str = _field("its id or the beginning of it")
     title: str = _field("the new one")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionDelete:
-    """Remove a session for good, without asking: `{session}`. Refused where another process has it open."""
+    """Remove a session for good, without asking. Refused where another process has it open."""
 
+    result: ClassVar[object] = results.SessionId
     session: str = _field("its id")
 
 
 @dataclass(frozen=True, slots=True)
 class TurnCancel:
-    """Stop a turn. The result is `{cancelled: [turn, …]}`."""
+    """Stop a turn."""
 
+    result: ClassVar[object] = results.CancelledTurns
     turn: str = _field("the turn's id; else all that run", "")
 
 
 @dataclass(frozen=True, slots=True)
 class TurnUndo:
-    """Take back what a turn changed, on the text as it is now: `{paths, unsaved, refused}`.
+    """Take back what a turn changed, on the text as it is now.
 
-    What the user changed since is not taken back: it is asked whether the rest shall go. `refused` is what stayed:
-    `[{path, line, diff, reason}]`.
+    What the user changed since is not taken back: it is asked whether the rest shall go.
     """
 
+    result: ClassVar[object] = results.WentBack
     turn: str = _field("the turn's id; else the last one that changed something in the first folder", "")
     partial: bool | None = _field(_PARTIAL, None)
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRedo:
-    """Make again what the last undo or return to a checkpoint took back. The result is that of `flux.turn.undo`."""
+    """Make again what the last undo or return to a checkpoint took back."""
 
+    result: ClassVar[object] = results.WentBack
     partial: bool | None = _field(_PARTIAL, None)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSet:
-    """Name this point, to return to it. The result is the checkpoint as in `flux.checkpoint.list`."""
+    """Name this point, to return to it."""
 
+    result: ClassVar[object] = results.Checkpoint
     name: str = _field("the name; else one with a number. One that is there is moved here", "")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointList:
-    """The points to return to, oldest first: `{checkpoints: [{checkpoint, number, name, turn, title, at}]}`.
+    """The points to return to: one before every turn that changed something, and one for each name."""
 
-    There is one before every turn that changed something (`turn`, with the user's words as `title`), and one for each
-    `name`. `at` is in seconds since 1970.
-    """
+    result: ClassVar[object] = results.Checkpoints
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRestore:
     """Return to a checkpoint: what was made since goes, what was taken back since comes back.
 
-    `flux.turn.redo` takes the return back. The result is that of `flux.turn.undo`.
+    `flux.turn.redo` takes the return back.
     """
 
+    result: ClassVar[object] = results.WentBack
     checkpoint: str = _field("a name, a turn, or a number in the list")
     partial: bool | None = _field(_PARTIAL, None)
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewList:
-    """What waits for the user's review: `{hunks: [hunk, …]}`.
+    """What waits for the user's review."""
 
-    Each is `{hunk, turn, session, path, uri, line, before, after, diff, buildsOn}`. `line` is where it begins in the
-    text that it was made for, from 1; `before` and `after` are lines. `buildsOn` are the hunks of earlier turns that
-    must be accepted before it, or with it.
-    """
-
+    result: ClassVar[object] = results.WaitingHunks
     turn: str = _field("the turn's id; else all that waits in the first folder, of earlier days too", "")
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewAccept:
-    """Make hunks on the text as it is now, those of a turn together: `{accepted, refused, paths, unsaved, pending}`.
+    """Make hunks on the text as it is now, those of a turn together.
 
-    A hunk under which the user typed is among `refused: [{hunk, path, reason}]` and waits on, as all do where the
-    editor does not take the change. Where a turn is named alone, one that is refused leaves all of it waiting.
-    `pending` is how many wait after it.
+    A hunk under which the user typed is refused and waits on, as all do where the editor does not take the change.
+    Where a turn is named alone, one that is refused leaves all of it waiting.
     """
 
+    result: ClassVar[object] = results.Accepted
     turn: str = _field("only those of this turn", "")
     file: str = _field("only those of this file: a path or a URI", "")
     hunk: str = _field("only this one", "")
@@ -180,8 +188,9 @@ class ReviewAccept:
 
 @dataclass(frozen=True, slots=True)
 class ReviewReject:
-    """Forget hunks; nothing is written, and the model is told with the next message: `{rejected, pending}`."""
+    """Forget hunks; nothing is written, and the model is told with the next message."""
 
+    result: ClassVar[object] = results.Rejected
     turn: str = _field("only those of this turn", "")
     file: str = _field("only those of this file: a path or a URI", "")
     hunk: str = _field("only this one", "")
@@ -190,8 +199,9 @@ class ReviewReject:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Have a file edited as the instruction says. The result is the turn once it has ended."""
+    """Have a file edited as the instruction says."""
 
+    result: ClassVar[object] = results.Turn | results.Started
     uri: str = _field("the file")
     instruction: str = _field("what to do")
     range: Range | None = _field("what is selected there", None)
@@ -199,39 +209,32 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class ActionRun:
-    """Run a code action that was offered. The result is the turn once it has ended."""
+    """Run a code action that was offered."""
 
+    result: ClassVar[object] = results.Turn | results.Started
     id: str = _field("the id that the code action came with")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """What can be used now: `{provider, present, models: [{name, provider, title, speed, price, window, …}]}`.
+    """What can be used now."""
 
-    The provider's models come first, then those of others that are set up, then what runs on this machine. Each has
-    `images` and `thinks` besides: whether it takes pictures, and thinks before it answers. `price` is dollars for a
-    million tokens, `[in, out]`, null where it is unknown.
-    """
+    result: ClassVar[object] = results.Models
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSet:
-    """Go on with another model, of another provider too. The result is `{provider, model, notice}`.
+    """Go on with another model, of another provider too."""
 
-    `notice` says what of the conversation the new model does not see.
-    """
-
+    result: ClassVar[object] = results.SwitchedModel
     model: str = _field("a name, `PROVIDER/NAME`, the beginning of a name, or a number in the list that was asked last")
 
 
 @dataclass(frozen=True, slots=True)
 class ContextShow:
-    """What the next message would send: `{model, items: [{kind, origin, tokens}], tokens, limitTokens, cost, …}`.
+    """What the next message would send. Nothing is sent."""
 
-    `leftOut` says what pruning would take out and why, `rewrites` where the past was rewritten before, `pins` what
-    stays; `body` is the request itself, and `text` all of it for a person. Nothing is sent.
-    """
-
+    result: ClassVar[object] = results.Context
     text: str = _field("the words of the message", "")
     session: str = _field("the id of a session; else the present one", "")
     uri: str = _field("the file that the user looks at", "")
@@ -240,26 +243,29 @@ class ContextShow:
 
 @dataclass(frozen=True, slots=True)
 class ContextPin:
-    """Keep a file or the last turn, whatever is left out. The result is `{pins: [{kind, name}]}`."""
+    """Keep a file or the last turn, whatever is left out."""
 
+    result: ClassVar[object] = results.Pins
     path: str = _field("a file; else the last turn of the present session", "")
     pinned: bool | None = _field("false: keep it no more; without a path nothing", None)
 
 
 @dataclass(frozen=True, slots=True)
 class ContextCompact:
-    """Put a summary in the place of the earlier turns of the present session: `{summary}`."""
+    """Put a summary in the place of the earlier turns of the present session."""
 
+    result: ClassVar[object] = results.Summary
     undo: bool | None = _field("true: take the last summary back", None)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageShow:
-    """Tokens and money: `{usage, cost, costText}`, of a session or of all that were at work since the server began.
+    """Tokens and money of a session, or of all that were at work since the server began.
 
-    With `by`, of all sessions there are: `{since, groups}`, each `{key, requests, usage, cost, costText}`.
+    With `by`, of all sessions there are.
     """
 
+    result: ClassVar[object] = results.Spent | results.SpentGroups
     session: str = _field("the id of a session", "")
     by: str = _field("`day`, `model`, `provider`, `role` or `session`", "")
     since: str = _field("with `by`: a day as 2026-11-01, or 7d; else since the user last reset the sums", "")
@@ -267,15 +273,17 @@ class UsageShow:
 
 @dataclass(frozen=True, slots=True)
 class BudgetShow:
-    """Limits of money: `{limits: [{period, limit, spent, text}]}`, in US dollars; without limits it is empty."""
+    """Limits of money; none where none is set."""
 
+    result: ClassVar[object] = results.Limits
     session: str = _field("the id of a session; else the present one", "")
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetRaise:
-    """Allow more than a limit of money, once. The result is `{text}`, for the user."""
+    """Allow more than a limit of money, once."""
 
+    result: ClassVar[object] = results.Said
     period: str = _field("`session`, `day` or `month`: the one that is now")
     amount: str = _field("so many US dollars more, such as 2.50")
     session: str = _field("the id of the session, where the limit is one of it; else the present one", "")
@@ -283,12 +291,9 @@ class BudgetRaise:
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """What works here and what does not: `{healthy, summary, text, findings: [{area, name, state, text, hint}]}`.
+    """What works here and what does not. Nothing of it costs money, unless `deep` is true."""
 
-    `text` is all of it for a person, `state` one of `ok`, `warning`, `problem`; `hint` says what to do. Nothing of it
-    costs money, unless `deep` is true.
-    """
-
+    result: ClassVar[object] = results.Examination | results.Started
     deep: bool | None = _field("try each model with one short request too, which may cost money", None)
 
 
@@ -353,6 +358,45 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.budget.raise": BudgetRaise,
     "flux.doctor": Doctor,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request of Flux's own, or a notification, which has no result."""
+
+    name: str
+    receiver: Literal["server", "editor"]
+    doc: str
+    params: object
+    result: object = None
+
+
+MESSAGES = (
+    Message(
+        SET_SETTINGS,
+        "server",
+        "Settings by their names, such as a key from the editor's own secret store; they win over all others until the "
+        "server ends.",
+        dict[str, object],
+        results.Provider,
+    ),
+    Message(
+        SECRET,
+        "editor",
+        "Asked when a request to a provider needs this key, and again after the key was refused; the key is kept in "
+        "memory only.",
+        results.SettingAsked,
+        results.Secret | None,
+    ),
+    Message(
+        EDITOR_DIAGNOSTICS,
+        "editor",
+        "What the editor shows for a version of a document, in the negotiated encoding; null where nothing has come "
+        "for that version. Asked before and after an edit, so that the model is told of the problems that are new.",
+        results.DiagnosticsAsked,
+        results.ShownDiagnostics | None,
+    ),
+)
 
 
 def read_arguments(name: str, kind: type[_T], arguments: Sequence[object]) -> _T:

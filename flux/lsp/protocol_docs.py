@@ -1,4 +1,4 @@
-"""`docs/protocol.md`, made of the declarations in `flux.lsp.methods`.
+"""`docs/protocol.md`, made of the declarations in `flux.lsp.methods`, `flux.lsp.results` and `flux.agent.events`.
 
 Run as a program in the project's folder it writes the page; a test holds it fresh.
 """
@@ -7,53 +7,146 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import types as python_types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import get_args, get_type_hints
+from textwrap import wrap
+from types import UnionType
+from typing import Annotated, Any, Literal, NotRequired, cast, get_args, get_origin, get_type_hints, is_typeddict
 
-from flux.lsp.methods import COMMANDS, arguments_shape
+from lsprotocol.types import Diagnostic, Range
+
+from flux.agent.events import TurnEvent
+from flux.lsp.methods import COMMANDS, MESSAGES, arguments_shape
+from flux.lsp.results import InitializationOptions
+
+_WORDS: Mapping[object, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    dict[str, object]: "object",
+    Range: "LSP range",
+    Diagnostic: "LSP diagnostic",
+}
 
 
 def protocol_reference() -> str:
     """The whole page."""
-    return "\n".join(_reference_lines()) + "\n"
+    return "\n".join(line for given in _reference_lines() for line in _wrapped(given)) + "\n"
 
 
 def _reference_lines() -> Iterator[str]:
-    yield "# What Flux adds to LSP"
-    yield ""
-    yield "Generated from `flux/lsp/methods.py` by `python -m flux.lsp.protocol_docs`. All else is standard LSP 3.17."
-    yield ""
-    yield "## Commands (`workspace/executeCommand`)"
-    yield ""
-    yield "Each takes one JSON object. A question mark: may be left out. Ranges are LSP ranges in the negotiated"
-    yield "position encoding. What cannot be done is answered by an error whose message is for a person."
+    named: list[object] = []
+    yield from _BEGINNING
     for name, kind in COMMANDS.items():
-        yield ""
-        yield f"### `{name} {arguments_shape(kind)}`"
-        yield ""
-        yield inspect.getdoc(kind) or ""
-        fields = dataclasses.fields(kind)
-        if fields:
-            yield ""
-        for field in fields:
-            yield f"- `{field.name}` ({_type_name(get_type_hints(kind)[field.name])}): {field.metadata['doc']}"
-    yield from _REFERENCE_END
+        yield from ("", f"### `{name} {arguments_shape(kind)}`", "", inspect.getdoc(kind) or "", "")
+        hints = get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            # None stands for an argument that was not given.
+            given = " or ".join(_word(part) for part in _parts(hints[field.name]) if part is not type(None))
+            yield f"- `{field.name}` ({given}): {field.metadata['doc']}"
+        yield f"- result: {_word(kind.result)}"
+        named.append(kind.result)
+    yield from _HOW_IT_WORKS
+    yield from _fields(InitializationOptions)
+    yield from ("", "## Requests of Flux's own")
+    for message in MESSAGES:
+        yield from ("", f"### `{message.name}`, to the {message.receiver}", "", message.doc, "")
+        yield f"- parameters: {_word(message.params)}"
+        yield f"- result: {_word(message.result)}"
+        named += (message.params, message.result)
+    yield from _EVENTS
+    for event in get_args(TurnEvent):
+        yield from ("", f"### `{event.type}`", "")
+        yield from _description(event)
+        named += get_type_hints(event).values()
+    yield from ("", "## Types")
+    described: set[object] = set()
+    while named:
+        for kind in _declared(named.pop(0)):
+            if kind not in described:
+                described.add(kind)
+                yield from ("", f"### {kind.__name__}", "")
+                yield from _description(kind)
+                named += get_type_hints(kind).values()
 
 
-def _type_name(hint: object) -> str:
-    kinds = get_args(hint) if isinstance(hint, python_types.UnionType) else (hint,)
-    return "string" if kinds[0] is str else "range"
+def _wrapped(line: str) -> list[str]:
+    """Lines that a reader of a difference can take in."""
+    indent = "  " if line.startswith("- ") else ""
+    return wrap(line, 120, subsequent_indent=indent, break_long_words=False) if len(line) > 120 else [line]
 
 
-_REFERENCE_END = """
-A turn, as the result of a command:
-`{turn, session, status, text, paths, unsaved, proposed, usage, cost, costText, error, summary}`. `status` is
-`completed`, `cancelled` or `failed` (then `error` says why), `paths` are the files that were changed, `unsaved` those
-whose changes stand in buffers only, and `proposed: [{hunk, path, line, diff}]` what waits for review. An editor that
-gives up on slow commands (Helix, eglot) gets `{"status": "started"}` at once, and the rest by progress and messages.
+def _description(kind: type) -> Iterator[str]:
+    if doc := inspect.getdoc(kind):
+        yield from (doc, "")
+    yield from _fields(kind)
 
+
+def _fields(kind: type) -> Iterator[str]:
+    """A line for each field of a TypedDict or a dataclass."""
+    is_total = bool(getattr(kind, "__total__", True))
+    hints: Mapping[str, object] = get_type_hints(kind, include_extras=True)
+    if dataclasses.is_dataclass(kind):
+        hints = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    for name, hint in hints.items():
+        is_needed = is_total and get_origin(hint) is not NotRequired
+        doc = _doc(hint)
+        yield f"- `{name}{'' if is_needed else '?'}` ({_word(hint)}){f': {doc}' if doc else ''}"
+
+
+def _word(hint: object) -> str:
+    """A type as the page names it."""
+    if hint in _WORDS:
+        return _WORDS[hint]
+    arguments = get_args(hint)
+    match get_origin(hint):
+        case origin if origin in {Annotated, NotRequired}:
+            return _word(arguments[0])
+        case origin if origin is Literal:
+            return " or ".join(f'`"{argument}"`' for argument in arguments)
+        case origin if origin in {list, tuple}:
+            return f"list of {_word(arguments[0])}"
+        case None:
+            kind = cast("type", hint)
+            return f"[{kind.__name__}](#{kind.__name__.lower()})"
+        case _:
+            return " or ".join(map(_word, _parts(hint)))
+
+
+def _parts(hint: object) -> tuple[object, ...]:
+    """The types of a union, or the one."""
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)
+
+
+def _doc(hint: object) -> str:
+    if get_origin(hint) is Annotated:
+        return str(cast("Any", hint).__metadata__[0])
+    return _doc(get_args(hint)[0]) if get_origin(hint) is NotRequired else ""
+
+
+def _declared(hint: object) -> Iterator[type]:
+    """The types within one that have a description of their own."""
+    if isinstance(hint, type) and hint not in _WORDS and (is_typeddict(hint) or dataclasses.is_dataclass(hint)):
+        yield hint
+    for argument in get_args(hint):
+        yield from _declared(argument)
+
+
+_BEGINNING = """
+# What Flux adds to LSP
+
+Generated from `flux/lsp/methods.py`, `flux/lsp/results.py` and `flux/agent/events.py` by
+`python -m flux.lsp.protocol_docs`. All else is standard LSP 3.17.
+
+## Commands (`workspace/executeCommand`)
+
+Each takes one JSON object. A question mark: may be left out. Ranges are LSP ranges in the negotiated
+position encoding. What cannot be done is answered by an error whose message is for a person.
+""".strip().splitlines()
+
+_HOW_IT_WORKS = """
 ## Code actions
 
 `textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
@@ -81,28 +174,14 @@ To change a hunk, accept it and edit it: it stands unsaved in the buffer. Or sen
 
 ## Initialization options
 
-- `settings`: an object with the names of `docs/configuration.md`. `workspace/configuration` is asked for the section
-  `flux` after it, and wins.
-- `turnEvents`: true, to get `flux/turnEvent` and show chats and edits by it. Progress is reported all the same.
-- `diagnostics`: true, where the editor answers `flux/editor/diagnostics`.
-- `secrets`: the names of settings for which the editor keeps a key in a store of its own, such as
-  `["anthropic_api_key", "providers.work.api_key"]`, where it answers `flux/secret`.
-- `keyFollows`: true, where the key comes later by `flux/setSettings`, so that its absence is not reported.
+""".splitlines()
 
-## Requests and notifications of Flux's own
+_EVENTS = """
+## Events
 
-- `flux/setSettings` (request, from the editor): an object of settings that win over all others until the server ends,
-  such as a key from the editor's own secret store. The result is `{provider, model}`.
-- `flux/secret` (request, to the editor): `{setting}`, one of the names in `secrets`. The result is `{value}`, the key,
-  or null where there is none any more. It is asked when a request to a provider needs this key, and again after the key
-  was refused; the key is kept in memory only.
-- `flux/editor/diagnostics` (request, to the editor): `{uri, version, waitMs}`, what it shows for this version of a
-  document or a later one, of all sources; with `waitMs` 0 at once, else when it has come, at the latest after that
-  time. The result is `{diagnostics, when?}`, `diagnostics` as in LSP and in the negotiated encoding, `when` `"saved"`
-  where who reports looks at saved files only; or null where nothing has come for that version. It is asked before and
-  after an edit, so that the model is told of the problems that are new.
-- `flux/turnEvent` (notification, to the editor): `{turn_id, session_id, type, …}`, the events of
-  `flux -p --json`; text is joined for some 25 ms.
+With `turnEvents` the editor gets notifications `flux/turnEvent`: `{turn_id, session_id, type, …}`, and the fields of
+the event of that `type`. They are those of `flux -p --json`; text is joined for some 25 ms. A turn begins with
+`turn_start`, and `turn_end` is its last event, however it ends. New types may come: pass over those you do not know.
 """.splitlines()
 
 

@@ -33,6 +33,7 @@ from flux.agent.events import (
     to_json,
 )
 from flux.core.usage import Cost, Usage
+from flux.lsp import results
 from flux.lsp.editor import LspEditor
 from flux.lsp.methods import TURN_EVENT
 
@@ -90,14 +91,8 @@ class TurnReport:
             parts.append(f"{self.window_share:.0%} of the window")
         return " · ".join(parts)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> results.Turn:
         """The result of a command."""
-        usage = {
-            "inputTokens": self.usage.input_tokens,
-            "outputTokens": self.usage.output_tokens,
-            "cacheReadTokens": self.usage.cache_read_tokens,
-            "cacheWriteTokens": self.usage.cache_write_tokens,
-        }
         return {
             "turn": self.turn,
             "session": self.session,
@@ -106,13 +101,25 @@ class TurnReport:
             "paths": list(self.paths),
             "unsaved": list(self.unsaved),
             "proposed": [{"hunk": h.id, "path": h.path, "line": h.line, "diff": h.diff} for h in self.proposed],
-            "usage": usage,
-            "cost": self.cost.usd if self.cost.is_complete else None,
-            "costText": str(self.cost),
+            **spent_json(self.usage, self.cost),
             "windowShare": round(self.window_share, 3),
             "error": self.error,
             "summary": self.summary(),
         }
+
+
+def spent_json(usage: Usage, cost: Cost) -> results.Spent:
+    """Tokens and money, as commands answer them."""
+    return {
+        "usage": {
+            "inputTokens": usage.input_tokens,
+            "outputTokens": usage.output_tokens,
+            "cacheReadTokens": usage.cache_read_tokens,
+            "cacheWriteTokens": usage.cache_write_tokens,
+        },
+        "cost": cost.usd if cost.is_complete else None,
+        "costText": str(cost),
+    }
 
 
 @dataclass(slots=True, eq=False)

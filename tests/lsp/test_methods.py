@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
+from flux.agent.events import TurnEvent
 from flux.lsp.methods import COMMANDS
 from flux.lsp.protocol_docs import protocol_reference
 
@@ -17,6 +19,8 @@ def test_the_page_of_the_protocol_is_fresh() -> None:
 
 
 def test_every_command_and_argument_says_what_it_is_for() -> None:
-    for kind in COMMANDS.values():
+    for kind in (*COMMANDS.values(), *get_args(TurnEvent)):
         assert kind.__doc__
+        assert not kind.__doc__.startswith(f"{kind.__name__}("), "a dataclass without words of its own"
+    for kind in COMMANDS.values():
         assert all(field.metadata["doc"] for field in dataclasses.fields(kind))

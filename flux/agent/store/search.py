@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flux.agent.store.values import message_from_json, said
+from flux.core.messages import Role
 
 BATCH = 500
 """So many messages are indexed in one transaction: others can write in between."""
@@ -35,7 +36,7 @@ class Found:
     title: str
     folder: str
     used_at: float
-    role: str
+    role: Role
     excerpt: str
 
 

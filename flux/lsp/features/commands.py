@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from lsprotocol import types
 
 from flux.agent.actions import ACTIONS, instruction
 from flux.core.errors import FluxError, InvalidArguments, WorkspaceError
+from flux.lsp import results
 from flux.lsp.methods import (
     COMMANDS,
     ActionRun,
@@ -41,15 +42,14 @@ from flux.lsp.methods import (
     UsageShow,
     read_arguments,
 )
-from flux.lsp.turns import EditorApprover, TurnReport
+from flux.lsp.turns import EditorApprover, TurnReport, spent_json
 
 if TYPE_CHECKING:
     from flux.agent.session import Session
     from flux.context.item import Focus
-    from flux.core.usage import Cost, Usage
     from flux.lsp.server import FluxServer
 
-Json = dict[str, object]
+Json = Mapping[str, object]
 
 
 class Commands:
@@ -121,7 +121,7 @@ class Commands:
                 return {"text": raise_limit(sessions.store.ledger, period, amount, which)}
         assert_never(given)
 
-    async def _doctor(self, is_deep: bool) -> Json:
+    async def _doctor(self, is_deep: bool) -> Json | results.Started:
         from flux.lsp.features.health import examine_server, show_report
 
         if not self._server.protocol.client.waits_briefly:
@@ -129,7 +129,7 @@ class Commands:
         self._server.in_background(lambda: show_report(self._server, is_deep=is_deep))
         return {"status": "started"}
 
-    async def _turn(self, run: Callable[[], Awaitable[TurnReport]]) -> Json:
+    async def _turn(self, run: Callable[[], Awaitable[TurnReport]]) -> results.Turn | results.Started:
         if not self._server.protocol.client.waits_briefly:
             return (await run()).to_json()
         self._server.in_background(run)
@@ -214,9 +214,9 @@ class Commands:
         elif report.unsaved and not editor.client.shows_progress:
             editor.show(f"Flux: {report.summary()}")
 
-    def _chat_list(self) -> Json:
+    def _chat_list(self) -> results.StoredSessions:
         stored = self._server.sessions.store.sessions()
-        listed: list[Json] = [
+        listed: list[results.StoredSession] = [
             {"session": s.id, "title": s.title, "folder": s.folder, "usedAt": s.used_at} for s in stored
         ]
         return {"sessions": listed, "present": self._server.sessions.present_id}
@@ -248,9 +248,9 @@ class Commands:
         except FluxError as e:
             self._server.editor.log(f"Flux: no summary was made: {e}")
 
-    async def _model_list(self) -> Json:
+    async def _model_list(self) -> results.Models:
         sessions = await self._server.sessions.sessions()
-        models: list[Json] = [
+        models: list[results.Model] = [
             {
                 "name": model.name,
                 "provider": model.provider,
@@ -265,7 +265,7 @@ class Commands:
         ]
         return {"provider": sessions.provider.name, "present": sessions.model_name, "models": models}
 
-    async def _budget(self, session_id: str) -> Json:
+    async def _budget(self, session_id: str) -> results.Limits:
         from flux.agent.budget import Budget
         from flux.agent.sessions import budget_limits
 
@@ -284,22 +284,17 @@ class Commands:
             ]
         }
 
-    def _usage(self, asked: UsageShow) -> Json:
+    def _usage(self, asked: UsageShow) -> results.Spent | results.SpentGroups:
         if not asked.by:
-            return _usage_json(*self._server.sessions.usage(asked.session))
+            return spent_json(*self._server.sessions.usage(asked.session))
         from flux.agent.store.ledger import GROUPINGS
 
         if asked.by not in GROUPINGS:
             raise InvalidArguments(f"Usage is not known by {asked.by!r}; it is by {', '.join(GROUPINGS)}.")
         ledger = self._server.sessions.store.ledger
         since = ledger.since(asked.since)
-        groups = [
-            {"key": group.key, "requests": group.spent.requests, **_usage_json(group.spent.usage, group.spent.cost)}
+        groups: list[results.SpentGroup] = [
+            {"key": group.key, "requests": group.spent.requests, **spent_json(group.spent.usage, group.spent.cost)}
             for group in ledger.groups(asked.by, since)
         ]
         return {"since": since, "groups": groups}
-
-
-def _usage_json(usage: Usage, cost: Cost) -> Json:
-    report = TurnReport(usage=usage, cost=cost).to_json()
-    return {key: report[key] for key in ("usage", "cost", "costText")}

@@ -9,9 +9,10 @@ import logging
 from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
-from flux.agent.review import Accepted, Pending, Review
+from flux.agent.review import Pending, Review
 from flux.core.errors import InvalidArguments
 from flux.core.text import line_content, split_lines
+from flux.lsp import results
 from flux.lsp.features.explanations import show_text
 from flux.lsp.features.review_dialogue import ReviewDialogue
 from flux.lsp.features.review_menu import HUNK_LINE, ReviewMenu
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PREFIX, _SUFFIX = f"{DOCUMENT_SCHEME}:/review/", ".diff"
-
-Json = dict[str, object]
 
 
 class EditorReview:
@@ -78,10 +77,10 @@ class EditorReview:
             raise InvalidArguments(f"{uri} is no document of Flux.")
         return self.diff(uri.removeprefix(_PREFIX).removesuffix(_SUFFIX))
 
-    def list(self, turn_id: str) -> Json:
+    def list(self, turn_id: str) -> results.WaitingHunks:
         return {"hunks": [_to_json(pending) for pending in self._review.pending(turn_id=turn_id)]}
 
-    async def accept(self, given: ReviewAccept) -> Json:
+    async def accept(self, given: ReviewAccept) -> results.Accepted:
         chosen = self._chosen(given.turn, given.file, given.hunk)
         if given.text is not None:
             chosen = [self._amended(chosen, given)]
@@ -98,11 +97,12 @@ class EditorReview:
                 {"hunk": one.pending.hunk.id, "path": str(one.pending.hunk.path), "reason": one.reason}
                 for one in came.refused
             ],
-            **_paths(came),
+            "paths": [str(change.new_path) for change in came.changes],
+            "unsaved": [str(change.new_path) for change in came.changes if not change.is_saved],
             "pending": len(self._review.pending()),
         }
 
-    async def reject(self, given: ReviewReject) -> Json:
+    async def reject(self, given: ReviewReject) -> results.Rejected:
         chosen = self._chosen(given.turn, given.file, given.hunk)
         rejected = self._review.reject(chosen, given.reason)
         await self._decided({pending.turn_id for pending in chosen})
@@ -131,18 +131,11 @@ class EditorReview:
                 await self._server.editor.refresh_document(f"{_PREFIX}{turn_id}{_SUFFIX}")
 
 
-def _paths(came: Accepted) -> Json:
-    return {
-        "paths": [str(change.new_path) for change in came.changes],
-        "unsaved": [str(change.new_path) for change in came.changes if not change.is_saved],
-    }
-
-
 def _names(pending: Sequence[Pending]) -> str:
     return ", ".join(dict.fromkeys(str(one.hunk.path) for one in pending))
 
 
-def _to_json(pending: Pending) -> Json:
+def _to_json(pending: Pending) -> results.WaitingHunk:
     hunk = pending.hunk
     return {
         "hunk": hunk.id,

@@ -12,16 +12,19 @@ from flux.agent.store.export import to_json_text, to_markdown
 from flux.agent.store.search import search, sweep
 from flux.agent.store.values import said
 from flux.core.errors import Busy, InvalidArguments, SessionError
+from flux.lsp import results
 from flux.lsp.methods import SessionDelete, SessionExport, SessionRename, SessionResume, SessionSearch
 from flux.lsp.sessions import EditorSessions
 
-Json = dict[str, object]
 StoredCommand = SessionResume | SessionSearch | SessionExport | SessionRename | SessionDelete
+StoredResult = (
+    results.ResumedSession | results.FoundMessages | results.Exported | results.TitledSession | results.SessionId
+)
 
 _FORMATS = {"markdown": to_markdown, "json": to_json_text}
 
 
-async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Collection[str]) -> Json:
+async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Collection[str]) -> StoredResult:
     """The command's result; `busy` are the sessions whose turns run now.
 
     Raises SessionMissing, SessionHeld, Busy, InvalidArguments and SessionError.
@@ -58,11 +61,11 @@ async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Colle
     assert_never(given)
 
 
-async def _resume(sessions: EditorSessions, session_id: str) -> Json:
+async def _resume(sessions: EditorSessions, session_id: str) -> results.ResumedSession:
     store = sessions.store
     found = store.find(session_id) if session_id else store.newest(sessions.workspace.roots[0])
     chat = await sessions.chat(found.id)
-    messages: list[Json] = [
+    messages: list[results.StoredMessage] = [
         {"role": stored.message.role, "text": said(stored.message), "isInterrupted": stored.is_interrupted}
         for stored in store.messages(found.id)
         if stored.message.role != "tool"
@@ -70,7 +73,7 @@ async def _resume(sessions: EditorSessions, session_id: str) -> Json:
     return {"session": chat.id, "title": found.title, "heldBy": chat.held_by, "messages": messages}
 
 
-async def _search(sessions: EditorSessions, words: str) -> list[Json]:
+async def _search(sessions: EditorSessions, words: str) -> list[results.FoundMessage]:
     path = sessions.store.path
     if path is None:
         raise SessionError("There are no stored sessions to search.")

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from flux.agent.timeline import Checkpoint, Gone, Timeline
 from flux.core.errors import PiecesRefused
+from flux.lsp import results
 from flux.lsp.methods import CheckpointRestore, TurnRedo, TurnUndo
 
 if TYPE_CHECKING:
     from flux.lsp.server import FluxServer
-
-Json = dict[str, object]
 
 REST = "Do the rest"
 NOTHING = "Change nothing"
@@ -33,26 +32,26 @@ class EditorTimeline:
         self._timeline = Timeline(server.sessions.store, server.files, busy=server.turns.session_ids)
         self._going = asyncio.Lock()
 
-    async def undo(self, given: TurnUndo) -> Json:
+    async def undo(self, given: TurnUndo) -> results.WentBack:
         return await self._go(lambda partial: self._timeline.undo(given.turn, partial=partial), given.partial)
 
-    async def redo(self, given: TurnRedo) -> Json:
+    async def redo(self, given: TurnRedo) -> results.WentBack:
         return await self._go(lambda partial: self._timeline.redo(partial=partial), given.partial)
 
-    async def restore(self, given: CheckpointRestore) -> Json:
+    async def restore(self, given: CheckpointRestore) -> results.WentBack:
         return await self._go(lambda partial: self._timeline.restore(given.checkpoint, partial=partial), given.partial)
 
-    async def mark(self, name: str) -> Json:
+    async def mark(self, name: str) -> results.Checkpoint:
         """Name this point, in the session that is at work here."""
         await self._server.turns.settle(TURN_END_S)
         async with self._going:  # the text shows an undo before the journal has it
             session = await self._server.sessions.chat()
             return _to_json(self._timeline.mark(session.id, name))
 
-    def list(self) -> Json:
+    def list(self) -> results.Checkpoints:
         return {"checkpoints": [_to_json(point) for point in self._timeline.checkpoints()]}
 
-    async def _go(self, way: Callable[[bool], Awaitable[Gone]], partial: bool | None) -> Json:
+    async def _go(self, way: Callable[[bool], Awaitable[Gone]], partial: bool | None) -> results.WentBack:
         await self._server.turns.settle(TURN_END_S)
         try:
             async with self._going:
@@ -77,7 +76,7 @@ class EditorTimeline:
         }
 
 
-def _to_json(point: Checkpoint) -> Json:
+def _to_json(point: Checkpoint) -> results.Checkpoint:
     return {
         "checkpoint": point.name or point.turn_id,
         "number": point.number,
