@@ -95,11 +95,12 @@ class Session:
         summarizer: Callable[[], Awaitable[Summarizer]] | None = None,
         index: SymbolIndex | None = None,
         own_rules: Path | None = None,
+        notice: str = "",
     ) -> None:
         """`tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs.
 
         `index` belongs to the caller, who closes it; without one there is no map of the project. `own_rules` is the
-        folder with the user's own rules.
+        folder with the user's own rules. `notice` is what the user should know of how the session begins.
         """
         self.id = session_id
         self.provider = provider
@@ -125,7 +126,7 @@ class Session:
         self._steps = 0
         self._is_closed = False
         self._has_draft = False
-        self._notice = ""
+        self._notice = notice
         self.held_by = ""
         """Who else has the session open, in words for the user; empty where it can be gone on with here."""
         self._conversation = Conversation(store, session_id, messages, role)
@@ -339,14 +340,14 @@ class Session:
         It is in nobody's way: a message may be sent while it is made. Raises Busy, SessionHeld, ProviderErrors, and
         SessionError where there is nothing to summarize.
         """
-        self._hold()
+        self.hold()
         who = await self._summarizer() if self._summarizer else Summarizer(self.provider, self.model)
         compacted = await self._compaction.ask(who)
         return "" if self.is_busy else self._compaction.put(compacted)
 
     def undo_compaction(self) -> None:
         """Put back what the last summary stands for. Raises Busy, SessionHeld, and SessionError where there is none."""
-        self._hold()
+        self.hold()
         self._compaction.take_back()
 
     def _desk(self, kept: Kept) -> NextRequest:
@@ -403,12 +404,12 @@ class Session:
         """
         if not isinstance(result, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- programs are not all checked
             raise TypeError(f"The result of a tool is a text, not {type(result).__name__}: json.dumps makes one.")
-        self._hold()
+        self.hold()
         self._conversation.add_tool_result(tool_use_id, result, is_error=is_error)
 
     def clear_history(self) -> None:
         """Forget the conversation; it stays in the store and in `history`. Raises Busy, SessionHeld."""
-        self._hold()
+        self.hold()
         self._conversation.clear()
         self._store.remove_notes(self.id, self._store.notes(self.id))
 
@@ -456,7 +457,7 @@ class Session:
 
     def checkpoint(self, name: str = "") -> Checkpoint:
         """Name this point, to return to it. Raises Busy, SessionHeld."""
-        self._hold()
+        self.hold()
         return self._timeline.mark(self.id, name)
 
     def checkpoints(self) -> Sequence[Checkpoint]:
@@ -472,7 +473,8 @@ class Session:
         finally:
             self._is_undoing = False
 
-    def _hold(self) -> None:
+    def hold(self) -> None:
+        """See that nothing is at work on the session, here or in another process. Raises Busy, SessionHeld."""
         self._check_is_idle()
         if self._store.hold(self.id):
             self._conversation.reload()

@@ -148,6 +148,51 @@ class SessionStore:
         self._database.write(session_id, write)
         self._held.add(session_id)
 
+    def fork(self, session_id: str, new_id: str, turn_id: str = "") -> None:
+        """A new session, held by this process, that begins with what was said in another one before that turn.
+
+        Without a turn with all of it. The bytes that were sent go along. Raises SessionMissing where the turn is not
+        there.
+        """
+        before = _LAST
+        if turn_id:
+            first = "SELECT seq, at, is_live FROM message WHERE session_id = ? AND turn_id = ? AND NOT is_copy LIMIT 1"
+            rows = self._database.rows(first, (session_id, turn_id))
+            if not rows:
+                raise SessionMissing(f"The session {session_id!r} has no turn {turn_id!r}.")
+            before = rows[0]
+        seq, at, was_live = before
+        # Where what stood before it was rewritten since, it is as it was said.
+        query = (
+            "SELECT turn_id, at, body, iif(?, is_live, 1), is_copy, is_interrupted FROM message"
+            " WHERE session_id = ? AND seq < ? AND (? OR NOT is_copy) ORDER BY seq"
+        )
+        messages = self._database.rows(query, (was_live, session_id, seq, was_live))
+        live = [message_from_json(json.loads(body)) for _, _, body, is_live, *_ in messages if is_live]
+        sent = [(new_id, wire, digest(one), body) for (wire, one), body in self.sent(session_id, live).items()]
+        now = self._clock()
+
+        def write(db: sqlite3.Connection) -> None:
+            made = "INSERT INTO session SELECT ?, ?, ?, '', folder FROM session WHERE id = ?"
+            db.execute(made, (new_id, now, now, session_id))
+            self._holder.take(db, new_id, now)
+            db.executemany(
+                "INSERT INTO message (session_id, turn_id, at, body, is_live, is_copy, is_interrupted)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(new_id, *row) for row in messages],
+            )
+            db.executemany("INSERT INTO sent (session_id, wire, digest, body) VALUES (?, ?, ?, ?)", sent)
+            preface = "INSERT INTO preface SELECT ?, system, tools FROM preface WHERE session_id = ?"
+            db.execute(preface, (new_id, session_id))
+            fitted = (
+                "INSERT INTO fitted (session_id, kind, at, body)"
+                " SELECT ?, kind, at, body FROM fitted WHERE session_id = ? AND at < ? ORDER BY seq"
+            )
+            db.execute(fitted, (new_id, session_id, at))
+
+        self._database.write(new_id, write)
+        self._held.add(new_id)
+
     def hold(self, session_id: str) -> bool:
         """Make this process the only one that may go on with the session.
 
@@ -412,6 +457,9 @@ class SessionStore:
         delete = "DELETE FROM note WHERE session_id = ? AND text = ?"
         self._database.write(session_id, lambda db: db.executemany(delete, rows))
 
+
+_LAST = (1 << 62, float("inf"), True)
+"""Behind all messages: place, time, and whether what stands before is what the next request begins with."""
 
 _SESSIONS = "SELECT id, title, folder, created_at, used_at FROM session"
 

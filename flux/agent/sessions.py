@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flux.agent.compaction import Summarizer
 from flux.agent.failover import Chosen, Failover
+from flux.agent.forking import Fork, fork
 from flux.agent.next_request import ModelChoice, TurnSettings
 from flux.agent.recovery import clear_leftovers
 from flux.agent.session import Session, Switch
@@ -97,6 +98,20 @@ class Sessions:
         """The session last used in the first folder of the workspace. Raises SessionMissing."""
         return await self.resume(self.store.newest(workspace.roots[0]).id, workspace)
 
+    async def fork(self, session: Session, wanted: str = "") -> tuple[Session, Fork]:
+        """A new session that goes on from before a message of another one (its turn or number), without one from here.
+
+        With the same model. Raises SessionMissing, and Busy and SessionHeld where it is not known yet what the end is.
+        """
+        if not wanted:
+            session.hold()
+        made = fork(self.store, session.id, uuid.uuid4().hex[:12], wanted)
+        messages = self.store.live_messages(made.session_id)
+        forked = self._open(
+            made.session_id, session.workspace, messages, session.provider, session.model, notice=str(made)
+        )
+        return forked, made
+
     async def choose_model(self, wanted: str, session: Session | None = None) -> Switch:
         """Go on with the model of that name, `PROVIDER/NAME`, unambiguous beginning or number; new sessions too.
 
@@ -164,6 +179,7 @@ class Sessions:
         role: str = "chat",
         tools: Mapping[str, Tool] | None = None,
         own_tools: Sequence[ToolSpec] = (),
+        notice: str = "",
     ) -> Session:
         return Session(
             session_id,
@@ -182,6 +198,7 @@ class Sessions:
             summarizer=self._summarizer,
             index=self.index,
             own_rules=self.own_rules,
+            notice=notice,
         )
 
     def _turn_settings(self, provider: BaseLLMProvider, role: str = "chat") -> TurnSettings:

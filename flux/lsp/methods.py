@@ -47,6 +47,11 @@ class ChatSend:
     session: str = _field("the id of a session, also of an earlier day; else the present one goes on", "")
     uri: str = _field("the file that the user looks at", "")
     range: Range | None = _field("what is selected there", None)
+    replaces: str = _field(
+        "an earlier message, by its turn or number, in whose place this is said: in a new session, as by "
+        "`flux.session.fork`",
+        "",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,15 @@ class SessionResume:
 
     result: ClassVar[object] = results.ResumedSession
     session: str = _field("its id or the beginning of it; else the one last used in the first folder", "")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFork:
+    """Go on from before an earlier message, in a new session, which is the present one."""
+
+    result: ClassVar[object] = results.ForkedSession
+    session: str = _field("its id or the beginning of it; else the present one", "")
+    message: str = _field("the message, by its turn or its number from 1; else all of the session is taken along", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,7 @@ class TurnCancel:
 
     result: ClassVar[object] = results.CancelledTurns
     turn: str = _field("the turn's id; else all that run", "")
+    session: str = _field("only those of this session", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +319,7 @@ CommandArguments = (
     | ChatNew
     | ChatList
     | SessionResume
+    | SessionFork
     | SessionSearch
     | SessionExport
     | SessionRename
@@ -333,6 +349,7 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.chat.new": ChatNew,
     "flux.chat.list": ChatList,
     "flux.session.resume": SessionResume,
+    "flux.session.fork": SessionFork,
     "flux.session.search": SessionSearch,
     "flux.session.export": SessionExport,
     "flux.session.rename": SessionRename,

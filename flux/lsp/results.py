@@ -85,6 +85,7 @@ class StoredMessage(TypedDict):
 
     role: Role
     text: str
+    turn: Annotated[str, "the id of the turn that it belongs to"]
     isInterrupted: Annotated[bool, "whether the answer was cut short"]
 
 
@@ -93,6 +94,15 @@ class ResumedSession(TitledSession):
 
     heldBy: Annotated[str, "another process that has it open, so that it can only be read; else empty"]
     messages: list[StoredMessage]
+
+
+class ForkedSession(ResumedSession):
+    """A session that goes on from an earlier point of another one."""
+
+    origin: Annotated[str, "the other one, which stays as it is"]
+    changed: Annotated[list[str], "the files that were changed since, and stay so"]
+    turns: Annotated[list[str], "the turns that changed them: `flux.turn.undo` takes each back, in this order"]
+    notice: Annotated[str, "all of it for the user"]
 
 
 class FoundMessage(StoredSession):

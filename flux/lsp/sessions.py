@@ -17,6 +17,7 @@ from flux.lsp.editor import LspEditor
 from flux.lsp.settings import EditorSettings
 
 if TYPE_CHECKING:
+    from flux.agent.forking import Fork
     from flux.agent.session import Session
     from flux.agent.session_store import SessionStore
     from flux.agent.sessions import Sessions
@@ -119,6 +120,15 @@ class EditorSessions:
             wanted = session.id
         self._present = wanted
         return self._chats[wanted]
+
+    async def fork(self, session_id: str, message: str) -> Fork:
+        """Go on from before a message of a session, in a new one, which is the present one."""
+        forked, made = await (await self.sessions()).fork(await self.chat(session_id), message)
+        self._started.add(forked)
+        self._chats[forked.id] = forked
+        self._used.add(forked.id)
+        self._present = forked.id
+        return made
 
     async def start_once(self) -> Session:
         """A session for one code action, which does not become the present one."""

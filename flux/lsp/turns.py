@@ -160,9 +160,13 @@ class Turns:
             raise
         return running.report
 
-    def cancel(self, turn_id: str = "") -> list[str]:
-        """Stop the turn of that id, or all; the ids of those that were stopped."""
-        chosen = [running for running in self._running if turn_id in {"", running.report.turn}]
+    def cancel(self, turn_id: str = "", session_id: str = "") -> list[str]:
+        """Stop the turn of that id, those of that session, or all; the ids of those that were stopped."""
+        chosen = [
+            running
+            for running in self._running
+            if turn_id in {"", running.report.turn} and session_id in {"", running.talk.id}
+        ]
         return [running.report.turn for running in chosen if running.talk.cancel()]
 
     def session_ids(self) -> set[str]:

@@ -18,6 +18,7 @@ from flux.agent.approval import ApproveAll, Approver
 from flux.agent.budget import raise_limit
 from flux.agent.doctor.examination import examine
 from flux.agent.events import EditsProposed
+from flux.agent.forking import find_message, messages_of, shortened
 from flux.agent.review import Pending
 from flux.agent.sessions import Sessions
 from flux.agent.timeline import Gone
@@ -48,6 +49,8 @@ HELP = """\
 /thoughts       what the model thought in the last turn, whole
 /doctor         what works here and what does not, and what to do (`/doctor deep` tries the models: it costs money)
 /history        what was said in this session
+/fork [N]       go on from before message N, in a new session; without a number the messages
+/edit N [TEXT]  say something else in place of message N, in a new session
 /context [TEXT] what the next message would send, item by item, with tokens and price
 /pin [PATH | list]  keep a file, or the last turn, whatever is left out; or list what is kept
 /unpin [PATH]   keep it no more; without a path nothing
@@ -122,6 +125,8 @@ class _Chat:
             "/cost": self._cost,
             "/budget": self._budget,
             "/history": self._history,
+            "/fork": self._fork,
+            "/edit": self._edit,
             "/thoughts": self._thoughts,
             "/doctor": self._doctor,
             "/clear": self._clear,
@@ -254,6 +259,32 @@ class _Chat:
                 print(visible(message.text(), sys.stdout))
             for call in message.tool_calls():
                 print(painted(f"· {call.name} {call.arguments_json[:100]}", "cyan", sys.stdout))
+
+    async def _fork(self, number: str) -> None:
+        if number:
+            await self._go_back_to(number)
+            return
+        for asked in messages_of(self._sessions.store, self._session.id):
+            print(f"{asked.number:4}  {one_line(shortened(asked.text))}")
+        print("/fork N goes on from before one of them, /edit N says something else there.")
+
+    async def _edit(self, words: str) -> None:
+        number, _, text = words.partition(" ")
+        asked = find_message(self._sessions.store, self._session.id, number)
+        text = text.strip() or (await self._input.edit(asked.text) or "").strip()
+        if not text:
+            print("Say what is to stand there: /edit N NEW WORDS")
+            return
+        await self._go_back_to(number)
+        await self._turn(text)
+
+    async def _go_back_to(self, number: str) -> None:
+        """Go on from before a message, in another session; the files go back as well where the user wants it."""
+        old = self._session
+        self._session, made = await self._sessions.fork(old, number)
+        print(f"{self._session.take_notice()} To go back to it: flux --resume {old.id}")
+        if made.turns and await self._is_yes("Take these changes back too? [y/N] "):
+            await self._go(lambda partial: old.restore(made.turns[-1], partial=partial), "Taken back.")
 
     async def _clear(self, _: str) -> None:
         old = self._session

@@ -48,8 +48,8 @@ async def test_a_session_is_found_read_renamed_written_out_and_deleted(tmp_path:
         resumed = await run(made, "resume", session="abc1")
         assert (resumed["session"], resumed["title"], resumed["heldBy"]) == ("abc111", "why is the sky blue?", "")
         assert resumed["messages"] == [
-            {"role": "user", "text": "why is the sky blue?", "isInterrupted": False},
-            {"role": "assistant", "text": "Rayleigh.", "isInterrupted": False},
+            {"role": "user", "text": "why is the sky blue?", "turn": "t", "isInterrupted": False},
+            {"role": "assistant", "text": "Rayleigh.", "turn": "t", "isInterrupted": False},
         ]
         assert (await run(made, "rename", session="abc111", title="  The sky\nabove "))["title"] == "The sky above"
         assert (await run(made, "export", session="abc111"))["text"].startswith("# The sky above\n")

@@ -317,6 +317,34 @@ def test_undo_takes_back_what_the_turn_changed(open_chat: Open) -> None:
     assert read(chat) == CIRCLE
 
 
+def test_it_goes_on_from_an_earlier_message_in_another_session(open_chat: Open, tmp_path: Path) -> None:
+    chat = open_chat([{"text": "Hello."}, FIX, {"text": "Fixed."}, {"text": "It is pi."}, {"text": "Better."}], "--yes")
+    chat.at_prompt()
+    for words, answer in (("hi", "Hello."), ("fix the area", "Fixed.")):
+        chat.types(words)
+        chat.sees(answer)
+        chat.at_prompt()
+    chat.types("/fork")
+    assert "1  hi" in chat.sees("2  fix the area")
+    chat.at_prompt()
+    chat.types("/edit 2 what is wrong?")
+    chat.sees("stays: circle.py")
+    chat.sees("To go back to it: flux --resume ")
+    chat.sees("Take these changes back too?")
+    chat.types("y")
+    chat.sees("Taken back.")
+    chat.sees("It is pi.")
+    assert read(chat) == CIRCLE
+    said = [message["parts"][-1].get("text") for message in requests(tmp_path)[-1]["messages"]]
+    assert said == ["hi", "Hello.", "what is wrong?"]
+    chat.at_prompt()
+    chat.types("/fork 2")
+    chat.sees("from before message 2")
+    chat.at_prompt()
+    chat.types("/edit 9 x")
+    chat.sees("no message '9'")
+
+
 @pytest.mark.parametrize(("answer", "is_taken_back"), [("y", True), ("n", False)])
 def test_what_the_user_changed_is_shown_and_the_rest_is_taken_back_on_a_yes(
     open_chat: Open, answer: str, is_taken_back: bool

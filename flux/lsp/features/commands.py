@@ -33,6 +33,7 @@ from flux.lsp.methods import (
     ReviewReject,
     SessionDelete,
     SessionExport,
+    SessionFork,
     SessionRename,
     SessionResume,
     SessionSearch,
@@ -78,12 +79,14 @@ class Commands:
                 return {"session": (await self._server.sessions.start_chat()).id}
             case ChatList():
                 return self._chat_list()
-            case SessionResume() | SessionSearch() | SessionExport() | SessionRename() | SessionDelete():
+            case (
+                SessionResume() | SessionFork() | SessionSearch() | SessionExport() | SessionRename() | SessionDelete()
+            ):
                 from flux.lsp.features.stored import run_stored
 
                 return await run_stored(self._server.sessions, given, self._server.turns.session_ids())
-            case TurnCancel(turn=turn):
-                return {"cancelled": self._server.turns.cancel(turn)}
+            case TurnCancel(turn=turn, session=session_id):
+                return {"cancelled": self._server.turns.cancel(turn, session_id)}
             case TurnUndo():
                 return await self._server.timeline.undo(given)
             case TurnRedo():
@@ -140,6 +143,8 @@ class Commands:
 
         server = self._server
         session = await server.sessions.chat(given.session)
+        if given.replaces:
+            session = await server.sessions.chat((await server.sessions.fork(session.id, given.replaces)).session_id)
         try:
             focus = await self._focus(given.uri, given.range) if given.uri else None
         except WorkspaceError as e:

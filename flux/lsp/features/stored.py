@@ -1,4 +1,4 @@
-"""The commands on stored sessions: resume, search, export, rename, delete."""
+"""The commands on stored sessions: resume, fork, search, export, rename, delete."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import assert_never
 
+from flux.agent.session_store import StoredSession
 from flux.agent.store.export import to_json_text, to_markdown
 from flux.agent.store.search import search, sweep
 from flux.agent.store.values import said
 from flux.core.errors import Busy, InvalidArguments, SessionError
 from flux.lsp import results
-from flux.lsp.methods import SessionDelete, SessionExport, SessionRename, SessionResume, SessionSearch
+from flux.lsp.methods import SessionDelete, SessionExport, SessionFork, SessionRename, SessionResume, SessionSearch
 from flux.lsp.sessions import EditorSessions
 
-StoredCommand = SessionResume | SessionSearch | SessionExport | SessionRename | SessionDelete
+StoredCommand = SessionResume | SessionFork | SessionSearch | SessionExport | SessionRename | SessionDelete
 StoredResult = (
-    results.ResumedSession | results.FoundMessages | results.Exported | results.TitledSession | results.SessionId
+    results.ResumedSession
+    | results.ForkedSession
+    | results.FoundMessages
+    | results.Exported
+    | results.TitledSession
+    | results.SessionId
 )
 
 _FORMATS = {"markdown": to_markdown, "json": to_json_text}
@@ -32,7 +38,19 @@ async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Colle
     store = sessions.store
     match given:
         case SessionResume(session=session_id):
-            return await _resume(sessions, session_id)
+            found = store.find(session_id) if session_id else store.newest(sessions.workspace.roots[0])
+            return await _shown(sessions, found)
+        case SessionFork(session=session_id, message=message):
+            origin = store.find(session_id or sessions.present_id)
+            made = await sessions.fork(origin.id, message)
+            shown = await _shown(sessions, store.find(made.session_id))
+            return {
+                **shown,
+                "origin": origin.id,
+                "changed": list(made.changed),
+                "turns": list(made.turns),
+                "notice": str(made),
+            }
         case SessionSearch(words=words):
             return {"found": await _search(sessions, words)}
         case SessionExport(session=session_id, format=name):
@@ -61,13 +79,16 @@ async def run_stored(sessions: EditorSessions, given: StoredCommand, busy: Colle
     assert_never(given)
 
 
-async def _resume(sessions: EditorSessions, session_id: str) -> results.ResumedSession:
-    store = sessions.store
-    found = store.find(session_id) if session_id else store.newest(sessions.workspace.roots[0])
+async def _shown(sessions: EditorSessions, found: StoredSession) -> results.ResumedSession:
     chat = await sessions.chat(found.id)
     messages: list[results.StoredMessage] = [
-        {"role": stored.message.role, "text": said(stored.message), "isInterrupted": stored.is_interrupted}
-        for stored in store.messages(found.id)
+        {
+            "role": stored.message.role,
+            "text": said(stored.message),
+            "turn": stored.turn_id,
+            "isInterrupted": stored.is_interrupted,
+        }
+        for stored in sessions.store.messages(found.id)
         if stored.message.role != "tool"
     ]
     return {"session": chat.id, "title": found.title, "heldBy": chat.held_by, "messages": messages}
