@@ -338,7 +338,6 @@ MODEL_DECLARATIONS: tuple[Declaration, ...] = (
     ),
     Declaration("temperature", "", TRUTH, "It takes a temperature."),
     Declaration("forced_tools", "", TRUTH, "It takes a tool_choice that leaves it no choice."),
-    Declaration("prefill", "", TRUTH, "It goes on from the beginning of an answer."),
 )
 """What a table `[models.NAME]` may say of a model."""
 BY_FACT = {declaration.name: declaration for declaration in MODEL_DECLARATIONS}

@@ -33,7 +33,7 @@ class Model:
     """A row. Sizes in tokens, 0: unknown; `price` and abilities None: unknown; `retires` an ISO date or empty.
 
     `sampling_allowed`: takes a temperature. `takes_forced_tools`: takes a `tool_choice` that leaves it no choice.
-    `takes_prefill`: goes on from the beginning of an answer. `cache_min_tokens`: a shorter prompt is not cached.
+    `cache_min_tokens`: a shorter prompt is not cached.
     """
 
     name: str
@@ -49,7 +49,6 @@ class Model:
     efforts: tuple[str, ...] = ()
     sampling_allowed: bool = True
     takes_forced_tools: bool = True
-    takes_prefill: bool = False
     cache_min_tokens: int = 0
     retires: str = ""
     title: str = ""
@@ -216,7 +215,6 @@ def overlay(row: Model, facts: Facts) -> Model:
         efforts=efforts,
         sampling_allowed=row.sampling_allowed if facts.temperature is None else facts.temperature,
         takes_forced_tools=row.takes_forced_tools if facts.forced_tools is None else facts.forced_tools,
-        takes_prefill=row.takes_prefill if facts.prefill is None else facts.prefill,
     )
 
 
@@ -276,7 +274,6 @@ def read_model(row: Mapping[str, Any]) -> Model:
         efforts=tuple(row.get("efforts", ())),
         sampling_allowed=row["sampling"],
         takes_forced_tools=row["forced_tools"],
-        takes_prefill=row.get("prefill", False),
         cache_min_tokens=row.get("cache_min", 0),
         retires=row.get("retires", ""),
     )

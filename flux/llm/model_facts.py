@@ -33,7 +33,6 @@ class Facts:
     thinks: bool | None = None
     temperature: bool | None = None
     forced_tools: bool | None = None
-    prefill: bool | None = None
 
     def said(self) -> dict[str, object]:
         """What is said, by name."""

@@ -115,7 +115,6 @@ def _row(name: str, provider: str, entry: Row) -> Row:
     is_open_ai_thinker = provider == "openai" and bool(entry.get("supports_reasoning"))
     row["sampling"] = entry.get("supports_sampling_params", not is_open_ai_thinker)
     row["forced_tools"] = entry.get("supports_forced_tool_use", True)
-    row["prefill"] = bool(entry.get("supports_assistant_prefill"))
     row["cache_min"] = entry.get("prompt_cache_min_tokens", 0)
     row["retires"] = entry.get("deprecation_date", "")
     return {key: value for key, value in row.items() if value not in (False, 0, "", []) or key in _ALWAYS}
