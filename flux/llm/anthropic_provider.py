@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from flux.core.config import Settings
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
@@ -47,7 +47,6 @@ class AnthropicProvider(BaseLLMProvider):
 def open_anthropic(base_url: str, http: HttpOptions) -> Sdk:
     """The SDK, with nothing left for it to look up in the environment. Takes a second: not on the event loop."""
     import anthropic
-    import httpx2
 
     client = anthropic.AsyncAnthropic(
         api_key="none",  # what is sent stands in `flux.llm.pools`
@@ -58,10 +57,4 @@ def open_anthropic(base_url: str, http: HttpOptions) -> Sdk:
         http_client=http.client(anthropic.DefaultAsyncHttpxClient),
     )
 
-    async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
-
-    async def get(path: str, headers: Mapping[str, str]) -> httpx2.Response:
-        return await client.get(path, cast_to=httpx2.Response, options={"headers": headers})
-
-    return Sdk(post, get, client.close, anthropic.AnthropicError)
+    return Sdk.of(client, anthropic.AnthropicError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -65,7 +65,6 @@ class OpenAIProvider(BaseLLMProvider):
 
 def open_openai(base_url: str, http: HttpOptions) -> Sdk:
     """The SDK, with nothing left for it to look up in the environment. Takes half a second: not on the event loop."""
-    import httpx2
     import openai
 
     client = openai.AsyncOpenAI(
@@ -80,10 +79,4 @@ def open_openai(base_url: str, http: HttpOptions) -> Sdk:
         http_client=http.client(openai.DefaultAsyncHttpxClient),
     )
 
-    async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
-
-    async def get(path: str, headers: Mapping[str, str]) -> httpx2.Response:
-        return await client.get(path, cast_to=httpx2.Response, options={"headers": headers})
-
-    return Sdk(post, get, client.close, openai.OpenAIError)
+    return Sdk.of(client, openai.OpenAIError)

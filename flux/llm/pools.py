@@ -15,7 +15,7 @@ from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from flux.core.errors import ConfigError
 from flux.core.secret import Secret, redact
@@ -23,7 +23,9 @@ from flux.llm.network_faults import IS_ON_NEW_CONNECTION, Bounds, retry_after_s
 from flux.llm.wire.faults import Complaint, make_error, read_complaint
 
 if TYPE_CHECKING:
+    import anthropic
     import httpx2
+    import openai
 
 COMPLAINT_TIMEOUT_S = 5.0
 MAX_COMPLAINT_BYTES = 1 << 16
@@ -71,6 +73,19 @@ class Sdk:
     get: Callable[[str, Mapping[str, str]], Awaitable[httpx2.Response]]
     close: Callable[[], Awaitable[None]]
     error: type[Exception]
+
+    @classmethod
+    def of(cls, client: anthropic.AsyncAnthropic | openai.AsyncOpenAI, error: type[Exception]) -> Self:
+        """Of a client of either vendor: both are made by the same generator."""
+        import httpx2
+
+        async def post(path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+            return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
+
+        async def get(path: str, headers: Mapping[str, str]) -> httpx2.Response:
+            return await client.get(path, cast_to=httpx2.Response, options={"headers": headers})
+
+        return cls(post, get, client.close, error)
 
 
 OpenSdk = Callable[[str, "HttpOptions"], Sdk]
