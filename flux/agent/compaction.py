@@ -106,8 +106,7 @@ class Compaction:
         before = self._conversation.messages
         division = divide(before, self._pins.kept(None))
         response = await summarize(who, division, self._session_id)
-        price = who.model.price
-        cost = Cost(price.cost_usd(response.usage)) if price else Cost(is_complete=response.usage.total_tokens == 0)
+        cost = Cost.of(response.usage, who.model.price)
         self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
         return Compacted(before, joined(division, response.content), response.content)
 

@@ -15,7 +15,7 @@ from flux.agent.tally import Tally
 from flux.context.shown import Memory
 from flux.core.errors import InvalidArguments
 from flux.core.messages import Message, Part, ToolCall, ToolResult
-from flux.core.usage import Cost, Usage
+from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import EncodedMessages, Response
 
@@ -77,9 +77,9 @@ class Conversation:
         else:
             self._store.forget_answer(self._session_id)
 
-    def begin_answer(self, provider: str, model: str) -> AnswerLog:
+    def begin_answer(self, provider: str, model: str, price: Price | None) -> AnswerLog:
         """Where the deltas of an answer go as they come."""
-        return self._store.in_flight.begin_answer(self._session_id, self.turn_id, provider, model)
+        return self._store.in_flight.begin_answer(self._session_id, self.turn_id, provider, model, price)
 
     def note_result(self, result: ToolResult) -> None:
         """Store what a call answered, before the results of all calls of the answer are there."""

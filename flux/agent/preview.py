@@ -89,7 +89,7 @@ def preview(
     pins: Sequence[Pin],
 ) -> Preview:
     """The preview of a request that was prepared and not sent."""
-    request, price = prepared.request, desk.model.price
+    request = prepared.request
     usage = Usage(input_tokens=prepared.size.tokens)
     return Preview(
         request,
@@ -97,7 +97,7 @@ def preview(
         tuple(_items(desk, request)),
         prepared.size.tokens,
         desk.limit_tokens,
-        Cost(price.cost_usd(usage)) if price else Cost(is_complete=False),
+        Cost.of(usage, desk.model.price),
         prepared.notes,
         tuple(notices),
         tuple(rewrites),

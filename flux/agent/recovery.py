@@ -21,7 +21,6 @@ from flux.edits.diff import text_edits_between
 from flux.edits.plan import AppliedChange, rebase
 from flux.edits.text_edit import TextEdit
 from flux.llm.base_provider import Folder
-from flux.llm.catalogue import find_model
 from flux.tools.registry import builtin_tools
 from flux.workspace.workspace import Workspace
 
@@ -91,8 +90,7 @@ def _recover_answer(store: SessionStore, session_id: str) -> bool:
         calls = ", ".join(call.name for call in whole.tool_calls())
         store.add_note(session_id, f"{CUT} What you were about to call was not begun: {calls}." if calls else CUT)
     if response.usage.total_tokens:
-        row = find_model(streamed.model)
-        cost = Cost(row.price.cost_usd(response.usage)) if row and row.price else Cost(is_complete=False)
+        cost = Cost.of(response.usage, streamed.price)
         store.ledger.add(session_id, streamed.turn_id, streamed.provider, streamed.model, response.usage, cost)
     return True
 

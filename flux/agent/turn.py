@@ -153,7 +153,7 @@ class Turn:
         """Another model from here on, to the end of the turn."""
         self.provider, self.model, self.settings = chosen.provider, chosen.model, chosen.settings
         self._cached_tokens = 0
-        self.emit(Noticed(f"{error.message} Going on with {chosen.label} (setting fallback)."))
+        self.emit(Noticed(f"{error.message.removesuffix('.')}. Going on with {chosen.label} (setting fallback)."))
 
     def _has_images(self) -> bool:
         return any(isinstance(part, Image) for message in self.conversation.messages for part in message.parts)
@@ -204,7 +204,7 @@ class Turn:
             self.emit(Noticed(notice))
         request = prepared.request
         folder = Folder()
-        answer = self.conversation.begin_answer(self.provider.name, self.model.name)
+        answer = self.conversation.begin_answer(self.provider.name, self.model.name, self.model.price)
         try:
             async with aclosing(self.provider.stream(request)) as deltas:
                 async for delta in deltas:
@@ -266,8 +266,7 @@ class Turn:
         self.emit(UsageReported(self.model.name, usage, cost, self.model.limits.input_tokens, used))
 
     def _count(self, usage: Usage) -> Cost:
-        price = self.model.price
-        cost = Cost(price.cost_usd(usage)) if price else Cost(is_complete=usage.total_tokens == 0)
+        cost = Cost.of(usage, self.model.price)
         if usage.total_tokens:
             self._cached_tokens = usage.cache_read_tokens + usage.cache_write_tokens
             self.usage += usage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,11 @@ class Cost:
 
     usd: float = 0.0
     is_complete: bool = True
+
+    @classmethod
+    def of(cls, usage: Usage, price: Price | None) -> Self:
+        """What one request cost; `price` None: it is unknown."""
+        return cls(price.cost_usd(usage)) if price else cls(is_complete=usage.total_tokens == 0)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.usd + other.usd, self.is_complete and other.is_complete)

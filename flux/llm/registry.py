@@ -230,8 +230,7 @@ class Metered(WrappedProvider):
                         usage = delta.usage
                     yield delta
         finally:  # what was used is used, also where the answer broke off
-            known = self._price(request.model)
-            cost = Cost(known.cost_usd(usage)) if known else Cost(is_complete=False)
+            cost = Cost.of(usage, self._price(request.model))
             self._spent[self.name] = self._spent.get(self.name, Spent()) + Spent(1, usage, cost)
 
     async def default_model(self) -> str:

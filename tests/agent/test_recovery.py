@@ -19,7 +19,7 @@ from flux.agent.session import Session
 from flux.agent.session_store import SessionStore
 from flux.core.errors import NothingChanged
 from flux.core.messages import Message, ToolResult, user_message
-from flux.core.usage import Cost, Usage
+from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import TextDelta, ToolCallDelta, UsageDelta
 from flux.llm.scripted_provider import ScriptedProvider, Step
@@ -131,9 +131,12 @@ def begin(file: Path) -> SessionStore:
     return store
 
 
-async def test_an_answer_cut_short_is_marked_and_its_calls_are_named_and_its_price_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("price", "cost"), [(Price(1e5, 1e6, 0, 0), Cost(3.0)), (None, Cost(is_complete=False))])
+async def test_an_answer_cut_short_is_marked_and_its_calls_are_named_and_counted_at_its_own_price(
+    tmp_path: Path, price: Price | None, cost: Cost
+) -> None:
     store = begin(tmp_path / "sessions.db")
-    log = store.in_flight.begin_answer("s1", "t", "anthropic", "no-such-model")
+    log = store.in_flight.begin_answer("s1", "t", "anthropic", "claude-sonnet-5-5", price)
     for delta in (TextDelta("I e"), TextDelta("dit."), ToolCallDelta(0, "1", "edit_file", '{"pa')):
         log.add(delta)
     log.add(UsageDelta(Usage(10, 2)))
@@ -142,7 +145,7 @@ async def test_an_answer_cut_short_is_marked_and_its_calls_are_named_and_its_pri
     store, messages = await recovered(tmp_path / "sessions.db", FILES)
     assert [message.text() for message in messages] == ["go", "I edit."]
     assert [stored.is_interrupted for stored in store.messages("s1")] == [False, True]
-    assert store.ledger.of_session("s1") == (Usage(10, 2), Cost(is_complete=False))
+    assert store.ledger.of_session("s1") == (Usage(10, 2), cost)
     (note,) = store.notes("s1")
     assert "in the middle of your last answer" in note
     assert note.endswith("not begun: edit_file.")

@@ -65,10 +65,10 @@ class Trials:
         Budget(limits, self.store.ledger, "").check(Forecast(candidate.model, MOST, candidate.price))
 
     def _count(self, area: str, candidate: Candidate, response: Response) -> Iterator[Finding]:
-        usage, price = response.usage, candidate.price
+        usage = response.usage
         if not usage.total_tokens:
             return
-        cost = Cost(price.cost_usd(usage)) if price else Cost(is_complete=False)
+        cost = Cost.of(usage, candidate.price)
         session_id = uuid.uuid4().hex[:12]
         self.store.create(session_id, "")
         self.store.ledger.add(session_id, "", candidate.provider.name, candidate.model, usage, cost, "doctor")

@@ -19,6 +19,7 @@ from flux.agent.store.values import deltas_from_json, deltas_to_json, storable
 from flux.core.errors import FluxError, SessionError
 from flux.core.messages import ToolResult
 from flux.core.snapshot import FileSnapshot
+from flux.core.usage import Price
 from flux.edits.plan import AppliedChange, AppliedPlan, CreateFile, DeleteFile, EditFile, EditPlan, FileChange
 from flux.llm.base_provider import Delta
 
@@ -31,11 +32,12 @@ _TABLES = {"user": "asked", "assistant": "delta", "tool": "result"}
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """What came of an answer that was not finished."""
+    """What came of an answer that was not finished. `price` is that of its request, None: unknown."""
 
     turn_id: str
     provider: str
     model: str
+    price: Price | None
     deltas: tuple[Delta, ...]
 
 
@@ -72,17 +74,19 @@ class InFlight:
         delete = "DELETE FROM asked WHERE session_id = ? AND turn_id = ?"
         self._database.write(session_id, lambda db: db.execute(delete, (session_id, turn_id)))
 
-    def begin_answer(self, session_id: str, turn_id: str, provider: str, model: str) -> AnswerLog:
-        """Where the deltas of an answer are put while it streams."""
-        return AnswerLog(self._database, session_id, turn_id, [["from", provider, model]])
+    def begin_answer(self, session_id: str, turn_id: str, provider: str, model: str, price: Price | None) -> AnswerLog:
+        """Where the deltas of an answer are put while it streams. `price` None: unknown."""
+        begin = ["from", provider, model, asdict(price) if price else None]
+        return AnswerLog(self._database, session_id, turn_id, [begin])
 
     def answer(self, session_id: str) -> Streamed | None:
         """What came of an answer that did not become a message."""
         rows = self._rows("SELECT turn_id, body FROM delta WHERE session_id = ? ORDER BY seq", session_id)
         if not rows:
             return None
-        (_, provider, model), *pieces = [piece for _, body in rows for piece in json.loads(body)]
-        return Streamed(rows[0][0], provider, model, tuple(deltas_from_json(pieces)))
+        (_, provider, model, *prices), *pieces = [piece for _, body in rows for piece in json.loads(body)]
+        price = next((Price(**price) for price in prices if price), None)  # earlier versions stored none
+        return Streamed(rows[0][0], provider, model, price, tuple(deltas_from_json(pieces)))
 
     def add_result(self, session_id: str, turn_id: str, result: ToolResult) -> None:
         insert = "INSERT INTO result (session_id, turn_id, body) VALUES (?, ?, ?)"
