@@ -110,7 +110,8 @@ def explain(fault: BaseException, way: Way, *, has_begun: bool) -> ProviderError
                 return ConnectionFailed(f"the host was not found: {_reason(link)}.", hint=way.check_address)
             case ConnectionRefusedError():
                 words = "the proxy does not answer." if way.proxy else "nothing listens there."
-                return ConnectionFailed(words, hint=way.start_it if way.is_local else way.check_address)
+                hint = way.start_it if way.is_local else way.check_address
+                return ConnectionFailed(words, hint=hint, is_lasting=way.is_local)  # until somebody starts it
             case _:
                 pass
     if has_begun:

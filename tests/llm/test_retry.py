@@ -37,6 +37,7 @@ from flux.llm.base_provider import (
     fold,
 )
 from flux.llm.provider_factory import create_provider
+from flux.llm.resilience.breaker import FAILURES
 from flux.llm.resilience.retry import RetryingProvider
 from flux.workspace.memory import MemoryWorkspace
 from tests.support.attempts import ANSWER, Attempt, Attempts, Pauses
@@ -200,6 +201,18 @@ async def test_a_provider_from_settings_tries_as_often_as_they_say(server: Fault
     assert await arrived(server, settings) == 3
     assert await arrived(server, settings.override({"attempts": 1})) == 4
     assert await arrived(server, settings.override({"attempts": 5})) == 9
+
+
+async def test_where_nothing_listens_on_this_machine_it_is_told_at_once_and_once_started_it_answers_at_once() -> None:
+    async with fault_server() as ended:
+        port = ended.port
+    provider = create_provider({"provider": "vllm", "base_url": f"http://127.0.0.1:{port}/v1"})
+    for _ in range(FAILURES + 1):
+        with pytest.raises(ConnectionFailed, match=r"(?s)nothing listens there.*`vllm serve NAME`"):
+            await provider.complete(ModelRequest("ok", ()))
+    async with fault_server(port=port):
+        assert (await provider.complete(ModelRequest("ok", ()))).content == "Hello wörld"
+    await provider.close()
 
 
 async def test_a_table_has_attempts_of_its_own(server: FaultServer) -> None:

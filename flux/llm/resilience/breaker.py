@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from flux.core.errors import CircuitOpen, PermanentProviderError, RateLimited, TransientProviderError
+from flux.core.errors import CircuitOpen, ConnectionFailed, PermanentProviderError, RateLimited, TransientProviderError
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, Waiting, is_of_the_answer
 from flux.llm.wrapped_provider import WrappedProvider
 
@@ -64,14 +64,13 @@ class Circuit:
         self._pause_s = FIRST_PAUSE_S
         self._open_until: float | None = None
         self._is_trying = False
-        self._last: TransientProviderError | None = None
+        self._last = _NOTHING
 
     @property
     def state(self) -> CircuitState:
         left_s = 0.0 if self._open_until is None else max(self._open_until - self._clock(), 0.0)
         state: State = "closed" if self._open_until is None else "open" if left_s else "half-open"
-        reason = self._last.message if self._last else ""
-        return CircuitState(self._address, self._model, state, self._failures, left_s, reason)
+        return CircuitState(self._address, self._model, state, self._failures, left_s, self._last.message)
 
     def enter(self) -> bool:
         """Let a request through; whether it is the trial. Raises CircuitOpen where it must not go."""
@@ -89,7 +88,7 @@ class Circuit:
 
     def answered(self) -> None:
         """The service did what it should."""
-        self._failures, self._pause_s, self._open_until, self._last = 0, FIRST_PAUSE_S, None, None
+        self._failures, self._pause_s, self._open_until, self._last = 0, FIRST_PAUSE_S, None, _NOTHING
 
     def failed(self, error: TransientProviderError, *, is_trial: bool) -> bool:
         """The request failed; whether the circuit is open now."""
@@ -106,8 +105,6 @@ class Circuit:
         state, last = self.state, self._last
         when = f"in {state.retry_after_s:.0f} s" if state.retry_after_s else "as soon as the request on its way is over"
         words = f"{state.reason} It failed {state.failures} times in a row; Flux asks again {when}."
-        if last is None:
-            return CircuitOpen(words, retry_after_s=state.retry_after_s, model=self._model)
         return CircuitOpen(
             words,
             retry_after_s=state.retry_after_s,
@@ -117,6 +114,10 @@ class Circuit:
             request_id=last.request_id,
             status=last.status,
         )
+
+
+_NOTHING = TransientProviderError("")
+"""In the place of the last fault where there is none."""
 
 
 class Circuits:
@@ -168,6 +169,8 @@ class BreakingProvider(WrappedProvider):
             circuit.answered()
             raise
         except TransientProviderError as e:
+            if isinstance(e, ConnectionFailed) and e.is_lasting:
+                raise  # told at once each time, so that it is noticed at once when somebody has mended it
             if not circuit.failed(e, is_trial=is_trial) or is_shown:
                 raise
             fault = circuit.error()
