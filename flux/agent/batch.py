@@ -22,7 +22,7 @@ from flux.agent.budget import Budget, Forecast
 from flux.agent.sessions import Sessions, budget_limits
 from flux.agent.store.holder import lock_file
 from flux.agent.turn import ModelChoice
-from flux.core.errors import BudgetExceeded, ConfigError, FluxError, SessionError, WriteRefused
+from flux.core.errors import BudgetExceeded, FluxError, SessionError, WriteRefused
 from flux.core.usage import Cost, Spent, Usage
 from flux.llm.base_provider import FROM_CACHE, BaseLLMProvider, Folder, Options
 from flux.llm.provider_factory import choose_model
@@ -268,10 +268,7 @@ class Batch:
     async def _default_model(self, provider: BaseLLMProvider, name: str) -> str:
         if provider is self._sessions.provider:
             return await self._sessions.current_model_name()
-        model = choose_model(self._sessions.settings, name) or await provider.default_model()
-        if not model:
-            raise ConfigError(f"The provider {name} needs a model's name.", key="model")
-        return model
+        return choose_model(self._sessions.settings, name) or await provider.default_model()
 
     async def _choice(self, provider: BaseLLMProvider, name: str, model: str) -> ModelChoice:
         """Asked for once, however many requests want it at the same time."""
@@ -289,7 +286,7 @@ class Batch:
         return most
 
     def _count(self, line: Line, provider: BaseLLMProvider, choice: ModelChoice, usage: Usage) -> Cost:
-        cost = Cost(choice.price.cost_usd(usage)) if choice.price else Cost(is_complete=usage.total_tokens == 0)
+        cost = Cost.of(usage, choice.price)
         if usage.total_tokens:
             ledger = self._sessions.store.ledger
             ledger.add(self._session_id, line.id, provider.name, choice.name, usage, cost, "batch")

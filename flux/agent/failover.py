@@ -26,9 +26,9 @@ from flux.core.errors import (
 )
 from flux.llm.base_provider import BaseLLMProvider
 
-OF_THE_PROVIDER = (TransientProviderError, CircuitOpen, QuotaExhausted, AuthenticationFailed)
+OF_THE_PROVIDER = (TransientProviderError, CircuitOpen, QuotaExhausted, AuthenticationFailed, ModelNotFound)
 """What says nothing of the request: another provider may well take it."""
-OF_A_STAND_IN = (*OF_THE_PROVIDER, ModelNotFound, ContextWindowExceeded, BudgetExceeded)
+OF_A_STAND_IN = (*OF_THE_PROVIDER, ContextWindowExceeded, BudgetExceeded)
 """The same of one that was asked instead. Of the user's own choice these are for the user to decide on."""
 
 

@@ -122,7 +122,7 @@ class Sessions:
         listed = self._listed or await self.models()
         provider, name = _pick(wanted.strip(), listed, supported_providers(self.settings), self.provider.name)
         chosen = self.registry.provider(provider)
-        name = name or choose_model(self.settings, provider) or await _name_of_model(chosen)
+        name = name or choose_model(self.settings, provider) or await chosen.default_model()
         model = await self.model_choice(chosen, name)
         is_other = chosen is not self.provider
         self.provider, self._model_name, self._model = chosen, model.name, model
@@ -139,7 +139,7 @@ class Sessions:
     async def current_model_name(self) -> str:
         """The model of new sessions. Raises ConfigError, and ProviderErrors where its server must be asked for one."""
         if not self._model_name:
-            self._model_name = await _name_of_model(self.provider)
+            self._model_name = await self.provider.default_model()
         return self._model_name
 
     async def models(self) -> Sequence[Model]:
@@ -164,7 +164,7 @@ class Sessions:
         if who == assign(self.settings):  # who chats may have been changed meanwhile, for all that they do
             return self.provider, await self._own_model()
         provider = self.registry.provider(who.provider)
-        return provider, await self.model_choice(provider, who.model or await _name_of_model(provider))
+        return provider, await self.model_choice(provider, who.model or await provider.default_model())
 
     async def _summarizer(self) -> Summarizer:
         return Summarizer(*await self._who("summary"))
@@ -221,7 +221,7 @@ class Sessions:
         if name not in self._stand_ins:
             who = read_assignment(self.settings, name, "fallback")
             provider = self.registry.provider(who.provider)
-            model = await self.model_choice(provider, who.model or await _name_of_model(provider))
+            model = await self.model_choice(provider, who.model or await provider.default_model())
             self._stand_ins[name] = Chosen(provider, model, self._turn_settings(provider))
         return self._stand_ins[name]
 
@@ -275,17 +275,6 @@ async def _look_up(provider: BaseLLMProvider, model: str) -> ServedModel | None:
     except (ProviderError, TimeoutError) as e:
         logger.info("%s could not be asked about %s: %s", provider.name, model, e)
         return None
-
-
-async def _name_of_model(provider: BaseLLMProvider) -> str:
-    """The model to ask a provider for where the user has named none. Raises ConfigError and ProviderErrors."""
-    if name := await provider.default_model():
-        return name
-    raise ConfigError(
-        f"The provider {provider.name} needs a model's name, and its server has no model to choose.",
-        key="model",
-        hint="Set FLUX_MODEL; with Ollama, `flux models pull NAME` downloads a model.",
-    )
 
 
 async def list_models(provider: BaseLLMProvider, settings: Settings) -> Sequence[Model]:

@@ -98,11 +98,13 @@ summary = "anthropic/claude-haiku-4-5"
 fallback = ["laptop", "anthropic/claude-haiku-4-5"]     # above all tables; a provider's name, or provider/model
 ```
 
-- A fault that may pass is tried again (`attempts`), and told. A model at an address that fails five times in a row is
-  left alone for 10 seconds, then tried by one request, and after that for twice as long each time, up to two minutes.
-- Where the provider cannot be reached, keeps failing, or refuses its key or quota, the turn goes on with the next one
-  of `fallback`, and says so. Nobody else is asked where something of the answer was shown, where the request is
-  refused, declined or too long, where there is no such model, or where a limit of money is reached.
+- A fault that may pass is tried again (`attempts`), and told. What somebody has to mend is told at once: nothing
+  listens at an address of this machine, a certificate is not believed.
+- A model at an address that fails five times in a row is left alone for 10 seconds, then tried by one request, and
+  after that for twice as long each time, up to two minutes.
+- Where the provider cannot be reached, keeps failing, has no such model, or refuses its key or quota, the turn goes on
+  with the next one of `fallback`, and says so. Nobody else is asked where something of the answer was shown, where the
+  request is refused, declined or too long, or where a limit of money is reached.
 - Each turn begins with the chosen model again. One that runs on this machine is replaced by a service elsewhere
   only where you name one. Where all fail, one error says what each said.
 

@@ -59,8 +59,8 @@ class AutoProvider(BaseLLMProvider):
         return await (await self._choose()).look_up(model)
 
     async def default_model(self) -> str:
-        await self._choose()
-        return self._model
+        chosen = await self._choose()
+        return self._model or await chosen.default_model()
 
     def body(self, request: ModelRequest) -> bytes:
         return self._chosen.body(request) if self._chosen else b""

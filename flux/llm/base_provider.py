@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, Self, TypedDict, Unpack, assert_never
 
-from flux.core.errors import ConfigError, StreamBroken
+from flux.core.errors import ModelNotFound, StreamBroken
 from flux.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolSpec
 from flux.core.usage import Usage
 from flux.llm.plain_messages import PlainMessages, read_messages
@@ -402,7 +402,8 @@ class BaseLLMProvider(ABC):
     def stream(self, asked: ModelRequest | PlainMessages, **options: Unpack[Options]) -> AsyncGenerator[Delta]:
         """The answer as it comes to a request, or to messages in any form of `flux.llm.plain_messages`.
 
-        Ends and raises as `deltas`. Raises ValueError for what is no message, and ConfigError where no model is named.
+        Ends and raises as `deltas`, and as `default_model` where no model is named. Raises ValueError for what is no
+        message.
         """
         request = self._request(asked, options)
         return self.deltas(request) if request.model else self._of_default_model(request)
@@ -452,8 +453,13 @@ class BaseLLMProvider(ABC):
 
     async def default_model(self) -> str:
         """The model to ask for where the user has named none: the first that the server has, which is a loaded one
-        where there is any. Empty where it lists none. Raises ProviderErrors."""
-        return next((model.name for model in await self.models()), "")
+        where there is any. Raises ProviderErrors, ModelNotFound among them where it has none."""
+        if models := await self.models():
+            return models[0].name
+        raise ModelNotFound(
+            f"The provider {self.name} needs a model's name, and its server has no model to choose.",
+            hint="Set FLUX_MODEL; with Ollama, `flux models pull NAME` downloads a model.",
+        )
 
     async def close(self) -> None:
         """Let go of connections. May be called twice."""
@@ -475,10 +481,8 @@ class BaseLLMProvider(ABC):
         return request
 
     async def _of_default_model(self, request: ModelRequest) -> AsyncGenerator[Delta]:
-        model = await self.default_model()
-        if not model:
-            raise ConfigError(f"The provider {self.name} needs a model's name.", key="model", hint="Set FLUX_MODEL.")
-        async with aclosing(self.deltas(replace(request, model=model))) as deltas:
+        request = replace(request, model=await self.default_model())
+        async with aclosing(self.deltas(request)) as deltas:
             async for delta in deltas:
                 yield delta
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 
 from flux.agent.sessions import usable_models
 from flux.core.config import Settings
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, ModelNotFound
+from flux.llm.base_provider import BaseLLMProvider
 from flux.llm.catalogue import Catalogue
 from flux.llm.ollama_provider import OllamaProvider
 from flux.llm.provider_factory import WAYS_TO_SET_UP, kind_of
@@ -41,7 +42,7 @@ async def _list(settings: Settings) -> None:
     try:
         provider = registry.provider(chat.provider)
         models = await usable_models(registry, settings, provider)
-        current = f"{provider.name}/{chat.model or await provider.default_model()}"
+        current = f"{provider.name}/{chat.model or await _default_model(provider)}"
     except ConfigError:  # without its key a service is not asked
         models = Catalogue(settings.for_provider(chat.provider)).models(kind_of(settings, chat.provider))
         current = f"{chat.provider}/{chat.model}"
@@ -51,6 +52,12 @@ async def _list(settings: Settings) -> None:
         say("No provider lists a model, and Flux knows of none.")
     for number, model in enumerate(models, 1):
         print(model_line(number, model, current))
+
+
+async def _default_model(provider: BaseLLMProvider) -> str:
+    with suppress(ModelNotFound):
+        return await provider.default_model()
+    return ""
 
 
 async def _refresh(settings: Settings, only: str | None) -> int:

@@ -38,6 +38,7 @@ from flux.llm.tokens import EstimatedCounter
 from flux.workspace.memory import MemoryWorkspace
 from tests.support.attempts import Attempt, Attempts
 from tests.support.fault_server import fault_server
+from tests.support.ollama_server import ollama_server
 from tests.support.talks import LIMITS, end, open_session, send
 
 DOWN = Overloaded("the service failed on its own side: busy.")
@@ -131,6 +132,7 @@ async def test_what_was_used_is_counted_for_the_model_that_answered_at_its_price
         CircuitOpen("it failed 5 times in a row", retry_after_s=9.0),
         QuotaExhausted("no credit"),
         AuthenticationFailed("the key was not accepted"),
+        ModelNotFound("the model was not found"),
     ],
     ids=lambda e: type(e).__name__,
 )
@@ -140,7 +142,7 @@ async def test_what_says_nothing_of_the_request_lets_another_one_answer(fault: P
 
 @pytest.mark.parametrize(
     "fault",
-    [RequestRejected("r"), ContentRefused("c"), ModelNotFound("m"), ContextWindowExceeded("w"), ProviderError("p")],
+    [RequestRejected("r"), ContentRefused("c"), ContextWindowExceeded("w"), ProviderError("p")],
     ids=lambda e: type(e).__name__,
 )
 async def test_what_is_wrong_with_the_request_is_asked_of_no_other(fault: ProviderError) -> None:
@@ -266,7 +268,7 @@ async def test_a_server_on_this_machine_that_is_down_is_replaced_where_the_user_
     async with fault_server() as there:
         async with fault_server() as here:
             port = here.port
-        opened = sessions(f"http://127.0.0.1:{port}", there.base_url, fallback=["there"], attempts=1)
+        opened = sessions(f"http://127.0.0.1:{port}", there.base_url, fallback=["there"])
         session = await opened.start(MemoryWorkspace({}))
         events = await send(session, "Hi")
         assert texts(events) == "Hello wörld"
@@ -276,6 +278,28 @@ async def test_a_server_on_this_machine_that_is_down_is_replaced_where_the_user_
             events = await send(session, "Hi again")
             assert (texts(events), session.model.name) == ("Hello wörld", "ok")
         assert [group.key for group in opened.store.ledger.groups("provider")] == ["there", "vllm"]
+        await opened.close()
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("no-such", "model 'no-such' not found (404)."),
+        ("", "The provider ollama needs a model's name, and its server has no model to choose."),
+    ],
+)
+async def test_a_server_on_this_machine_without_the_model_is_replaced_where_the_user_said_so(
+    model: str, why: str
+) -> None:
+    async with ollama_server() as here, fault_server() as there:
+        here.models = {}
+        providers = {"there": {"kind": "compatible", "base_url": f"{there.base_url}/v1", "model": "ok"}}
+        given = {"provider": "ollama", "ollama_base_url": here.base_url, "model": model, "providers": providers}
+        opened = Sessions(settings_of({**given, "fallback": ["there"]}), SessionStore(None))
+        events = await send(await opened.start(MemoryWorkspace({})), "Hi")
+        (notice,) = notices(events)
+        assert texts(events) == "Hello wörld"
+        assert notice.endswith(f"{why} Going on with there/ok (setting fallback).")
         await opened.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import flux.llm
 from flux.core.config import Settings
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, ModelNotFound
 from flux.llm import (
     BaseLLMProvider,
     Delta,
@@ -190,7 +190,7 @@ async def test_a_program_registers_its_own_provider_and_uses_it_by_name() -> Non
     assert "parrot" in supported_providers()
     provider = create_provider({"provider": "parrot", "model": "any"})
     assert await provider.complete("polly") == Response((Text("polly"),))
-    with pytest.raises(ConfigError, match="needs a model's name"):
+    with pytest.raises(ModelNotFound, match="needs a model's name"):
         await create_provider(Settings(provider="parrot")).complete("polly")
     with pytest.raises(ConfigError, match="'anthropic' cannot be the name"):
         register_provider("anthropic", lambda _settings: Parrot())

@@ -12,7 +12,7 @@ import pytest
 from flux.agent.session_store import SessionStore
 from flux.agent.sessions import Sessions
 from flux.core.config import Settings
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, ModelNotFound
 from flux.core.limits import ModelLimits
 from flux.core.messages import user_message
 from flux.core.secret import Secret
@@ -229,8 +229,9 @@ async def test_a_server_that_cannot_be_asked_gets_a_cautious_window() -> None:
 
 async def test_without_any_model_the_user_is_told_what_to_do(ollama: OllamaServer) -> None:
     ollama.models = {}
-    with pytest.raises(ConfigError, match="flux models pull NAME"):
+    with pytest.raises(ModelNotFound) as error:
         await open_sessions(settings({"ollama": ollama.base_url}, provider="ollama"))
+    assert "flux models pull NAME" in error.value.hint
 
 
 async def test_a_session_on_auto_tells_which_provider_it_is(ollama: OllamaServer) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from flux.agent.doctor.finding import Finding, State, of_error
 from flux.core.config import Settings
-from flux.core.errors import AuthenticationFailed, ConfigError, FluxError, ProviderError
+from flux.core.errors import AuthenticationFailed, ConfigError, FluxError, ModelNotFound, ProviderError
 from flux.core.keys import KeyHolder
 from flux.core.usage import Price
 from flux.llm.base_provider import BaseLLMProvider, ServedModel
@@ -121,7 +121,7 @@ class ProviderCheck:
         wanted = [_model_in_role(self._settings, role, self._name) for role in ROLES]
         try:
             own = choose_model(self._settings, self._name) or await provider.default_model()
-        except ConfigError:
+        except (ConfigError, ModelNotFound):
             own = ""
         return [name for name in dict.fromkeys((own, *wanted)) if name]
 
