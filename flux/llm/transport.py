@@ -39,7 +39,7 @@ from flux.core.errors import (
 )
 from flux.core.keys import Key, KeyHolder, fetch_key
 from flux.core.secret import Secret, redact
-from flux.llm.base_provider import Delta, ModelRequest, RawDelta, ServedModel
+from flux.llm.base_provider import Delta, ModelRequest, RawDelta, ReasoningDelta, ServedModel, TextDelta
 from flux.llm.catalogue import Catalogue, Model, find_model
 from flux.llm.endpoints import Endpoint
 from flux.llm.fitting import fit
@@ -76,6 +76,11 @@ ANSWER_BYTES_PER_TOKEN = 2 << 10
 """An answer may have so many bytes for each token that was asked for at most, and `MIN_ANSWER_LIMIT` in any case."""
 CONNECT_TIMEOUT_S = 10.0
 """For a connection, where the user has not said it; never longer than the bound on silence."""
+ROUND_S = 0.016
+"""Once an answer shows, what comes within so long is read together, which nobody sees: each round costs about as much
+as a request of an editor, and editors do not wait for answers."""
+DRIP_BYTES = 4096
+"""A longer piece of an answer is not waited for more of."""
 PATIENCE = 10
 """So many times the bound on silence may pass with signs of life alone: comments, pings, a header's next byte."""
 
@@ -398,7 +403,10 @@ async def _decode(
 ) -> AsyncGenerator[Delta]:
     received = 0
     heard_at = time.monotonic()
+    has_shown = False
+    waiting = _Waiting()
     async for chunk in chunks:
+        had_to_wait = waiting.ended()
         received += len(chunk)
         if keeps_raw:
             yield RawDelta(chunk)
@@ -409,6 +417,7 @@ async def _decode(
         has_news = False
         for delta in decoder.feed(chunk):
             has_news = True
+            has_shown |= isinstance(delta, TextDelta | ReasoningDelta)
             yield delta
         if has_news:
             heard_at = time.monotonic()
@@ -417,8 +426,26 @@ async def _decode(
         if decoder.is_finished:
             await _drain(chunks)
             return
+        if has_shown and had_to_wait and len(chunk) < DRIP_BYTES:
+            await asyncio.sleep(ROUND_S)
+        waiting = _Waiting()
     for delta in decoder.end():
         yield delta
+
+
+class _Waiting:
+    """Whether one had to wait since it was made: the event loop went round then."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._round = asyncio.get_running_loop().call_soon(self._go_round)
+
+    def ended(self) -> bool:
+        self._round.cancel()
+        return self._is_over
+
+    def _go_round(self) -> None:
+        self._is_over = True
 
 
 def _rest(decoder: Decoder) -> Iterator[Delta]:
