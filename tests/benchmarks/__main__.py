@@ -23,6 +23,7 @@ from tests.benchmarks import (
     prompts,
     resilience,
     serving,
+    steps,
     storing,
     streaming,
 )
@@ -44,6 +45,8 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "counting": fitting.counting,
     "pruning": fitting.pruning,
     "session-cost": fitting.session_cost,
+    "preparing": steps.preparing,
+    "between-steps": steps.between_steps,
     "map": mapping.project_map,
     "sessions": storing.session_list,
     "usage": storing.usage_sums,

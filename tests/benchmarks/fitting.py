@@ -118,7 +118,10 @@ def _turn(number: int) -> Sequence[Message]:
 
 
 def session_cost(effort: Effort, folder: Path) -> list[Figure]:
-    """Twelve replies over real sources: reads, edits, answers, with Anthropic's cache, beside an append-only client."""
+    """Twelve replies over real sources: reads, edits, answers, with Anthropic's cache, beside an append-only client.
+
+    In the middle of it the session is taken up from the disk.
+    """
     del effort, folder
     requests, floor_requests = asyncio.run(_edit_session())
     ours, floor = _cost(requests), _cost(floor_requests)
@@ -132,7 +135,9 @@ def session_cost(effort: Effort, folder: Path) -> list[Figure]:
             "floor",
             Bound("ratio", "<=", 1.15),
         ),
-        Figure("worst step's kept prefix", "%", kept * 100, bound=Bound("measured", ">=", 100)),
+        Figure(
+            "worst step's kept prefix, over restart and resume", "%", kept * 100, bound=Bound("measured", ">=", 100)
+        ),
     ]
 
 
@@ -153,11 +158,17 @@ async def _edit_session() -> tuple[list[list[str]], list[list[str]]]:
             steps += [step("I look.", *reads), step("I change.", *edits), step("Done, and here is what I did. " * 10)]
             texts = [(SOURCES / name).read_text(encoding="utf-8") for name in pair]
             floor_steps += [["I look.", *texts], ["I change." + json.dumps(edit) * 2, "ok", "ok"], ["Done " * 60, ""]]
-        provider = ScriptedProvider(steps)
-        session = open_session(DiskWorkspace([where]), provider)
+        half = len(steps) // 2
+        providers = [ScriptedProvider(steps[:half]), ScriptedProvider(steps[half:])]
         for turn in range(4):
+            if turn % 2 == 0:  # another process goes on with it
+                store = SessionStore(Path(where) / ".sessions" / "sessions.db")
+                session = open_session(DiskWorkspace([where]), providers[turn // 2], store=store)
+                await session.take_up()
             await send(session, f"Mark the files of step {turn}")
-    ours = [_pieces(encode_request(request)) for request in provider.requests]
+            if turn % 2:
+                store.close()
+    ours = [_pieces(encode_request(request)) for provider in providers for request in provider.requests]
     floor, said = list[list[str]](), ["s" * 1000]
     for number, made in enumerate(floor_steps):
         said += [f"Mark the files of step {number // 3}"] if number % 3 == 0 else []
@@ -184,4 +195,7 @@ def _cost(requests: Sequence[Sequence[str]]) -> float:
 
 
 def _kept(before: Sequence[str], after: Sequence[str]) -> float:
-    return 1.0 if list(after[: len(before)]) == list(before) else 0.0
+    """The share of a request that is the beginning of the next one."""
+    whole, then = "".join(before), "".join(after)
+    same = next((at for at, (one, other) in enumerate(zip(whole, then, strict=False)) if one != other), len(then))
+    return min(same, len(whole)) / len(whole)
