@@ -58,6 +58,10 @@ class Conversation:
 
     def begin_turn(self, turn_id: str, message: Message) -> None:
         self.turn_id = turn_id
+        self.say(message)
+
+    def say(self, message: Message) -> None:
+        """The user said something, at the beginning of a turn or in its course."""
         self._add(message)
 
     def add_answer(self, response: Response) -> Message:

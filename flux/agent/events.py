@@ -12,14 +12,29 @@ TurnStatus = Literal["completed", "cancelled", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class MessageQueued:
+    """A message that was sent while a turn ran: it waits (`queued`, `steering`), or what became of it.
+
+    `steered`: the running turn has taken it along. `withdrawn`: by the user. `returned`: not sent, as the turn before
+    it failed or was cancelled. Where it gets a turn of its own, the `turn_start` of that names it.
+    """
+
+    type: ClassVar[str] = "queue"
+    message_id: str
+    text: str
+    state: Literal["queued", "steering", "steered", "withdrawn", "returned"]
+
+
+@dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The first event of a turn: who will answer."""
+    """The first event of a turn: who will answer. `message_id` is that of the message, where it was queued."""
 
     type: ClassVar[str] = "turn_start"
     turn_id: str
     session_id: str
     provider: str
     model: str
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +177,8 @@ class TurnEnded:
 
 
 TurnEvent = (
-    TurnStarted
+    MessageQueued
+    | TurnStarted
     | TextStreamed
     | ReasoningStreamed
     | ToolCalled

@@ -34,10 +34,10 @@ Outcome = Literal["made", "not made", "unknown"]
 
 async def recover(store: SessionStore, session_id: str, workspace: Workspace) -> str:
     """Make the session whole; what the user should know of it, else an empty text. Does nothing a second time."""
-    asked = _recover_asked(store, session_id)
     interrupted = _recover_answer(store, session_id)
     settled = [await _settle(store, session_id, intent, workspace) for intent in store.in_flight.intents(session_id)]
     answered = _recover_results(store, session_id, settled)
+    asked = _recover_asked(store, session_id)
     store.end_drafts(session_id)
     lines = [str(one) for one in settled]
     if asked or interrupted or answered:
@@ -62,12 +62,10 @@ async def clear_leftovers(store: SessionStore, workspace: Workspace) -> None:
 def _recover_asked(store: SessionStore, session_id: str) -> bool:
     """The user's words are never lost, be it without what would have gone along with them."""
     asked = store.in_flight.asked(session_id)
-    if asked is None:
-        return False
-    turn_id, text = asked
-    store.add_message(session_id, turn_id, user_message(text))
-    store.add_note(session_id, UNANSWERED)
-    return True
+    for turn_id, text in asked:
+        store.add_message(session_id, turn_id, user_message(text))
+        store.add_note(session_id, UNANSWERED)
+    return bool(asked)
 
 
 def _recover_answer(store: SessionStore, session_id: str) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -19,11 +19,21 @@ from flux.agent.approval import ApprovalRequest, Approver, Decision, DenyAll
 from flux.agent.budget import Budget
 from flux.agent.compaction import Compaction, Summarizer
 from flux.agent.conversation import Conversation
-from flux.agent.events import EditsProposed, Noticed, ProposedHunk, TurnEnded, TurnEvent, TurnStarted, TurnStatus
+from flux.agent.events import (
+    EditsProposed,
+    MessageQueued,
+    Noticed,
+    ProposedHunk,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    TurnStatus,
+)
 from flux.agent.failover import Failover
 from flux.agent.next_request import ModelChoice, NextRequest, TurnSettings
 from flux.agent.pins import Pins
 from flux.agent.preview import Preview, preview
+from flux.agent.queue import Fate, Meanwhile, Queue, Waiting
 from flux.agent.recovery import clear_leftovers, recover
 from flux.agent.result import TurnResult, gather
 from flux.agent.review import Pending, Review
@@ -140,6 +150,7 @@ class Session:
         self._running: asyncio.Task[Exception | None] | None = None
         self._is_undoing = False
         self._announced = ""
+        self._queue = Queue()
 
     @property
     def is_busy(self) -> bool:
@@ -176,16 +187,28 @@ class Session:
         approver: Approver | None = None,
         focus: Focus | None = None,
         is_reviewed: bool = False,
+        meanwhile: Meanwhile = "refuse",
     ) -> AsyncGenerator[TurnEvent]:
         """Run one turn. The first event is TurnStarted, the last always TurnEnded, also after a failure or `cancel`.
 
-        Without words it goes on after the results of the caller's own tools (`add_tool_result`). A call that has none
+        Where another turn runs, `meanwhile` says to wait for its end, or to be taken along by it. Then the first event
+        is MessageQueued; one that gets no turn of its own has no more events, or its end as MessageQueued too. Without
+        words it goes on after the results of the caller's own tools (`add_tool_result`). A call that has none
         by then is answered with an error.
 
         `is_reviewed`, or without an approver: nothing is changed, and nothing asked. What the turn proposes waits in
         `review`, and is told by EditsProposed. Closing the generator cancels the turn. Raises Busy where a turn is
         running, and SessionError where the session was closed or there is nothing to go on with.
         """
+        message_id = ""
+        while meanwhile != "refuse" and self._running is not None:
+            waiting = Waiting(text, focus, meanwhile == "steer")
+            message_id = waiting.id
+            async with aclosing(self._wait(waiting)) as told:
+                async for event in told:
+                    yield event
+            if waiting.fate.result() != "sent":
+                return
         self._check_is_idle()
         if not text and not self._has_results:
             raise SessionError("There are no words to send, and no results of tools to go on with.")
@@ -211,15 +234,21 @@ class Session:
             self.budget,
             events.put_nowait,
             draft=lambda: self._draft(turn, undecided),
+            steer=lambda: self._steer(turn, undecided),
             failover=self._failover,
             is_reviewed=is_reviewed,
             is_always_approved=self._is_always_approved,
             kept=self.pins.kept(focus),
+            message_id=message_id,
             steps=0 if text else self._steps,
         )
 
-        def close(_: asyncio.Task[Exception | None]) -> None:
+        def close(ended: asyncio.Task[Exception | None]) -> None:
             self._running = None
+            if ended.cancelled() or ended.result():
+                self._queue.give_back()
+            else:
+                self._queue.go_on()
             events.put_nowait(None)
 
         # Owned by this generator: an async generator cannot hold a task group open over its yields.
@@ -240,9 +269,36 @@ class Session:
         """What comes of `send_message`, at the end of the turn."""
         return await gather(self.send_message(text, approver=approver, focus=focus, is_reviewed=is_reviewed))
 
+    async def _wait(self, waiting: Waiting) -> AsyncGenerator[MessageQueued]:
+        """Wait until it is known what becomes of the message; events for all that is not a turn."""
+        self._queue.add(waiting)
+        self._store.in_flight.add_asked(self.id, waiting.id, waiting.text)
+        fate: Fate | None = None
+        try:
+            yield MessageQueued(waiting.id, waiting.text, "steering" if waiting.is_steering else "queued")
+            fate = await waiting.fate
+            match fate:
+                case "withdrawn" | "returned":
+                    yield MessageQueued(waiting.id, waiting.text, fate)
+                case "sent" | "steered":
+                    pass  # which the turn tells
+        finally:
+            if fate != "sent":
+                self._store.in_flight.forget_asked(self.id, waiting.id)
+            if not self._queue.settle(waiting, "withdrawn") and fate is None and self._running is None:
+                self._queue.go_on()  # nobody takes the turn that it was to have
+
+    def withdraw(self, message_id: str = "") -> str | None:
+        """Take back a message that waits, the last one where none is named; its text, None where no such one waits."""
+        waiting = self._queue.withdraw(message_id)
+        return waiting.text if waiting else None
+
     def cancel(self) -> bool:
-        """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs."""
-        return self._running is not None and self._running.cancel()
+        """Stop the running turn; its events end with TurnEnded(`cancelled`). False where none runs.
+
+        What waits for its end is not sent. May be called again while the turn ends.
+        """
+        return self._running is not None and (self._running.cancelling() > 0 or self._running.cancel())
 
     async def _run(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> Exception | None:
         """What ended the turn early, None where it was completed."""
@@ -255,7 +311,7 @@ class Session:
         finally:
             self._announce(turn)
             if self._conversation.turn_id != turn.id:
-                self._store.in_flight.forget_asked(self.id, turn.id)
+                self._forget_asked(turn)
             self._is_always_approved = turn.is_always_approved
             self._steps = turn.steps
             if error := await to_its_end(_fenced(self._propose(turn, undecided))):
@@ -278,11 +334,37 @@ class Session:
             turn.emit(Noticed(f"No result was given for {call.name} ({call.id}); the model is told so."))
         await turn.run()
 
+    async def _steer(self, turn: Turn, undecided: Undecided | None) -> bool:
+        """Say to the model what the user said in the course of the turn; whether there was anything."""
+        has_said = False
+        for waiting in self._queue.steering():
+            built = await self._surroundings.message(
+                waiting.text, waiting.focus, turn.workspace, turn.next_request, undecided, ()
+            )
+            try:
+                _check_images(built.message, turn.model)
+            except RequestRejected as error:
+                turn.emit(Noticed(str(error)))
+                self._queue.settle(waiting, "returned")
+                continue
+            if self._queue.settle(waiting, "steered"):
+                self._conversation.say(built.message)
+                turn.emit(MessageQueued(waiting.id, waiting.text, "steered"))
+                for notice in built.notices:
+                    turn.emit(Noticed(notice))
+                has_said = True
+        return has_said
+
+    def _forget_asked(self, turn: Turn) -> None:
+        """What was said is stored as a message now, or the user knows that it was not sent."""
+        for id_ in (turn.id, turn.message_id):
+            self._store.in_flight.forget_asked(self.id, id_)
+
     def _announce(self, turn: Turn) -> None:
         """The first event of a turn, once."""
         if self._announced != turn.id:
             self._announced = turn.id
-            turn.emit(TurnStarted(turn.id, self.id, turn.provider.name, turn.model.name))
+            turn.emit(TurnStarted(turn.id, self.id, turn.provider.name, turn.model.name, turn.message_id))
             if notice := self.take_notice():
                 turn.emit(Noticed(notice))
 
@@ -374,6 +456,7 @@ class Session:
             self._store.add_preface(self.id, self._preface)
             self._has_preface = True
         self._conversation.begin_turn(turn.id, built.message)
+        self._forget_asked(turn)
         self._store.remove_notes(self.id, notes)
 
     async def _go_on(self, turn: Turn, undecided: Undecided | None) -> None:

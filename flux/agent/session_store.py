@@ -290,7 +290,8 @@ class SessionStore:
 
         def write(db: sqlite3.Connection) -> None:
             self._insert_message(db, session_id, turn_id, message, is_interrupted=is_interrupted)
-            forget_unfinished(db, session_id, message.role)
+            # Other words of the user's may wait for a turn of their own.
+            forget_unfinished(db, session_id, message.role, turn_id if message.role == "user" else "")
             db.execute(
                 "UPDATE session SET used_at = ?, title = iif(title = '', ?, title) WHERE id = ?",
                 (self._clock(), title, session_id),

@@ -97,9 +97,13 @@ class Turn:
     emit: Emit
     draft: Callable[[], Awaitable[None]]
     """Called whenever there is more that a reviewed turn would propose."""
+    steer: Callable[[], Awaitable[bool]]
+    """Called between two requests: adds what the user said meanwhile, and tells whether there was anything."""
     failover: Failover = field(default_factory=Failover)
     kept: Kept = field(default_factory=Kept)
     """What pruning leaves alone."""
+    message_id: str = ""
+    """Of the user's message, where it was queued."""
     is_reviewed: bool = False
     """The workspace is a proposal: changes go into it unasked, and the user decides on them afterwards."""
     has_approval: bool = False
@@ -125,9 +129,10 @@ class Turn:
             answer = await self._ask_models()
             if not answer.parts:
                 self.emit(Noticed("The model answered nothing."))
-            if not answer.tool_calls():
+            calls = answer.tool_calls()
+            if calls and await self._answer_calls(calls):
                 return
-            if await self._answer_calls(answer.tool_calls()):
+            if not await self.steer() and not calls:
                 return
         self.is_stopped = True
         self.emit(

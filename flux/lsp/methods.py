@@ -52,6 +52,20 @@ class ChatSend:
         "`flux.session.fork`",
         "",
     )
+    meanwhile: str = _field(
+        "where a turn of the session runs: `queue`, and it is sent after it; `steer`, and the model gets it with the "
+        "turn's next request; `refuse`",
+        "refuse",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChatWithdraw:
+    """Take back a message that waits for the end of a turn, or for its next request."""
+
+    result: ClassVar[object] = results.Said
+    message: str = _field("its `message_id`; else the last one that waits", "")
+    session: str = _field("the id of its session; else the present one", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +330,7 @@ CommandArguments = (
     BudgetShow
     | BudgetRaise
     | ChatSend
+    | ChatWithdraw
     | ChatNew
     | ChatList
     | SessionResume
@@ -346,6 +361,7 @@ CommandArguments = (
 
 COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.chat.send": ChatSend,
+    "flux.chat.withdraw": ChatWithdraw,
     "flux.chat.new": ChatNew,
     "flux.chat.list": ChatList,
     "flux.session.resume": SessionResume,

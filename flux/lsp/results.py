@@ -36,12 +36,19 @@ class Proposed(TypedDict):
     diff: Annotated[str, "a unified diff of this piece"]
 
 
+TurnFate = Literal["completed", "cancelled", "failed", "steered", "withdrawn", "returned"]
+
+
 class Turn(TypedDict):
-    """A turn that has ended."""
+    """A turn that has ended.
+
+    Of a message that had to wait and got none, the status says why: another turn has taken it along (`steered`), the
+    user took it back (`withdrawn`), or the turn before it failed or was cancelled (`returned`).
+    """
 
     turn: Annotated[str, "its id"]
     session: Annotated[str, "the id of its session"]
-    status: Literal["completed", "cancelled", "failed"]
+    status: TurnFate
     text: Annotated[str, "the answer"]
     paths: Annotated[list[str], "the files that were changed"]
     unsaved: Annotated[list[str], "those of them whose changes stand in buffers only"]

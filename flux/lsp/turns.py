@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,6 +18,7 @@ from flux.agent.approval import ApprovalRequest, Decision
 from flux.agent.events import (
     EditApplied,
     EditsProposed,
+    MessageQueued,
     Noticed,
     ProposedHunk,
     ReasoningStreamed,
@@ -28,7 +29,6 @@ from flux.agent.events import (
     TurnEnded,
     TurnEvent,
     TurnStarted,
-    TurnStatus,
     UsageReported,
     to_json,
 )
@@ -48,7 +48,20 @@ class Talk(Protocol):
 
     id: str
 
+    @property
+    def is_busy(self) -> bool: ...
+
     def cancel(self) -> bool: ...
+
+
+_WORDS: Mapping[results.TurnFate, str] = {
+    "completed": "done",
+    "cancelled": "cancelled",
+    "failed": "failed",
+    "steered": "given to the running turn",
+    "withdrawn": "taken back",
+    "returned": "not sent, as the turn before it came to no end",
+}
 
 
 @dataclass(slots=True)
@@ -57,7 +70,11 @@ class TurnReport:
 
     turn: str = ""
     session: str = ""
-    status: TurnStatus = "failed"
+    status: results.TurnFate = "failed"
+    is_waiting: bool = False
+    """Another turn runs before it."""
+    asked: str = ""
+    """What the user said, where it had to wait."""
     said: list[str] = field(default_factory=list[str])
     """The answer in pieces: adding each to one text would cost as much as all that came before it."""
     paths: tuple[str, ...] = ()
@@ -77,7 +94,7 @@ class TurnReport:
 
     def summary(self) -> str:
         """One line for the user."""
-        what = {"completed": "done", "cancelled": "cancelled", "failed": "failed"}[self.status]
+        what = _WORDS[self.status]
         parts = [f"{what}: {self.error.partition(chr(10))[0]}" if self.error else what]
         if self.unsaved:
             parts.append(f"unsaved: {', '.join(self.unsaved)}")
@@ -147,14 +164,14 @@ class Turns:
         token: types.ProgressToken | None = None,
     ) -> TurnReport:
         """Run a turn to its end, which comes soon after this is cancelled. `token` is the editor's, for progress."""
-        running = _Running(talk, TurnReport(session=talk.id))
+        running = _Running(talk, TurnReport(session=talk.id, is_waiting=talk.is_busy))
         self._running.append(running)
         # The turn goes on for a moment when its request is cancelled: its end must be seen and told.
         following = running.following = asyncio.create_task(self._follow(running, events, title, token))
         try:
             await asyncio.shield(following)
         except asyncio.CancelledError:
-            if not talk.cancel():
+            if running.report.is_waiting or not talk.cancel():
                 following.cancel()
             await asyncio.wait([following])
             raise
@@ -165,7 +182,9 @@ class Turns:
         chosen = [
             running
             for running in self._running
-            if turn_id in {"", running.report.turn} and session_id in {"", running.talk.id}
+            if turn_id in {"", running.report.turn}
+            and session_id in {"", running.talk.id}
+            and not running.report.is_waiting
         ]
         return [running.report.turn for running in chosen if running.talk.cancel()]
 
@@ -182,7 +201,7 @@ class Turns:
     def cancel_token(self, token: types.ProgressToken) -> None:
         """The user pressed the button beside a progress report."""
         for running in self._running:
-            if running.token == token:
+            if running.token == token and not running.report.is_waiting:
                 running.talk.cancel()
 
     async def _follow(
@@ -233,8 +252,13 @@ class EditorApprover:
 
 def _collect(report: TurnReport, event: TurnEvent) -> None:
     match event:
+        case MessageQueued(state="queued" | "steering", text=text):
+            # Where the running turn takes it along, that turn tells of it.
+            report.status, report.asked = "steered", text
+        case MessageQueued(state="withdrawn" | "returned" as state) if report.is_waiting:
+            report.status = state
         case TurnStarted(turn_id=turn_id):
-            report.turn = turn_id
+            report.turn, report.status, report.is_waiting = turn_id, "failed", False
         case TextStreamed(text):
             report.said.append(text)
         case ToolCalled():

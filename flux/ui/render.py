@@ -8,6 +8,7 @@ from flux.agent.events import (
     ApprovalAsked,
     EditApplied,
     EditsProposed,
+    MessageQueued,
     Noticed,
     ReasoningStreamed,
     Retrying,
@@ -91,6 +92,8 @@ class Renderer:
                 self._say(f"! {text}", "yellow")
             case Retrying():
                 self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
+            case MessageQueued():
+                self._say(f"  {event.state}: {one_line(event.text)}", "dim")
             case TurnEnded():
                 self._end(event)
             case ReasoningStreamed(text):

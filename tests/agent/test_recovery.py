@@ -193,5 +193,5 @@ async def test_words_that_were_not_yet_a_message_are_kept_without_what_would_hav
     store, messages = await recovered(tmp_path / "s.db", {})
     assert messages == [user_message("Please help.")]
     assert "before you could answer" in store.notes("s1")[0]
-    assert store.in_flight.asked("s1") is None
+    assert store.in_flight.asked("s1") == []
     store.close()

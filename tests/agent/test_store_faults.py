@@ -417,7 +417,7 @@ async def test_a_turn_that_is_refused_takes_nothing_of_the_process_that_has_the_
     store = SessionStore(file)
     session = open_session(MemoryWorkspace({}), [], store=store)
     assert end(await send(session, "go")).error_kind == "SessionHeld"
-    assert holding.in_flight.asked("s1") == ("t1", "what the user said there")
+    assert holding.in_flight.asked("s1") == [("t1", "what the user said there")]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells what this process has open")

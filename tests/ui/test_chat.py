@@ -168,6 +168,16 @@ def test_always_is_not_asked_again(open_chat: Open) -> None:
     assert "+    return 3.1416 * r**2" in shown
 
 
+def test_a_line_that_is_typed_while_a_turn_runs_is_the_next_message(open_chat: Open, tmp_path: Path) -> None:
+    chat = open_chat([{"text": "slowly " * 20, "chunk": 7, "delay_s": 0.02}, {"text": "Second."}])
+    chat.at_prompt()
+    chat.types("first")
+    chat.sees("slowly")
+    chat.types("and then this")
+    chat.sees("Second.")
+    assert last_words(tmp_path) == "and then this"
+
+
 def test_what_was_typed_before_a_question_does_not_answer_it(open_chat: Open) -> None:
     chat = open_chat([{**FIX, "text": "I look closely.", "chunk": 2, "delay_s": 0.1}, {"text": "As you wish."}])
     chat.at_prompt()

@@ -64,10 +64,10 @@ class InFlight:
         values = (session_id, turn_id, storable(text))
         self._database.write(session_id, lambda db: db.execute(insert, values))
 
-    def asked(self, session_id: str) -> tuple[str, str] | None:
+    def asked(self, session_id: str) -> Sequence[tuple[str, str]]:
         """(turn, words) of what the user said that did not become a message."""
-        rows = self._rows("SELECT turn_id, body FROM asked WHERE session_id = ? ORDER BY seq DESC LIMIT 1", session_id)
-        return (rows[0][0], rows[0][1]) if rows else None
+        rows = self._rows("SELECT turn_id, body FROM asked WHERE session_id = ? ORDER BY seq", session_id)
+        return [(turn_id, text) for turn_id, text in rows]
 
     def forget_asked(self, session_id: str, turn_id: str) -> None:
         """What was said in that turn was not sent, and the user knows."""
@@ -201,10 +201,10 @@ class AnswerLog:
         self._database.write(self._session_id, lambda db: db.execute(insert, values))
 
 
-def forget_unfinished(db: sqlite3.Connection, session_id: str, role: str) -> None:
-    """It is a message now. Call it in the transaction that stores the message."""
+def forget_unfinished(db: sqlite3.Connection, session_id: str, role: str, turn_id: str = "") -> None:
+    """It is a message now: what is stored of that turn, or all. Call it in the transaction that stores the message."""
     if role in _TABLES:
-        db.execute(f"DELETE FROM {_TABLES[role]} WHERE session_id = ?", (session_id,))
+        db.execute(f"DELETE FROM {_TABLES[role]} WHERE session_id = ? AND ? IN ('', turn_id)", (session_id, turn_id))
 
 
 def insert_changes(db: sqlite3.Connection, session_id: str, turn_id: str, changes: Sequence[AppliedChange]) -> None:

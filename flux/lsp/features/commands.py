@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from lsprotocol import types
 
 from flux.agent.actions import ACTIONS, instruction
+from flux.agent.queue import Meanwhile
 from flux.core.errors import FluxError, InvalidArguments, WorkspaceError
 from flux.lsp import results
 from flux.lsp.methods import (
@@ -18,6 +19,7 @@ from flux.lsp.methods import (
     ChatList,
     ChatNew,
     ChatSend,
+    ChatWithdraw,
     CheckpointList,
     CheckpointRestore,
     CheckpointSet,
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 
 Json = Mapping[str, object]
 
+_MEANWHILE: dict[str, Meanwhile] = {"refuse": "refuse", "queue": "queue", "steer": "steer"}
+
 
 class Commands:
     """The commands of one connection."""
@@ -75,6 +79,8 @@ class Commands:
                 return await self._turn(lambda: self._edit(given, token))
             case ActionRun(id=offer_id):
                 return await self._turn(lambda: self._action_run(offer_id, token))
+            case ChatWithdraw():
+                return await self._withdraw(given)
             case ChatNew():
                 return {"session": (await self._server.sessions.start_chat()).id}
             case ChatList():
@@ -141,7 +147,9 @@ class Commands:
     async def _chat_send(self, given: ChatSend, token: types.ProgressToken | None) -> TurnReport:
         from flux.lsp.features.explanations import show_text
 
-        server = self._server
+        server, meanwhile = self._server, _MEANWHILE.get(given.meanwhile)
+        if meanwhile is None:
+            raise InvalidArguments(f"`meanwhile` is one of {', '.join(_MEANWHILE)}, not {given.meanwhile!r}.")
         session = await server.sessions.chat(given.session)
         if given.replaces:
             session = await server.sessions.chat((await server.sessions.fork(session.id, given.replaces)).session_id)
@@ -151,8 +159,8 @@ class Commands:
             # What the user said must not be lost because of what they happen to look at.
             server.editor.log(f"Flux: sent without the current file: {e.message}")
             focus = None
-        report = await self._run(session, given.text, focus, "Flux: chat", token)
-        if session.wants_summary:
+        report = await self._run(session, given.text, focus, "Flux: chat", token, meanwhile)
+        if session.wants_summary and not session.is_busy:
             server.in_background(lambda: self._compact_meanwhile(session))
         if not server.protocol.client.takes_turn_events:
             self._tell(report)
@@ -190,8 +198,20 @@ class Commands:
             server.editor.log(f"Flux: {report.text}")
         return report
 
+    async def _withdraw(self, given: ChatWithdraw) -> results.Said:
+        text = (await self._server.sessions.chat(given.session)).withdraw(given.message)
+        if text is None:
+            raise InvalidArguments("No such message waits: it may have been sent.")
+        return {"text": text}
+
     async def _run(
-        self, session: Session, text: str, focus: Focus | None, title: str, token: types.ProgressToken | None
+        self,
+        session: Session,
+        text: str,
+        focus: Focus | None,
+        title: str,
+        token: types.ProgressToken | None,
+        meanwhile: Meanwhile = "refuse",
     ) -> TurnReport:
         from flux.agent.approval import ApproveAll
 
@@ -199,7 +219,9 @@ class Commands:
         settings = (await server.sessions.sessions()).settings
         approver = EditorApprover(server.editor) if settings.approval == "ask" else ApproveAll()
         is_reviewed = settings.approval == "review"
-        events = session.send_message(text, focus=focus, approver=approver, is_reviewed=is_reviewed)
+        events = session.send_message(
+            text, focus=focus, approver=approver, is_reviewed=is_reviewed, meanwhile=meanwhile
+        )
         report = await server.turns.run(session, events, title=title, token=token)
         if report.proposed:
             # The user's answer to an offer may take long, and the turn has ended.
@@ -216,6 +238,8 @@ class Commands:
         editor = self._server.editor
         if report.status == "failed":
             editor.show(f"Flux: {report.error}", "error")
+        elif report.status == "returned":
+            editor.show(f"Flux: {report.summary()}: {report.asked}", "warning")
         elif report.unsaved and not editor.client.shows_progress:
             editor.show(f"Flux: {report.summary()}")
 

@@ -1,0 +1,93 @@
+"""Messages that are sent while a turn runs, by command: queued, steered, taken back. Over a real `flux serve`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.lsp_bench import Bench, bench
+from tests.support.lsp_client import ResponseError
+
+SLOW = {"text": "thinking about it " * 30, "chunk": 6, "delay_s": 0.01}
+
+
+def say(made: Bench, text: str, **more: object) -> asyncio.Future[Any]:
+    arguments = {"text": text, **more}
+    params = {"command": "flux.chat.send", "arguments": [arguments]}
+    return made.client.begin_request("workspace/executeCommand", params)[1]
+
+
+async def is_told(made: Bench, kind: str, **values: object) -> dict[str, Any]:
+    """The first event of that kind with these values, once it has come."""
+
+    def found() -> list[dict[str, Any]]:
+        return [e for e in made.client.events() if e["type"] == kind and values.items() <= e.items()]
+
+    await made.client.until(lambda: bool(found()))
+    return found()[0]
+
+
+def asked(made: Bench) -> list[str]:
+    messages = made.requests()[-1]["messages"]
+    return [message["parts"][-1]["text"] for message in messages if message["role"] == "user"]
+
+
+async def test_a_queued_message_has_its_turn_and_a_steered_one_is_taken_along(tmp_path: Path) -> None:
+    steps = [SLOW, {"text": "As you say."}, {"text": "C"}]
+    async with bench(tmp_path, *steps, options={"turnEvents": True}) as made:
+        first = say(made, "a")
+        await is_told(made, "text_delta")
+        steered, queued = say(made, "rather b", meanwhile="steer"), say(made, "c", meanwhile="queue")
+        waiting = await is_told(made, "queue", state="queued")
+        with pytest.raises(ResponseError, match="at work on another message"):
+            await made.client.command("flux.chat.send", {"text": "d"})
+        results = await asyncio.gather(first, steered, queued)
+        assert [each["status"] for each in results] == ["completed", "steered", "completed"]
+        assert asked(made) == ["a", "rather b", "c"]
+        taken = await is_told(made, "queue", state="steered")
+        assert (taken["turn_id"], taken["text"]) == (results[0]["turn"], "rather b")
+        started = await is_told(made, "turn_start", turn_id=results[2]["turn"])
+        assert started["message_id"] == waiting["message_id"]
+
+
+async def test_what_waits_is_taken_back_by_id_by_nothing_and_by_the_request_itself(tmp_path: Path) -> None:
+    async with bench(tmp_path, SLOW, {"text": "C"}, {"text": "E"}, options={"turnEvents": True}) as made:
+        first = say(made, "a")
+        await is_told(made, "text_delta")
+        one, two = (say(made, text, meanwhile="queue") for text in ("b", "c"))
+        params = {"command": "flux.chat.send", "arguments": [{"text": "d", "meanwhile": "queue"}]}
+        request_id, three = made.client.begin_request("workspace/executeCommand", params)
+        four = say(made, "e", meanwhile="queue")
+        waiting = await is_told(made, "queue", text="b")
+        await is_told(made, "queue", text="e")
+        by_id = {"message": waiting["message_id"]}
+        assert await made.client.command("flux.chat.withdraw", by_id) == {"text": "b"}
+        made.client.notify("$/cancelRequest", {"id": request_id})
+        with pytest.raises(ResponseError, match="cancelled"):
+            await asyncio.wait_for(three, 5)
+        assert (await asyncio.wait_for(one, 5))["status"] == "withdrawn"
+        assert not first.done()
+        assert [(await each)["text"] for each in (two, four)] == ["C", "E"]
+        with pytest.raises(ResponseError, match="No such message waits"):
+            await made.client.command("flux.chat.withdraw", by_id)
+
+
+async def test_who_sees_no_events_is_told_what_was_not_sent(tmp_path: Path) -> None:
+    async with bench(tmp_path, SLOW) as made:
+        first = say(made, "a")
+        await made.client.until(lambda: bool(made.client.sent("$/progress")))
+        waiting = say(made, "and b", meanwhile="queue")
+        await made.client.command("flux.chat.list", {})
+        assert len((await made.client.command("flux.turn.cancel", {}))["cancelled"]) == 1
+        assert [each["status"] for each in await asyncio.gather(first, waiting)] == ["cancelled", "returned"]
+        shown = [each["message"] for each in made.client.sent("window/showMessage")]
+        assert shown == ["Flux: not sent, as the turn before it came to no end: and b"]
+
+
+async def test_a_word_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    async with bench(tmp_path) as made:
+        with pytest.raises(ResponseError, match="`meanwhile` is one of refuse, queue, steer, not 'later'"):
+            await made.client.command("flux.chat.send", {"text": "a", "meanwhile": "later"})
