@@ -62,6 +62,7 @@ from flux.llm.base_provider import BaseLLMProvider
 from flux.tools.base import Tool
 from flux.tools.registry import builtin_tools
 from flux.workspace.index.client import SymbolIndex
+from flux.workspace.language_service import LanguageService
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
@@ -106,6 +107,7 @@ class Session:
         index: SymbolIndex | None = None,
         own_rules: Path | None = None,
         notice: str = "",
+        languages: LanguageService | None = None,
     ) -> None:
         """`tools` are those that Flux runs, all of its own by default; `own_tools` those that the caller runs.
 
@@ -122,7 +124,7 @@ class Session:
         self._choose = choose
         self._failover = failover or Failover()
         self._summarizer = summarizer
-        self._tools = builtin_tools(index) if tools is None else tools
+        self._tools = builtin_tools(index, languages) if tools is None else tools
         self._own_tools = frozenset(spec.name for spec in own_tools)
         if taken := sorted(self._own_tools & self._tools.keys()):
             raise ConfigError(f"Flux has tools of these names itself: {', '.join(taken)}.", key="tools")

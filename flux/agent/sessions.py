@@ -31,6 +31,7 @@ from flux.llm.registry import Registry, assign, read_assignment
 from flux.llm.tokens import find_counter
 from flux.tools.base import Tool
 from flux.workspace.index.client import SymbolIndex
+from flux.workspace.language_service import LanguageService
 from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,17 @@ LOOK_UP_S = 5.0
 class Sessions:
     """Opens sessions over one provider. `reason` says why this one, where the user did not choose it."""
 
-    def __init__(self, settings: Settings, store: SessionStore, own_rules: Path | None = None) -> None:
-        """`own_rules` is the folder with the user's own rules. Raises ConfigError where no provider can be used."""
+    def __init__(
+        self,
+        settings: Settings,
+        store: SessionStore,
+        own_rules: Path | None = None,
+        languages: LanguageService | None = None,
+    ) -> None:
+        """`own_rules` is the folder with the user's own rules, `languages` are what the door can ask of code.
+
+        Raises ConfigError where no provider can be used.
+        """
         chat = assign(settings)
         for name in settings.fallback:
             read_assignment(settings, name, "fallback")
@@ -57,6 +67,7 @@ class Sessions:
         self.reason = chat.reason
         self.index = SymbolIndex(store.folder / "index" if store.folder else None)
         self.own_rules = own_rules
+        self.languages = languages
         self._model_name = chat.model
         self._model: ModelChoice | None = None
         self._listed: Sequence[Model] = ()
@@ -199,6 +210,7 @@ class Sessions:
             index=self.index,
             own_rules=self.own_rules,
             notice=notice,
+            languages=self.languages,
         )
 
     def _turn_settings(self, provider: BaseLLMProvider, role: str = "chat") -> TurnSettings:

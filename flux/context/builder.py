@@ -74,7 +74,7 @@ async def user_message(
         items.append(current_file(snapshot, focus, min(left, MAX_CHARACTERS)))
         if focus.selection is not None and (selected := selected_text(snapshot, focus.selection)):
             items.append(selected)
-        if found := problems(snapshot, focus.diagnostics or workspace.diagnostics(focus.path)):
+        if found := problems(snapshot, focus.diagnostics or await workspace.diagnostics(focus.path)):
             items.append(found)
     named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items), index)
     seen = {*named.paths, focus.path} if focus else set(named.paths)

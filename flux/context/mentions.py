@@ -70,7 +70,9 @@ async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) ->
     """Whether the name is of something, or of nothing and that was told."""
     match name:
         case "diagnostics":
-            reports = [problems(buffer, workspace.diagnostics(buffer.path)) for buffer in workspace.open_buffers()]
+            reports = [
+                problems(buffer, await workspace.diagnostics(buffer.path)) for buffer in workspace.open_buffers()
+            ]
             items = [report for report in reports if report is not None]
             found.items += items or [ContextItem("problems", "open files", "none")]
         case "diff":

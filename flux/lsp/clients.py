@@ -5,7 +5,7 @@ Everything that depends on which editor it is stands here, with its source; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
@@ -42,8 +42,8 @@ class Client:
     reads_documents: bool = False
     """It asks the server for the text of documents that have a scheme of ours."""
     takes_turn_events: bool = False
-    reports_problems: bool = False
-    """It answers `flux/editor/diagnostics`."""
+    queries: frozenset[str] = frozenset()
+    """What it answers by `flux/editor/query`."""
     edits_one_by_one: bool = False
     """An edit to several documents may be made in a part of them, which its answer does not tell: each goes alone."""
     ignores_version_zero: bool = False
@@ -66,7 +66,7 @@ class Client:
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
 
-def client_of(params: types.InitializeParams, *, takes_turn_events: bool, reports_problems: bool = False) -> Client:
+def client_of(params: types.InitializeParams, *, takes_turn_events: bool, queries: Iterable[str] = ()) -> Client:
     """What the editor of this `initialize` can do."""
     capabilities = params.capabilities
     workspace = capabilities.workspace or types.WorkspaceClientCapabilities()
@@ -95,7 +95,7 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool, report
         refreshes_lenses=bool(workspace.code_lens and workspace.code_lens.refresh_support),
         reads_documents=workspace.text_document_content is not None,
         takes_turn_events=takes_turn_events,
-        reports_problems=reports_problems,
+        queries=frozenset(queries),
     )
     return _KNOWN.get(announced.name.lower(), _as_announced)(announced)
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from flux.core.errors import WriteRefused
+from flux.core.errors import ToolTimedOut, WorkspaceError, WriteRefused
 from flux.lsp.clients import Client
-from flux.lsp.methods import EDITOR_DIAGNOSTICS, SECRET
+from flux.lsp.methods import EDITOR_QUERY, SECRET
 from flux.lsp.protocol import FluxProtocol
 
 if TYPE_CHECKING:
     from flux.lsp.problems import EditorProblems
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ ANSWER_S = 5.0
 """Seconds for an answer that takes an editor no time."""
 SECRET_S = 60.0
 """Seconds for a key: the editor's store may ask its user to unlock it."""
+QUERY_S = 15.0
+"""Seconds for a language server, which may have to read a project first."""
 USER_ANSWER_S = 600.0
 """Seconds for a user to answer; then it counts as no answer."""
 
@@ -77,17 +81,35 @@ class LspEditor:
     async def problems(self, uri: str, version: int, wait_s: float) -> EditorProblems | None:
         from flux.lsp.problems import EditorProblems
 
-        params = {"uri": uri, "version": version, "waitMs": round(wait_s * 1000)}
-        answer = await self._ask(EDITOR_DIAGNOSTICS, params, wait_s + ANSWER_S)
-        given = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
-        if not isinstance(given.get("diagnostics"), list):
+        params = {"kind": "diagnostics", "uri": uri, "version": version, "waitMs": round(wait_s * 1000)}
+        answer = await self._ask(EDITOR_QUERY, params, wait_s + ANSWER_S)
+        if not isinstance(answer, dict):
             return None
+        given = cast("dict[str, object]", answer)
         try:
-            shown = self._protocol.diagnostics_from(given["diagnostics"])
+            shown = self._protocol.read(given.get("diagnostics"), list[types.Diagnostic])
         except ValueError:
-            logger.warning("The editor's answer to %s is not of its shape.", EDITOR_DIAGNOSTICS)
+            logger.warning("The editor's diagnostics are not of their shape.")
             return None
         return EditorProblems(shown, str(given.get("when", "typed")))
+
+    async def query(self, params: Mapping[str, object], part: str, shape: type[_T]) -> _T | None:
+        """A part of the answer to `flux/editor/query`; None where nobody knows.
+
+        Raises WorkspaceError where the editor cannot tell, ToolTimedOut where it does not within the bound.
+        """
+        try:
+            async with asyncio.timeout(QUERY_S):
+                answer = await self._protocol.send_request_async(EDITOR_QUERY, params)
+            if answer is None:
+                return None
+            return self._protocol.read(cast("dict[str, object]", answer).get(part), shape)
+        except TimeoutError as e:
+            raise ToolTimedOut(f"The language servers did not answer within {QUERY_S:g} s.") from e
+        except JsonRpcException as e:
+            raise WorkspaceError(f"The editor could not tell: {e.message}") from e
+        except (ValueError, AttributeError) as e:
+            raise WorkspaceError("The editor's answer could not be read.") from e
 
     async def secret(self, setting: str) -> str:
         """The key that the editor keeps for a setting; empty where it keeps none, or does not give it."""

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 TURN_EVENT = "flux/turnEvent"
 SET_SETTINGS = "flux/setSettings"
-EDITOR_DIAGNOSTICS = "flux/editor/diagnostics"
+EDITOR_QUERY = "flux/editor/query"
 SECRET = "flux/secret"
 REVIEW_ACCEPT = "flux.review.accept"
 REVIEW_REJECT = "flux.review.reject"
@@ -422,12 +422,13 @@ MESSAGES = (
         results.Secret | None,
     ),
     Message(
-        EDITOR_DIAGNOSTICS,
+        EDITOR_QUERY,
         "editor",
-        "What the editor shows for a version of a document, in the negotiated encoding; null where nothing has come "
-        "for that version. Asked before and after an edit, so that the model is told of the problems that are new.",
-        results.DiagnosticsAsked,
-        results.ShownDiagnostics | None,
+        "What the editor's other language servers know, in the negotiated encoding; null where nobody knows. The model "
+        "is told the message of an error. Diagnostics are asked for before and after an edit too, so that it is told "
+        "of the problems that are new; null is for those that have not come for that version in time.",
+        results.PlaceAsked | results.RenameAsked | results.SymbolsAsked | results.DiagnosticsAsked,
+        results.Locations | results.Hover | results.Symbols | results.Renamed | results.ShownDiagnostics | None,
     ),
 )
 

@@ -70,6 +70,11 @@ class Problems:
             del self._reported[uri]
         self._reported[document.uri] = _Reported(document.version, merged)
 
+    async def shown(self, source: ProblemSource, uri: str, text: str) -> Sequence[Diagnostic]:
+        """Those that are shown now for a text, as far as the editor says it in time."""
+        shown = await _ask(source, uri, 0, 0.0)
+        return self._read(text, shown) if shown else ()
+
     async def remember(self, source: ProblemSource, texts: Mapping[str, str]) -> None:
         """Ask what is shown now for the texts of these URIs, so that `new_ones` can tell what is new."""
         for uri in [uri for uri in self._before if self.documents.get(uri) is None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
@@ -22,6 +22,8 @@ from flux.lsp.uris import uri_of_path
 
 if TYPE_CHECKING:
     from flux.lsp.server import FluxServer
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +97,12 @@ class FluxProtocol(LanguageServerProtocol):
         except JsonRpcInvalidParams as e:
             raise wrong from e
 
-    def diagnostics_from(self, given: object) -> list[types.Diagnostic]:
-        """Problems out of JSON. Raises ValueError where they are not of that shape."""
+    def read(self, given: object, shape: type[_T]) -> _T:
+        """A value of LSP out of JSON. Raises ValueError where it is not of that shape."""
         try:
-            return self._converter.structure(given, list[types.Diagnostic])
+            return self._converter.structure(given, shape)
         except Exception as e:
-            raise ValueError("no list of diagnostics") from e
+            raise ValueError(f"not of the shape {shape}") from e
 
     def _repair(self, method: object, params: Any) -> bool:
         """Make parameters fit that a newer or careless editor sends; whether there was something to make fit."""
@@ -181,7 +183,7 @@ class FluxProtocol(LanguageServerProtocol):
         self.client = client_of(
             params,
             takes_turn_events=given.get("turnEvents") is True,
-            reports_problems=given.get("diagnostics") is True,
+            queries=_strings(given.get("query")),
         )
         root_uri = params.root_uri or (uri_of_path(params.root_path) if params.root_path else None)
         self.documents = Documents(root_uri, params.workspace_folders or [], self.client.counting)
@@ -245,6 +247,10 @@ class FluxProtocol(LanguageServerProtocol):
         self, params: types.WorkDoneProgressCancelParams
     ) -> None:
         self._server.turns.cancel_token(params.token)
+
+
+def _strings(given: object) -> list[str]:
+    return [item for item in cast("list[object]", given) if isinstance(item, str)] if isinstance(given, list) else []
 
 
 def _plain_response(message: dict[str, Any], kind: type[JsonRPCResponseMessage]) -> JsonRPCResponseMessage:

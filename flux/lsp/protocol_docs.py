@@ -13,7 +13,7 @@ from textwrap import wrap
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, cast, get_args, get_origin, get_type_hints, is_typeddict
 
-from lsprotocol.types import Diagnostic, Range
+from lsprotocol.types import Diagnostic, Location, Position, Range, SymbolInformation, TextDocumentEdit
 
 from flux.agent.events import TurnEvent
 from flux.lsp.methods import COMMANDS, MESSAGES, arguments_shape
@@ -26,6 +26,7 @@ _WORDS: Mapping[object, str] = {
     bool: "boolean",
     type(None): "null",
     dict[str, object]: "object",
+    **{kind: f"LSP {kind.__name__}" for kind in (Location, Position, SymbolInformation, TextDocumentEdit)},
     Range: "LSP range",
     Diagnostic: "LSP diagnostic",
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from lsprotocol.types import Diagnostic
+from lsprotocol.types import Diagnostic, Location, Position, SymbolInformation, TextDocumentEdit
 
 from flux.core.messages import Role
 
@@ -372,16 +372,69 @@ class Secret(TypedDict):
     value: Annotated[str | None, "null where there is none any more"]
 
 
+class PlaceAsked(TypedDict):
+    """What stands at a place. Where the text is another than that of the version, answer with an error."""
+
+    kind: Literal["definition", "references", "hover"]
+    uri: str
+    version: Annotated[int | None, "of an open document; null: it is not open"]
+    position: Position
+
+
+class RenameAsked(TypedDict):
+    """Another name for what stands at a place."""
+
+    kind: Literal["rename"]
+    uri: str
+    version: Annotated[int | None, "of an open document; null: it is not open"]
+    position: Position
+    newName: str
+
+
+class SymbolsAsked(TypedDict):
+    """What a document defines, or where no `uri` is given what the project does by such names."""
+
+    kind: Literal["symbols"]
+    uri: NotRequired[str]
+    version: NotRequired[int | None]
+    words: NotRequired[str]
+
+
 class DiagnosticsAsked(TypedDict):
     """Whose problems are asked for."""
 
+    kind: Literal["diagnostics"]
     uri: str
     version: Annotated[int, "of the document; a later one does too"]
     waitMs: Annotated[int, "0: what it shows now; else wait until it has come, so long at most"]
 
 
+class Locations(TypedDict):
+    """For `definition` and `references`."""
+
+    locations: list[Location]
+
+
+class Hover(TypedDict):
+    """For `hover`."""
+
+    text: Annotated[str, "Markdown"]
+
+
+class Symbols(TypedDict):
+    """For `symbols`."""
+
+    symbols: list[SymbolInformation]
+
+
+class Renamed(TypedDict):
+    """For `rename`: edits that were not made. Where more than text would be changed, answer with an error."""
+
+    documentChanges: Annotated[list[TextDocumentEdit], "of an open document with the version that they are for"]
+
+
 class ShownDiagnostics(TypedDict):
-    """The problems that the editor shows, of all sources."""
+    """For `diagnostics`: the problems that the editor shows, of all sources."""
 
     diagnostics: list[Diagnostic]
     when: NotRequired[Annotated[Literal["typed", "saved"], "`saved`: who reports looks at saved files only"]]
@@ -396,7 +449,11 @@ class InitializationOptions(TypedDict, total=False):
         "and wins",
     ]
     turnEvents: Annotated[bool, "true, to get `flux/turnEvent` and show chats and edits by it; progress comes as well"]
-    diagnostics: Annotated[bool, "true, where the editor answers `flux/editor/diagnostics`"]
+    query: Annotated[
+        list[Literal["definition", "references", "hover", "symbols", "rename", "diagnostics"]],
+        "what the editor answers by `flux/editor/query`. The model has the tools `language_server` and "
+        "`rename_symbol` as far as that goes",
+    ]
     secrets: Annotated[
         list[str],
         'the settings for which it keeps a key, such as `["anthropic_api_key", "providers.work.api_key"]`, where it '

@@ -105,11 +105,12 @@ class FluxServer(LanguageServer):
     def files(self) -> LspWorkspace:
         """The user's files, through the editor."""
         if self._files is None:
+            from flux.lsp.language_service import EditorLanguageService
             from flux.lsp.workspace import LspWorkspace
             from flux.workspace.disk import DiskWorkspace
 
             self._files = LspWorkspace(self.protocol.documents, self.editor, DiskWorkspace)
-            self.sessions.begin(self._files)
+            self.sessions.begin(self._files, EditorLanguageService(self.editor, self._files))
         return self._files
 
     @property

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flux.agent.session_store import SessionStore
     from flux.agent.sessions import Sessions
     from flux.core.config import Settings
+    from flux.workspace.language_service import LanguageService
     from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class EditorSessions:
         self._editor = editor
         self._settings = settings
         self._workspace: Workspace | None = None
+        self._languages: LanguageService | None = None
         self._sessions: Sessions | None = None
         self._made_for: Settings | None = None
         self._retired: list[Sessions] = []
@@ -46,9 +48,9 @@ class EditorSessions:
         self._opening = asyncio.Lock()
         self._opening_store = asyncio.Lock()
 
-    def begin(self, workspace: Workspace) -> None:
-        """The workspace of all sessions of this connection."""
-        self._workspace = workspace
+    def begin(self, workspace: Workspace, languages: LanguageService | None = None) -> None:
+        """The workspace of all sessions of this connection, and what can be asked of its code."""
+        self._workspace, self._languages = workspace, languages
 
     @property
     def present_id(self) -> str:
@@ -63,7 +65,9 @@ class EditorSessions:
                 from flux.core.config import find_user_folders
 
                 module = await asyncio.to_thread(importlib.import_module, "flux.agent.sessions")
-                made: Sessions = module.Sessions(settings, await self.open_store(), find_user_folders().config)
+                made: Sessions = module.Sessions(
+                    settings, await self.open_store(), find_user_folders().config, self._languages
+                )
                 if self._sessions is not None:
                     self._retired.append(self._sessions)
                 self._sessions, self._made_for = made, settings

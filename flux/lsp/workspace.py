@@ -116,8 +116,12 @@ class LspWorkspace:
     def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
         return {buffer.path: buffer for buffer in self.open_buffers()}
 
-    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+    async def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         document = self._document(path)
+        if "diagnostics" in self.editor.client.queries:
+            uri = document.uri if document else uri_of_path(str(path.absolute()))
+            snapshot = await self.read(path)
+            return await self._problems.shown(self.editor, uri, snapshot.text)
         return self._problems.known(document) if document else ()
 
     def report(self, document: Document, diagnostics: Iterable[Diagnostic]) -> None:
@@ -126,7 +130,12 @@ class LspWorkspace:
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
         document = self._document(change.new_path)
-        if document is None or change.after is None or change.is_saved or not self.editor.client.reports_problems:
+        if (
+            document is None
+            or change.after is None
+            or change.is_saved
+            or "diagnostics" not in self.editor.client.queries
+        ):
             return None
         return await self._problems.new_ones(self.editor, document, change.after, timeout_s)
 
@@ -136,7 +145,7 @@ class LspWorkspace:
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         # Two plans on their way to one buffer would each look like the user's typing to the other.
         async with self._applying:
-            if self.editor.client.reports_problems:
+            if "diagnostics" in self.editor.client.queries:
                 await self._problems.remember(self.editor, dict(map(self._uri_and_text, plan.changes)))
             for _ in range(TRIES - 1):
                 with suppress(TextMoved):

@@ -28,11 +28,11 @@ class Diagnostics:
         if not paths:
             return Finding("[no file is open in an editor that tells of problems; a linter or the tests can be run]")
         found = sorted(
-            (
+            [
                 (problem.severity, path, problem.range, problem)
                 for path in paths
-                for problem in workspace.diagnostics(path)
-            ),
+                for problem in await workspace.diagnostics(path)
+            ],
             key=lambda item: item[:3],
         )
         lines: list[str] = []

@@ -86,7 +86,7 @@ class DiskWorkspace:
     def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
         return {}
 
-    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+    async def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         return ()
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:

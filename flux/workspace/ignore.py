@@ -118,6 +118,11 @@ def is_listed(path: str, read_text: Callable[[str], str | None]) -> bool:
     return not (is_never_listed(name) or is_secret(path) or _is_ignored(path, rules))
 
 
+def is_listed_on_disk(root: str, path: str) -> bool:
+    """The same for a file below a folder of the disk."""
+    return is_listed(path, _reader(root))
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """What is listed directly in a folder. `prefix` is the folder relative to the root, ends with `/`, or is empty.

@@ -84,7 +84,7 @@ class MemoryWorkspace:
                 shown.setdefault(path, self._read(path))
         return dict(shown)
 
-    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+    async def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         return self._diagnostics.get(path, ())
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:

@@ -90,9 +90,9 @@ class OverlayWorkspace:
         proposed = {path: proposed.now for path, proposed in self._proposed.items()}
         return proposed | {path: text for path, text in self._below.unsaved().items() if path not in proposed}
 
-    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+    async def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
         """None for a proposed text: what other tools reported is for the file as it is."""
-        return () if path in self._proposed else self._below.diagnostics(path)
+        return () if path in self._proposed else await self._below.diagnostics(path)
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
         return None

@@ -58,8 +58,8 @@ class Workspace(Protocol):
         """
         ...
 
-    def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
-        """What other tools reported for the file's current text, as far as the editor tells."""
+    async def diagnostics(self, path: WorkspacePath) -> Sequence[Diagnostic]:
+        """What other tools report for the file's current text, as far as the editor tells."""
         ...
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:

@@ -32,11 +32,13 @@ async def check(
 
     def answer(params: dict[str, Any]) -> object:
         asked.append(params)
-        return ({"diagnostics": before} if before is not None else None) if len(asked) == 1 else after
+        return after if params["waitMs"] else {"diagnostics": before} if before is not None else None
 
     tmp_path.mkdir(exist_ok=True)
-    async with bench(tmp_path, *script, buffers={"a.py": BEFORE}, options={"diagnostics": True, **options}) as made:
-        made.client.answers["flux/editor/diagnostics"] = answer
+    async with bench(
+        tmp_path, *script, buffers={"a.py": BEFORE}, options={"query": ["diagnostics"], **options}
+    ) as made:
+        made.client.answers["flux/editor/query"] = answer
         done = await made.client.command("flux.chat.send", {"text": "go", "uri": made.uri("a.py")})
         assert done["status"] == "completed", done
         assert made.buffers()["a.py"].startswith("import json\n")
@@ -45,9 +47,9 @@ async def check(
         if asked:
             uri = made.uri("a.py")
             version = made.client.buffers[uri].version
-            assert asked == [
-                {"uri": uri, "version": 0, "waitMs": 0},
-                {"uri": uri, "version": version, "waitMs": 1500},
+            assert asked[-2:] == [
+                {"kind": "diagnostics", "uri": uri, "version": 0, "waitMs": 0},
+                {"kind": "diagnostics", "uri": uri, "version": version, "waitMs": 1500},
             ]
         return made
 
@@ -91,5 +93,5 @@ async def test_nothing_is_told_where_nothing_came_or_nothing_is_new(tmp_path: Pa
 
 
 async def test_an_editor_that_does_not_announce_it_is_not_asked(tmp_path: Path) -> None:
-    made = await check(tmp_path, [], {"diagnostics": [problem(0, "not told")]}, "", diagnostics=False)
-    assert made.client.sent("flux/editor/diagnostics") == []
+    made = await check(tmp_path, [], {"diagnostics": [problem(0, "not told")]}, "", query=["hover"])
+    assert made.client.sent("flux/editor/query") == []

@@ -377,6 +377,6 @@ async def test_problems_hold_for_the_text_that_they_came_with(tmp_path: Path) ->
     problem = Diagnostic(Range(Position(0, 0), Position(0, 1)), "undefined name")
     made.workspace.report(document, [problem])
     made.workspace.report(document, [problem])
-    assert made.workspace.diagnostics(path) == (problem,)
+    assert await made.workspace.diagnostics(path) == (problem,)
     made.editor.type(made.uri("a.py"), 0, 0, "x")
-    assert made.workspace.diagnostics(path) == ()
+    assert await made.workspace.diagnostics(path) == ()

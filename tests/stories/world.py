@@ -160,6 +160,7 @@ async def world(
     *,
     opened: Sequence[str] = ("a.py",),
     encoding: str | None = None,
+    **options: Any,
 ) -> AsyncIterator[World]:
     folder = tmp_path / "workspace"
     folder.mkdir()
@@ -172,7 +173,7 @@ async def world(
     if encoding is not None:
         capabilities["general"] = {"positionEncodings": [encoding]}
     async with connected(environ, folder=folder, rules=rules) as client:
-        await initialize(client, folder, capabilities=capabilities, name=rules.name, turnEvents=True)
+        await initialize(client, folder, capabilities=capabilities, name=rules.name, turnEvents=True, **options)
         made = World(folder, client, dict(files))
         for name in opened:
             client.open(made.uri(name), files[name])

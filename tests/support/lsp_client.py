@@ -19,6 +19,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.protocol import default_converter
 
+from tests.support.fake_editors import language_server
 from tests.support.fake_editors.rules import Buffer, Change, Editor, EditRefused, VsCode
 
 BOUND_S = 15.0
@@ -60,6 +61,8 @@ class LspClient:
     process: asyncio.subprocess.Process
     rules: type[Editor] = VsCode
     language: str = "python"
+    folder: Path | None = None
+    """Where its language server finds closed files."""
     bound_s: float = BOUND_S
     """How long the server may take to answer. A long measurement shares its machine, and may wait for longer."""
     messages: list[Message] = field(default_factory=list)
@@ -217,6 +220,9 @@ class LspClient:
             case "window/showMessageRequest":
                 self.editor.questions.append(message["params"]["message"])
                 return message["params"]["actions"][0] if self.editor.says_yes else None
+            case "flux/editor/query":
+                assert self.folder is not None
+                return language_server.answer(self.editor, self.folder, message["params"])
             case "window/showDocument":
                 self.editor.shown.append(message["params"]["uri"])
                 return {"success": True}
@@ -264,7 +270,7 @@ async def connected(
         env=dict(environ),
         cwd=folder,
     )
-    client = LspClient(process, rules)
+    client = LspClient(process, rules, folder=folder)
     client.reads.set()
     listening = asyncio.create_task(client.listen())
     try:

@@ -27,13 +27,13 @@ async def test_buffers_are_told_with_the_latest_first_and_listed_also_without_a_
     assert [str(path) for path in await workspace.list_files()] == ["a.py", "new.py"]
 
 
-def test_diagnostics_are_those_reported_last() -> None:
+async def test_diagnostics_are_those_reported_last() -> None:
     workspace = MemoryWorkspace({"a.py": ""})
     diagnostic = Diagnostic(Range(Position(0, 0), Position(0, 1)), "unexpected end")
     workspace.report("a.py", diagnostic)
-    assert workspace.diagnostics(workspace.path("a.py")) == (diagnostic,)
+    assert await workspace.diagnostics(workspace.path("a.py")) == (diagnostic,)
     workspace.report("a.py")
-    assert workspace.diagnostics(workspace.path("a.py")) == ()
+    assert await workspace.diagnostics(workspace.path("a.py")) == ()
 
 
 async def test_several_folders_have_labels() -> None:

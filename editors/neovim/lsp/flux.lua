@@ -5,7 +5,7 @@
 return {
   cmd = { "flux", "serve" },
   root_markers = { ".git", ".hg", ".jj", ".flux" },
-  init_options = { turnEvents = true, diagnostics = true },
+  init_options = { turnEvents = true, query = { "definition", "references", "hover", "symbols", "rename", "diagnostics" } },
   commands = {
     ["flux.review.accept"] = function(command, context)
       require("flux.review").on_command(command, context)
@@ -19,8 +19,8 @@ return {
       require("flux.chat").on_event(event, context.client_id)
       require("flux.review").on_event(event)
     end,
-    ["flux/editor/diagnostics"] = function(...)
-      return require("flux.problems").answer(...)
+    ["flux/editor/query"] = function(...)
+      return require("flux.query").answer(...)
     end,
   },
 }

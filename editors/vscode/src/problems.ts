@@ -1,4 +1,4 @@
-/** What other extensions found in a document, for Flux when it asks: flux/editor/diagnostics in docs/protocol.md. */
+/** What other extensions found in a document, for Flux when it asks: flux/editor/query in docs/protocol.md. */
 
 import * as vscode from "vscode";
 import type { Diagnostic, LanguageClient } from "vscode-languageclient/node";
@@ -6,7 +6,7 @@ import type { Diagnostic, LanguageClient } from "vscode-languageclient/node";
 /** Several may report one after the other. */
 const QUIET_MS = 250;
 
-export interface Question {
+interface Question {
   uri: string;
   version: number;
   waitMs: number;

@@ -11,8 +11,9 @@ import {
   type ServerOptions,
   State,
 } from "vscode-languageclient/node";
-import { answerProblems, type Question, watchProblems } from "./problems";
-import { EDITOR_DIAGNOSTICS, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { watchProblems } from "./problems";
+import { EDITOR_QUERY, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { answerQuery, QUERIES, type Question } from "./query";
 import { storedKey, storedKeys } from "./keys";
 
 const VERSION_MS = 15_000;
@@ -48,7 +49,7 @@ export class Server implements vscode.Disposable {
     const client = new LanguageClient("flux", "Flux", options, clientOptions(secrets, this.own));
     client.onNotification(TURN_EVENT, this.onEvent);
     client.onRequest(SECRET, ({ setting }: { setting: string }) => storedKey(this.context.secrets, setting));
-    client.onRequest(EDITOR_DIAGNOSTICS, (question: Question) => answerProblems(client, question));
+    client.onRequest(EDITOR_QUERY, (question: Question) => answerQuery(client, question));
     // Also when the client has started a server anew that had ended by itself.
     client.onDidChangeState(({ newState }) => newState === State.Running && this.onStarted());
     this.client = client;
@@ -98,7 +99,7 @@ function clientOptions(
   return {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "flux" }],
     synchronize: { configurationSection: "flux" },
-    initializationOptions: { settings: fluxSettings(), turnEvents: true, diagnostics: true, secrets },
+    initializationOptions: { settings: fluxSettings(), turnEvents: true, query: QUERIES, secrets },
     middleware: {
       workspace: {
         configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),

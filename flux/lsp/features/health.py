@@ -43,5 +43,5 @@ def _editor(client: Client) -> Finding:
     if not client.applies_edits:
         text = f"{name} takes no edits from a language server, so Flux can only answer."
         return Finding("editor", "editor", "problem", text, "Use an editor that knows workspace/applyEdit.")
-    told = "tells" if client.reports_problems else "does not tell"
+    told = "tells" if "diagnostics" in client.queries else "does not tell"
     return Finding("editor", "editor", "ok", f"{name}: it takes edits, and {told} of new errors after one.")

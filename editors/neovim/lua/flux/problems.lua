@@ -1,4 +1,4 @@
---- What other servers and linters found in a buffer, for Flux when it asks: flux/editor/diagnostics in docs/protocol.md.
+--- What other servers and linters found in a buffer, for Flux when it asks: flux/editor/query in docs/protocol.md.
 
 local M = {}
 
