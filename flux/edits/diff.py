@@ -10,7 +10,7 @@ import io
 import itertools
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -31,9 +31,11 @@ class _Run:
     after_end: int
 
 
-def text_edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
-    """Edits of whole lines that turn `before` into `after`, in order and not touching each other."""
-    old, new = split_lines(before), split_lines(after)
+def text_edits_between(
+    before: str, after: str, split: Callable[[str], list[str]] = split_lines
+) -> tuple[TextEdit, ...]:
+    """Edits of whole lines, or other parts of `split`, that turn `before` into `after`, in order and not touching."""
+    old, new = split(before), split(after)
     starts = [0, *itertools.accumulate(map(len, old))]
     return tuple(
         TextEdit(starts[run.before_start], starts[run.before_end], "".join(new[run.after_start : run.after_end]))

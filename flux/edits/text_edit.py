@@ -19,11 +19,23 @@ class TextEdit:
 
 
 def cut_to_change(text: str, edit: TextEdit) -> TextEdit:
-    """Without what is equal at both ends, so that cursors and marks beside it stay where they are."""
+    """Without what is equal at both ends, so that cursors and marks beside it stay where they are.
+
+    Neither end is between `\\r` and `\\n`, before or after: an editor has no place there.
+    """
     removed, added = text[edit.start : edit.end], edit.new_text
     head = _common_head_length(removed, added)
     tail = _common_head_length(removed[head:][::-1], added[head:][::-1])
-    return TextEdit(edit.start + head, edit.end - tail, added[head : len(added) - tail])
+    return _around_line_ends(text, edit.start + head, edit.end - tail, added[head : len(added) - tail])
+
+
+def _around_line_ends(text: str, start: int, end: int, new_text: str) -> TextEdit:
+    """The edit takes in the half of a line end that it left."""
+    if text[start - 1 : start] == "\r" and "\n" in (text[start : start + 1], (new_text + text[end : end + 1])[:1]):
+        start, new_text = start - 1, "\r" + new_text
+    if text[end : end + 1] == "\n" and "\r" in (text[end - 1 : end], (text[start - 1 : start] + new_text)[-1:]):
+        end, new_text = end + 1, new_text + "\n"
+    return TextEdit(start, end, new_text)
 
 
 def _common_head_length(a: str, b: str) -> int:

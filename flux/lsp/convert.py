@@ -43,8 +43,8 @@ class EditorText:
         )
 
     def edits(self, edits: Iterable[TextEdit]) -> list[types.TextEdit]:
-        """Edits of the text for an editor: each cut down to what really changes, and none inside a `\\r\\n`."""
-        cut = (_around_line_ends(self._text, cut_to_change(self._text, edit)) for edit in edits)
+        """Edits of the text for an editor: each cut down to what really changes."""
+        cut = (cut_to_change(self._text, edit) for edit in edits)
         return [
             types.TextEdit(types.Range(self.place(edit.start), self.place(edit.end)), edit.new_text) for edit in cut
         ]
@@ -91,13 +91,3 @@ def all_offsets_of(text: str, places: Iterable[types.Range], counting: Counting)
 
     pairs = (sorted((offset(place.start), offset(place.end))) for place in places)
     return [(start, end) for start, end in pairs]
-
-
-def _around_line_ends(text: str, edit: TextEdit) -> TextEdit:
-    """An editor has no place between `\\r` and `\\n`: the edit takes in the half that it left."""
-    start, end, new_text = edit.start, edit.end, edit.new_text
-    if start > 0 and text[start - 1 : start + 1] == "\r\n":
-        start, new_text = start - 1, "\r" + new_text
-    if end > 0 and text[end - 1 : end + 1] == "\r\n":
-        end, new_text = end + 1, new_text + "\n"
-    return TextEdit(start, end, new_text)

@@ -8,6 +8,7 @@ before, after and inside it stays. Pure; sends nothing.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -19,6 +20,8 @@ from flux.edits.diff import text_edits_between
 from flux.edits.text_edit import TextEdit, cut_to_change
 from flux.lsp.convert import offsets_of
 from flux.lsp.misplaced import explained, made_on
+
+_WORDS = re.compile(r"\w+|\r\n|\W")
 
 ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
@@ -81,7 +84,6 @@ class Trail:
             edit = cut_to_change(text, TextEdit(0, len(text), change.text))
         self._add(_Step(edit, is_ours=False))
         self._recognise()
-        self._go_back()
 
     def explain(self) -> None:
         """Find the edits in a change that tells of them and of typing as one; once the editor says it made them."""
@@ -155,19 +157,18 @@ class Trail:
             self._outcomes[text] = with_line_feeds(made_on(self._sent, text, self._counting))
         return self._outcomes[text]
 
-    def _go_back(self) -> None:
-        """Where the user came back to an earlier text, by an undo of the editor, it is as it was then."""
-        if self._steps and not self._steps[-1].is_ours and self._texts[-1] in self._texts[:-1]:
-            at = self._texts.index(self._texts[-1])
-            if any(step.is_ours for step in self._steps[at:]):
-                del self._steps[at:], self._texts[at + 1 :]
-                self._since = min(self._since, at)
-
     def _pieces(self) -> Sequence[_Piece]:
         pieces = [_Piece(self._texts[0], "user")]
-        for text, step in zip(self._texts, self._steps, strict=False):
-            for edit in (step.edit,) if step.is_ours else _closely(text, step.edit):
-                pieces = _with_edit(pieces, edit, is_ours=step.is_ours)
+        seen = {self._texts[0]: (0, pieces)}
+        for at, (text, step) in enumerate(zip(self._texts, self._steps, strict=False)):
+            came_to = self._texts[at + 1]
+            first, then = seen.get(came_to, (at, pieces))
+            if not step.is_ours and any(each.is_ours for each in self._steps[first:at]):
+                pieces = then  # the user came back to an earlier text, by an undo of the editor: it is as it was then
+            else:
+                for edit in _closely(text, step.edit):
+                    pieces = _with_edit(pieces, edit, is_ours=step.is_ours)
+            seen.setdefault(came_to, (at + 1, pieces))
         return pieces
 
 
@@ -210,5 +211,9 @@ def _closely(text: str, edit: TextEdit) -> Sequence[TextEdit]:
 
 
 def _edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
-    """What differs, as closely as the lines tell."""
-    return tuple(cut_to_change(before, edit) for edit in text_edits_between(before, after))
+    """What differs, word by word in the lines that do."""
+    return tuple(
+        cut_to_change(before, TextEdit(lines.start + part.start, lines.start + part.end, part.new_text))
+        for lines in text_edits_between(before, after)
+        for part in text_edits_between(before[lines.start : lines.end], lines.new_text, _WORDS.findall)
+    )

@@ -141,6 +141,36 @@ def test_a_way_back_that_came_to_a_wrong_place_is_taken_back_with_the_edit() -> 
     assert apply_edits(now, trail.way_back()) == f"b\na\n{TEXT}"
 
 
+def removed(line: int, start: int, end_line: int, end: int) -> ContentChange:
+    place = types.Range(types.Position(line, start), types.Position(end_line, end))
+    return types.TextDocumentContentChangePartial(place, "")
+
+
+def test_what_the_user_removes_of_words_that_an_edit_left_as_they_were_stays_removed() -> None:
+    two_lines = edit(2, 0, "THREE three\nFOUR\n", end_line=4)
+    changes = [*made(two_lines), removed(2, 6, 2, 9)]
+    check([two_lines], changes, made_on=TEXT, users=TEXT.replace("three", "ee"))
+
+
+def test_a_way_back_told_of_in_parts_is_no_undo_of_the_user_though_one_part_makes_an_earlier_text() -> None:
+    def within(column: int, end: int, new: str) -> types.TextEdit:
+        return types.TextEdit(types.Range(types.Position(3, column), types.Position(3, end)), new)
+
+    trail = Trail(TEXT, COUNTING)
+    sent, back = within(1, 3, "O"), within(1, 2, "hr")
+    trail.send([sent])
+    for change in (typed(0, 0, "a\n"), *made(sent)):
+        trail.follow(change)
+    trail.send([back])
+    for change in (removed(3, 0, 4, 0), *made(back)):  # the user removed the line, so it came to the one below
+        trail.follow(change)
+    again = [within(0, 0, "hr"), within(1, 3, "o")]
+    trail.send(again)
+    for change in made(*again):
+        trail.follow(change)
+    assert trail.way_back() == ()
+
+
 def test_an_edit_of_another_line_end_than_was_sent() -> None:
     sent = types.TextEdit(FOUR.range, "FO\r\nUR")
     check([sent], [typed(0, 0, "a\n"), *made(edit(3, 4, "FO\nUR"))], made_on=f"a\n{TEXT}", users=f"a\n{TEXT}")

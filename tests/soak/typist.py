@@ -26,6 +26,8 @@ MARK = re.compile(r"⟪\d+⟫|⟦\d+⟧(?:\r\n|\n|\r)")
 TOKEN = re.compile(r"‹\d+›")
 WHOLE = re.compile(rf"{MARK.pattern}|⟦\d+⟧|{TOKEN.pattern}|\r\n|e\u0301")
 """What the user puts no cursor into."""
+OPEN = "\0\1"
+"""Around what may be there or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +193,13 @@ class Typist:
                 if edit.name == name:
                     expected = expected.replace(*_without_last_end(edit.texts(), given), 1)
             for piece in self.removed.get(name, ()):
-                expected = expected.replace(_unified(piece), "", 1)
+                expected = _without(expected, _unified(piece))
             text = self.editor.as_saved(self.uri(name))
             lost, more = self.lost(name)
             if lost or more:
                 return f"{name}: typed {lost} is lost, {more} is there too often, in {text!r}"
             bare = MARK.sub("", text)
-            if _unified(bare).rstrip("\n") != expected.rstrip("\n"):
+            if not _is_such(_unified(bare).rstrip("\n"), expected.rstrip("\n")):
                 return f"{name}: {text!r} should be {expected!r} with what was typed"
             foreign = {"LF": "\r", "CRLF": r"(?<!\r)\n"}.get(given.line_ends)
             if foreign and re.search(foreign, bare):
@@ -259,6 +261,28 @@ def _without_last_end(texts: tuple[str, str], given: Schedule) -> tuple[str, str
         if given.has_final_line_end or old in _unified(given.text())
         else (old.rstrip("\n"), new.rstrip("\n"))
     )
+
+
+def _without(text: str, piece: str) -> str:
+    """The text without a piece that the user removed, and with it what an edit had written there.
+
+    Where no such edit is left, nobody can say whether what it had replaced was removed too: that is marked as open.
+    """
+    if piece in text:
+        return text.replace(piece, "", 1)
+    first, *_, last = TOKEN.findall(piece)
+    start, end = text.index(first), text.index(last)
+    return f"{text[:start]}{OPEN[0]}{text[start + len(first) : end]}{OPEN[1]}{text[end + len(last) :]}"
+
+
+def _is_such(text: str, expected: str) -> bool:
+    """Whether it is the expected text, with a part, all or nothing of what is open there."""
+    fixed, *rest = expected.split(OPEN[0])
+    pattern = re.escape(fixed)
+    parts = [part.split(OPEN[1]) for part in rest]
+    pattern += "".join(f"(.*?){re.escape(after)}" for _, after in parts)
+    found = re.fullmatch(pattern, text, re.DOTALL)
+    return found is not None and all(kept in inside for kept, (inside, _) in zip(found.groups(), parts, strict=True))
 
 
 def _unified(text: str) -> str:

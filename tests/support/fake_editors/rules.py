@@ -211,8 +211,17 @@ class Editor(ABC):
         buffer.version += 1
 
     def _as_told(self, before: str, edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
-        """The edits in the order in which they are reported, at places that hold after those before."""
-        return last_first(edits)
+        """The edits in the order in which they are reported, at places that are there, also after those before."""
+
+        def place(at: types.Position) -> types.Position:
+            return position_of(
+                before, offset_of(before, at, self.encoding, self.line_ends), self.encoding, self.line_ends
+            )
+
+        return [
+            types.TextEdit(types.Range(place(edit.range.start), place(edit.range.end)), edit.new_text)
+            for edit in last_first(edits)
+        ]
 
     def _report(self, uri: str, changes: list[Change]) -> None:
         self.reports.changed(uri, self.buffers[uri].version, changes)
@@ -318,7 +327,7 @@ class Neovim(Editor):
     def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
         buffer = self.buffers[uri]
         buffer.undo.append(buffer.text)
-        for edit in last_first(self._as_inserted(buffer, edits)):
+        for edit in self._as_told(buffer.text, self._as_inserted(buffer, edits)):
             buffer.version = max(buffer.version, 2)
             self._replace(buffer, [edit])
             self._report(uri, [_content_change(edit)])
