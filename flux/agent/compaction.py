@@ -5,20 +5,25 @@ The last turn and what is pinned stay as they are. What was summarized stays in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from flux.agent.conversation import Conversation
+from flux.agent.conversation import Conversation, summary_as_text
 from flux.agent.next_request import ModelChoice, NextRequest
 from flux.agent.pins import Pins
 from flux.agent.session_store import SessionStore
 from flux.agent.store.values import said
-from flux.context.item import ContextItem, rendered
 from flux.context.pruning import Kept, staying_parts
-from flux.core.errors import SessionError
-from flux.core.messages import Message, ToolResult, user_message
+from flux.core.errors import ProviderError, SessionError
+from flux.core.messages import Message, Summary, ToolResult, user_message
 from flux.core.usage import Cost
 from flux.llm.base_provider import BaseLLMProvider, ModelRequest, Response
+
+logger = logging.getLogger(__name__)
+
+BY_MODEL = "A summary stands for the earlier turns."
+BY_PROVIDER = "The provider's own summary stands for the earlier turns."
 
 COMPACT_AT = 0.75
 """A conversation that fills so much of what its model takes is summarized before pruning has to take something out."""
@@ -68,6 +73,7 @@ class Compacted:
     before: tuple[Message, ...]
     messages: tuple[Message, ...]
     text: str
+    reason: str
 
 
 def divide(messages: Sequence[Message], kept: Kept) -> Division:
@@ -101,14 +107,21 @@ class Compaction:
             return False
         return desk.tally.size(desk.preface, messages).tokens > desk.limit_tokens * COMPACT_AT
 
-    async def ask(self, who: Summarizer) -> Compacted:
-        """A summary of the earlier turns. Raises ProviderErrors, and SessionError where there are none."""
+    async def ask(self, desk: NextRequest, find: Callable[[], Awaitable[Summarizer]]) -> Compacted:
+        """A summary of the earlier turns: by the chat's own provider where it shall make it, else by who is found.
+
+        Raises ProviderErrors, and SessionError where there are no earlier turns.
+        """
         before = self._conversation.messages
         division = divide(before, self._pins.kept(None))
-        response = await summarize(who, division, self._session_id)
+        who, reason = Summarizer(desk.provider, desk.model), BY_PROVIDER
+        response = await _summarized_by_provider(desk, division)
+        if response is None:
+            who, reason = await find(), BY_MODEL
+            response = await summarize(who, division, self._session_id)
         cost = Cost.of(response.usage, who.model.price)
         self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
-        return Compacted(before, joined(division, response.content), response.content)
+        return Compacted(before, joined(division, response), _shown(response), reason)
 
     def put(self, compacted: Compacted) -> str:
         """Go on with the summary; its text, empty where messages came in the meantime."""
@@ -116,19 +129,29 @@ class Compaction:
             return ""
         messages = compacted.messages
         self._store.fitted.add_summary(self._session_id, messages[0], len(messages), compacted.before)
-        self._conversation.rewrite(messages, "A summary stands for the earlier turns.")
+        self._conversation.rewrite(messages, compacted.reason)
         return compacted.text
 
     def take_back(self) -> None:
         """Put back what the last summary stands for. Raises SessionError where there is none."""
         replaced = self._store.fitted.last_replaced(self._session_id)
-        messages = self._conversation.messages
-        if replaced is None or replaced.summary not in messages:
+        messages = replaced.undone(self._conversation.messages) if replaced else None
+        if replaced is None or messages is None:
             raise SessionError("There is no summary to take back.")
-        at = messages.index(replaced.summary)
-        since = messages[at + replaced.left :]
-        self._conversation.rewrite((*replaced.messages, *since), "The summary was taken back.")
+        self._conversation.rewrite(messages, "The summary was taken back.")
         self._store.fitted.forget_summary(self._session_id, replaced)
+
+
+async def _summarized_by_provider(desk: NextRequest, division: Division) -> Response | None:
+    """What the provider itself makes of the earlier turns; None where it makes nothing of them."""
+    if not desk.provider.summary_wire:
+        return None
+    try:
+        prepared = await desk.prepare(division.old)
+        return await desk.provider.summarized(prepared.request)
+    except ProviderError as error:
+        logger.info("%s made no summary of its own: %s", desk.provider.name, error)
+        return None
 
 
 async def summarize(who: Summarizer, division: Division, session_id: str) -> Response:
@@ -148,17 +171,26 @@ async def summarize(who: Summarizer, division: Division, session_id: str) -> Res
     return response
 
 
-def joined(division: Division, summary: str) -> tuple[Message, ...]:
+def joined(division: Division, response: Response) -> tuple[Message, ...]:
     """What the conversation goes on with: the summary goes along with the first message that stays."""
     first, *rest = division.left
     rules = tuple(
         part
         for message in division.old
         for part in staying_parts(message)
-        if not getattr(part, "text", "").startswith("<summary ")
+        if not isinstance(part, Summary) and not getattr(part, "text", "").startswith("<summary ")
     )
-    item = rendered(ContextItem("summary", "earlier turns", summary.strip()))
-    return (Message(first.role, (*rules, item, *first.parts)), *rest)
+    of_provider = tuple(part for part in response.parts if isinstance(part, Summary))
+    summary = of_provider or (summary_as_text(response.content),)
+    return (Message(first.role, (*summary, *rules, *first.parts)), *rest)
+
+
+def _shown(response: Response) -> str:
+    """The summary for the user."""
+    for part in response.parts:
+        if isinstance(part, Summary):
+            return part.text if not part.tokens else f"(Encrypted by the provider: {part.tokens:,} tokens.)"
+    return response.content
 
 
 def _transcript(messages: Sequence[Message], limit: int) -> str:

@@ -12,12 +12,13 @@ from dataclasses import replace
 from flux.agent.session_store import SessionStore
 from flux.agent.store.in_flight import AnswerLog, Apply
 from flux.agent.tally import Tally
+from flux.context.item import ContextItem, rendered
 from flux.context.shown import Memory
 from flux.core.errors import InvalidArguments
-from flux.core.messages import Message, Part, ToolCall, ToolResult
+from flux.core.messages import Message, Part, Summary, Text, ToolCall, ToolResult
 from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
-from flux.llm.base_provider import EncodedMessages, Response
+from flux.llm.base_provider import BaseLLMProvider, EncodedMessages, Response
 
 
 class Conversation:
@@ -42,6 +43,15 @@ class Conversation:
     @property
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
+
+    def messages_for(self, provider: BaseLLMProvider) -> tuple[Message, ...]:
+        """What the next request to this provider begins with: the earlier turns themselves where a summary stands for
+        them that only another provider can read."""
+        if not _has_foreign_summary(self._messages, provider.summary_wire):
+            return self.messages
+        replaced = self._store.fitted.last_replaced(self._session_id)
+        messages = (replaced.undone(self.messages) if replaced else None) or self.messages
+        return tuple(_readable(message, provider.summary_wire) for message in messages)
 
     @property
     def memory(self) -> Memory:
@@ -161,6 +171,23 @@ class Conversation:
     def _add(self, message: Message, *, is_interrupted: bool = False) -> None:
         self._messages.append(message)
         self._store.add_message(self._session_id, self.turn_id, message, is_interrupted=is_interrupted)
+
+
+def summary_as_text(text: str) -> Text:
+    """A summary of earlier turns as any model can read it."""
+    return rendered(ContextItem("summary", "earlier turns", text.strip()))
+
+
+def _has_foreign_summary(messages: Sequence[Message], wire: str) -> bool:
+    return any(isinstance(part, Summary) and part.wire != wire for message in messages for part in message.parts)
+
+
+def _readable(message: Message, wire: str) -> Message:
+    """The message with the text of a summary that is of another wire."""
+    if not _has_foreign_summary((message,), wire):
+        return message
+    parts = (summary_as_text(part.text) if isinstance(part, Summary) else part for part in message.parts)
+    return replace(message, parts=tuple(parts))
 
 
 class _KeptBytes(dict[tuple[str, Message], bytes]):

@@ -13,7 +13,7 @@ from flux.agent.next_request import NextRequest, Prepared
 from flux.agent.store.fitted import Pin, Rewrite
 from flux.agent.store.values import tools_to_json
 from flux.context.item import read_rendered
-from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from flux.core.messages import Image, Message, Part, Reasoning, Summary, Text, ToolCall, ToolResult
 from flux.core.usage import Cost, Usage
 from flux.llm.base_provider import ModelRequest
 
@@ -117,6 +117,7 @@ def _items(desk: NextRequest, request: ModelRequest) -> Iterator[PreviewItem]:
             kind, origin, text = _described(part, message)
             where = "this message" if message is last else f"message {number}"
             tokens = IMAGE_TOKENS if isinstance(part, Image) else count(text)
+            tokens += part.tokens if isinstance(part, Summary) else 0
             if tokens:
                 yield PreviewItem(kind, f"{origin} ({where})" if origin else where, tokens)
 
@@ -131,6 +132,8 @@ def _described(part: Part, message: Message) -> tuple[str, str, str]:
             )
         case Reasoning(text):
             return "thoughts", "", text
+        case Summary(text):
+            return "summary", "earlier turns, by the provider", text
         case Image(media_type):
             return "image", media_type, ""
         case ToolCall(_, name, arguments):

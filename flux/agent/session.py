@@ -410,7 +410,7 @@ class Session:
         desk = replace(self._desk(self.pins.kept(focus)), encoded=dict(talk.encoded))
         notes = (*self._store.notes(self.id), *self._undecided())
         built = await self._surroundings.message(text, focus, self.workspace, desk, None, notes)
-        prepared = await desk.prepare((*talk.messages, built.message))
+        prepared = await desk.prepare((*talk.messages_for(self.provider), built.message))
         return preview(desk, prepared, built.notices, self._store.fitted.rewrites(self.id), self.pins.all())
 
     @property
@@ -425,9 +425,11 @@ class Session:
         SessionError where there is nothing to summarize.
         """
         self.hold()
-        who = await self._summarizer() if self._summarizer else Summarizer(self.provider, self.model)
-        compacted = await self._compaction.ask(who)
+        compacted = await self._compaction.ask(self._desk(Kept()), self._find_summarizer)
         return "" if self.is_busy else self._compaction.put(compacted)
+
+    async def _find_summarizer(self) -> Summarizer:
+        return await self._summarizer() if self._summarizer else Summarizer(self.provider, self.model)
 
     def undo_compaction(self) -> None:
         """Put back what the last summary stands for. Raises Busy, SessionHeld, and SessionError where there is none."""

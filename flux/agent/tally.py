@@ -14,7 +14,7 @@ from flux.agent.session_store import Preface
 from flux.agent.store.fitted import Fitted
 from flux.agent.store.values import tools_to_json
 from flux.core.limits import TokenCounter, TokenKinds
-from flux.core.messages import Image, Message, Reasoning, Text, ToolCall, ToolResult
+from flux.core.messages import Image, Message, Reasoning, Summary, Text, ToolCall, ToolResult
 from flux.core.usage import Usage
 
 MESSAGE_OVERHEAD_TOKENS = 4
@@ -219,7 +219,8 @@ class Tally:
         counter = self._used_counter
         kinds = sum((counter.kinds(text) for text in _texts(message)), TokenKinds())
         pictures = sum(isinstance(part, Image) for part in message.parts)
-        return _Weight(kinds, MESSAGE_OVERHEAD_TOKENS + IMAGE_TOKENS * pictures)
+        summarized = sum(part.tokens for part in message.parts if isinstance(part, Summary))
+        return _Weight(kinds, MESSAGE_OVERHEAD_TOKENS + IMAGE_TOKENS * pictures + summarized)
 
     def _weight_of_preface(self, preface: Preface) -> _Weight:
         if self._fixed is None or self._fixed[0] != preface:
@@ -243,7 +244,7 @@ def _texts(message: Message) -> list[str]:
                 texts += (part.name, part.arguments_json)
             case ToolResult():
                 texts.append(part.content)
-            case Text() | Reasoning():
+            case Text() | Reasoning() | Summary():
                 texts.append(part.text)
             case Image():
                 pass

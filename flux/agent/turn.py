@@ -164,7 +164,7 @@ class Turn:
         return any(isinstance(part, Image) for message in self.conversation.messages for part in message.parts)
 
     async def _ask_model(self) -> Message:
-        prepared = await self.next_request.prepare(self.conversation.messages)
+        prepared = await self.next_request.prepare(self.conversation.messages_for(self.provider))
         self._take_up(prepared)
         try:
             return await self._ask(prepared)

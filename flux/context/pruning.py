@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from flux.context.item import ContextItem, read_rendered, rendered
 from flux.context.shown import Shown, shown_in
-from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, assistant_message
+from flux.core.messages import Image, Message, Part, Reasoning, Summary, Text, ToolCall, ToolResult, assistant_message
 
 LOW_WATER = 0.6
 """After pruning the conversation fills at most this share of the room, so that it is not pruned again at once."""
@@ -264,7 +264,8 @@ def staying_parts(message: Message) -> tuple[Part, ...]:
     return tuple(
         part
         for part in message.parts
-        if isinstance(part, Text) and (item := read_rendered(part)) is not None and item.kind in STAYING
+        if isinstance(part, Summary)
+        or (isinstance(part, Text) and (item := read_rendered(part)) is not None and item.kind in STAYING)
     )
 
 
@@ -297,6 +298,8 @@ def _part_length(part: Part) -> int:
     match part:
         case Text(text) | Reasoning(text):
             return len(text)
+        case Summary(text, tokens=tokens):
+            return len(text) + 4 * tokens
         case ToolResult(content=content):
             return len(content)
         case ToolCall(name=name, arguments_json=arguments):

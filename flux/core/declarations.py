@@ -207,6 +207,14 @@ class SettingValues:
     context_pruning: bool = _setting(
         True, TRUTH, "FLUX_CONTEXT_PRUNING", "Drop the oldest parts of a conversation before it outgrows the model."
     )
+    compaction: str = _setting(
+        "summary",
+        choice("summary", "provider"),
+        "FLUX_COMPACTION",
+        "What takes the place of the earlier turns of a long conversation: a summary by the model of the role summary, "
+        "or what the chat's own provider makes of them, which only its models can read (Anthropic's beta, OpenAI).",
+        "both",
+    )
     context_window: int = _setting(
         0,
         whole(0),

@@ -72,15 +72,29 @@ class ToolResult:
     is_error: bool = False
 
 
-Part = Text | Reasoning | Image | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a provider made of earlier turns, in their place.
+
+    `text` is what of it can be read. `opaque` is the provider's own JSON, sent back unchanged to the same wire format
+    `wire` and to no other; it has `tokens` beside the text.
+    """
+
+    text: str
+    wire: str
+    opaque: str
+    tokens: int = 0
+
+
+Part = Text | Reasoning | Image | ToolCall | ToolResult | Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One step of the conversation.
 
-    `user` holds Text and Image, `assistant` Text, Reasoning and ToolCall, `tool` ToolResult. Equal messages have equal
-    bytes on a wire, so a message can stand for them in a table.
+    `user` holds Text, Image and Summary, `assistant` Text, Reasoning and ToolCall, `tool` ToolResult. Equal messages
+    have equal bytes on a wire, so a message can stand for them in a table.
     """
 
     role: Role

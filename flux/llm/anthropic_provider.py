@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from flux.core.config import Settings
-from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
+from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, Response, ServedModel
 from flux.llm.endpoints import ANTHROPIC, Endpoint
 from flux.llm.pools import HttpOptions, Sdk
-from flux.llm.transport import Transport, Where
+from flux.llm.transport import SUMMARY_S, Transport, Where
 from flux.llm.wire.anthropic_messages import (
     COUNT_PATH,
     COUNTED,
     PATH,
     VERSION,
+    WIRE,
     AnthropicDecoder,
     encode_request,
 )
+from flux.llm.wire.compaction import ANTHROPIC_BETA, ANTHROPIC_PATH, ask_anthropic, read_anthropic
 from flux.llm.wire.model_lists import read_models
 
 
@@ -26,7 +28,11 @@ class AnthropicProvider(BaseLLMProvider):
     def __init__(self, settings: Settings, endpoint: Endpoint = ANTHROPIC) -> None:
         self.name = endpoint.name
         where = Where.of(settings, endpoint)
-        self._transport = Transport(where, {"anthropic-version": VERSION}, open_anthropic, self.models)
+        headers = {"anthropic-version": VERSION}
+        if settings.compaction == "provider":
+            self.summary_wire = WIRE
+            headers["anthropic-beta"] = ANTHROPIC_BETA
+        self._transport = Transport(where, headers, open_anthropic, self.models)
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)
@@ -36,6 +42,12 @@ class AnthropicProvider(BaseLLMProvider):
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         return await self._transport.count(COUNT_PATH, self.body(request), COUNTED, request.model)
+
+    async def summarized(self, request: ModelRequest) -> Response | None:
+        if not self.summary_wire:
+            return None
+        body = ask_anthropic(self._transport.fitted(request))
+        return read_anthropic(await self._transport.ask(ANTHROPIC_PATH, body, model=request.model, timeout_s=SUMMARY_S))
 
     async def models(self) -> Sequence[ServedModel]:
         return read_models(await self._transport.ask("/v1/models?limit=1000"), runs_here=False)

@@ -13,7 +13,7 @@ from contextlib import aclosing
 
 from flux.core.config import Settings
 from flux.core.errors import ConfigError
-from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel, Waiting
+from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, Response, ServedModel, Waiting
 from flux.llm.catalogue import find_model
 from flux.llm.endpoints import ENDPOINTS, Endpoint
 from flux.llm.local_servers import LOCAL, RunningServer, find_running, look_at
@@ -68,6 +68,9 @@ class AutoProvider(BaseLLMProvider):
     async def count_tokens(self, request: ModelRequest) -> int | None:
         return await (await self._choose()).count_tokens(request)
 
+    async def summarized(self, request: ModelRequest) -> Response | None:
+        return await (await self._choose()).summarized(request)
+
     async def close(self) -> None:
         if self._chosen is not None:
             await self._chosen.close()
@@ -78,7 +81,7 @@ class AutoProvider(BaseLLMProvider):
                 name, self._model, self._reason = await self._first_that_answers()
                 self._chosen = self._create(self._settings, name)
                 self.name, self.unknown_window_tokens = name, self._chosen.unknown_window_tokens
-                self.window_advice = self._chosen.window_advice
+                self.window_advice, self.summary_wire = self._chosen.window_advice, self._chosen.summary_wire
         return self._chosen
 
     async def _first_that_answers(self) -> tuple[str, str, str]:

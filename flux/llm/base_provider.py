@@ -387,6 +387,9 @@ class BaseLLMProvider(ABC):
     unknown_window_tokens: int | None = None
     """The window to count on where the server could not be asked; None: as for any model that is not known."""
 
+    summary_wire: str = ""
+    """The wire of the summaries that the provider makes itself and reads; empty where it makes none, or shall not."""
+
     window_advice: str = ""
     """For servers that leave out the beginning of what is too long, in silence: how their window is made larger."""
 
@@ -449,6 +452,10 @@ class BaseLLMProvider(ABC):
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """How many tokens the request has, None where the server cannot tell. Raises ProviderErrors."""
+        return None
+
+    async def summarized(self, request: ModelRequest) -> Response | None:
+        """The provider's own Summary of the request's conversation, None where it makes none. Raises ProviderErrors."""
         return None
 
     async def default_model(self) -> str:

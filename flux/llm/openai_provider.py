@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from flux.core.config import Settings
 from flux.core.errors import ModelNotFound, RequestRejected
-from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, ServedModel
+from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, Response, ServedModel
 from flux.llm.endpoints import OPENAI, Endpoint
 from flux.llm.pools import HttpOptions, Sdk
-from flux.llm.transport import Transport, Where
+from flux.llm.transport import SUMMARY_S, Transport, Where
+from flux.llm.wire.compaction import OPENAI_PATH, ask_openai, read_openai
 from flux.llm.wire.model_lists import read_models
-from flux.llm.wire.openai_responses import COUNT_PATH, COUNTED, PATH, ResponsesDecoder, encode_request
+from flux.llm.wire.openai_responses import COUNT_PATH, COUNTED, PATH, WIRE, ResponsesDecoder, encode_request
 from flux.llm.wire.stored_responses import StoredRequest
 
 
@@ -23,6 +24,8 @@ class OpenAIProvider(BaseLLMProvider):
     def __init__(self, settings: Settings, endpoint: Endpoint = OPENAI) -> None:
         self.name = endpoint.name
         self._is_stored = settings.stored_responses
+        if settings.compaction == "provider" and not self._is_stored:
+            self.summary_wire = WIRE
         self._transport = Transport(Where.of(settings, endpoint), {}, open_openai, self.models)
 
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
@@ -37,6 +40,12 @@ class OpenAIProvider(BaseLLMProvider):
     async def count_tokens(self, request: ModelRequest) -> int | None:
         body = encode_request(self._transport.fitted(request))
         return await self._transport.count(COUNT_PATH, body, COUNTED, request.model)
+
+    async def summarized(self, request: ModelRequest) -> Response | None:
+        if not self.summary_wire:
+            return None
+        body = ask_openai(self._transport.fitted(request))
+        return read_openai(await self._transport.ask(OPENAI_PATH, body, model=request.model, timeout_s=SUMMARY_S))
 
     async def _stored_deltas(self, request: ModelRequest, *, may_continue: bool = True) -> AsyncGenerator[Delta]:
         sent = StoredRequest(may_continue)

@@ -69,6 +69,8 @@ DRAIN_TIMEOUT_S = 0.2
 """How long to wait for the end of the bytes behind the end of an answer, so that the connection can be used again."""
 ASK_S = 5.0
 """How long a server may take to say something of itself."""
+SUMMARY_S = 300.0
+"""How long a service may take to summarize a conversation, which keeps nobody waiting."""
 MAX_ASKED_BYTES = 16 << 20
 """More than any list of models: OpenRouter's has 300 and half a megabyte."""
 MIN_ANSWER_LIMIT = 64 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flux.llm.base_provider import BaseLLMProvider, ModelRequest, ServedModel
+from flux.llm.base_provider import BaseLLMProvider, ModelRequest, Response, ServedModel
 
 
 class WrappedProvider(BaseLLMProvider):
@@ -15,6 +15,7 @@ class WrappedProvider(BaseLLMProvider):
         self.name = inner.name
         self.unknown_window_tokens = inner.unknown_window_tokens
         self.window_advice = inner.window_advice
+        self.summary_wire = inner.summary_wire
         self.defaults = inner.defaults
 
     async def models(self) -> Sequence[ServedModel]:
@@ -28,6 +29,9 @@ class WrappedProvider(BaseLLMProvider):
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         return await self.inner.count_tokens(request)
+
+    async def summarized(self, request: ModelRequest) -> Response | None:
+        return await self.inner.summarized(request)
 
     async def default_model(self) -> str:
         return await self.inner.default_model()

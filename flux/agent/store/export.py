@@ -11,7 +11,7 @@ from typing import assert_never, cast
 from flux.agent.session_store import SessionStore, StoredMessage, StoredSession
 from flux.agent.store.edits import change_to_json
 from flux.agent.store.values import message_to_json, said
-from flux.core.messages import Image, Part, Reasoning, Text, ToolCall, ToolResult
+from flux.core.messages import Image, Part, Reasoning, Summary, Text, ToolCall, ToolResult
 from flux.core.secret import redact
 
 
@@ -130,6 +130,8 @@ def _block(part: Part) -> str:
             return _folded(f"calls {name}", arguments_json)
         case ToolResult(_, name, content, is_error):
             return _folded(f"{name} {'refused' if is_error else 'answered'}", content)
+        case Summary(text):
+            return _folded("earlier turns, summarized by the provider", text)
         case Image(media_type):
             return f"\n(an image, {media_type})\n"
         case _:

@@ -46,6 +46,12 @@ class Replaced:
     left: int
     messages: tuple[Message, ...]
 
+    def undone(self, messages: tuple[Message, ...]) -> tuple[Message, ...] | None:
+        """The conversation with what was there in the summary's place; None where the summary is not there any more."""
+        if self.summary not in messages:
+            return None
+        return (*self.messages, *messages[messages.index(self.summary) + self.left :])
+
 
 class Fitted:
     """The records of the sessions of one database."""

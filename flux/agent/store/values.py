@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, ToolSpec
+from flux.core.messages import Image, Message, Part, Reasoning, Summary, Text, ToolCall, ToolResult, ToolSpec
 from flux.core.usage import Usage
 from flux.llm.base_provider import (
     Delta,
@@ -29,6 +29,7 @@ _PARTS: Mapping[str, type[Part]] = {
     "image": Image,
     "tool_call": ToolCall,
     "tool_result": ToolResult,
+    "summary": Summary,
 }
 _NAMES = {kind: name for name, kind in _PARTS.items()}
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from flux.core.errors import StreamBroken
-from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from flux.core.messages import Image, Message, Part, Reasoning, Summary, Text, ToolCall, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta
 from flux.llm.wire.decoder import Decoder, arguments_text
@@ -80,7 +80,7 @@ def encode_request(request: ModelRequest) -> bytes:
 
 def encode_message(message: Message) -> bytes:
     """The message's content blocks, with commas between them; empty where nothing of it can be sent."""
-    parts = parts_to_replay(message, WIRE) if message.role == "assistant" else message.parts
+    parts = parts_to_replay(message, WIRE) if message.role == "assistant" else sorted(message.parts, key=_is_no_summary)
     return b",".join(to_bytes(block) for part in parts if (block := _block(part)))
 
 
@@ -136,6 +136,8 @@ def _block(part: Part) -> Object | None:
         case Reasoning(words, _, opaque):
             block = parse_object(opaque)
             return {**block, "thinking": words} if block["type"] == "thinking" else block
+        case Summary(_, _, opaque):
+            return parse_object(opaque)
         case Image(media_type, data):
             return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
         case ToolCall(call_id, name, arguments_json):
@@ -145,6 +147,11 @@ def _block(part: Part) -> Object | None:
             return {**result, "is_error": True} if is_error else result
         case _:
             assert_never(part)
+
+
+def _is_no_summary(part: Part) -> bool:
+    """To sort by: a summary must be the first block of the conversation."""
+    return not isinstance(part, Summary)
 
 
 def _id(call_id: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from flux.core.errors import StreamBroken
-from flux.core.messages import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from flux.core.messages import Image, Message, Part, Reasoning, Summary, Text, ToolCall, ToolResult
 from flux.core.usage import Usage
 from flux.llm.base_provider import Delta, FinishReason, ModelRequest, ReasoningDelta
 from flux.llm.wire.decoder import Decoder, arguments_text
@@ -86,8 +86,12 @@ def encode_request(request: ModelRequest, messages: Sequence[Message] | None = N
 def encode_message(message: Message) -> bytes:
     """The message's input items, with commas between them; empty where nothing of it can be sent."""
     if message.role == "user":
-        content = [_content(part) for part in message.parts if not isinstance(part, Text) or part.text.strip()]
-        return to_bytes({"type": "message", "role": "user", "content": content}) if content else b""
+        summaries = [part for part in message.parts if isinstance(part, Summary)]
+        items = [item for part in summaries for item in children(parse_object(part.opaque), "output")]
+        said = [part for part in message.parts if part not in summaries and not _is_blank(part)]
+        if said:
+            items.append({"type": "message", "role": "user", "content": list(map(_content, said))})
+        return b",".join(map(to_bytes, items))
     parts = parts_to_replay(message, WIRE) if message.role == "assistant" else message.parts
     return b",".join(to_bytes(_item(part)) for part in parts)
 
@@ -107,6 +111,10 @@ def _content(part: Part) -> Object:
     return {"type": "input_text", "text": part.text if isinstance(part, Text) else ""}
 
 
+def _is_blank(part: Part) -> bool:
+    return isinstance(part, Text) and not part.text.strip()
+
+
 def _item(part: Part) -> Object:
     match part:
         case Text(words):
@@ -118,7 +126,7 @@ def _item(part: Part) -> Object:
             return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
         case ToolResult(call_id, _, content, _):
             return {"type": "function_call_output", "call_id": call_id, "output": content}
-        case Image():
+        case Image() | Summary():  # of the user's messages alone
             return {"type": "message", "role": "user", "content": [_content(part)]}
         case _:
             assert_never(part)
