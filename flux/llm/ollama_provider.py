@@ -5,7 +5,7 @@ Its door that is compatible with OpenAI ignores the context length and shortens 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -64,14 +64,26 @@ class OllamaProvider(BaseLLMProvider):
                 async for words in _in_steps(request.model, progress):
                     yield Waiting(words)
             card = await self._card(request.model)
+        request, encode = self._made_for(card, request)
+        answer = self._transport.stream(PATH, encode, OllamaDecoder, request)
+        async with aclosing(answer) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def body(self, request: ModelRequest) -> bytes:
+        card = self._cards.get(request.model)
+        if card is None:  # the server was not asked of it
+            return b""
+        request, encode = self._made_for(card, request)
+        return encode(self._transport.fitted(request))
+
+    def _made_for(self, card: ModelCard, request: ModelRequest) -> tuple[ModelRequest, Callable[[ModelRequest], bytes]]:
+        """The request as the model takes it, and what makes its bytes."""
         if _has(card, "vision") is False:
             request = replace(request, messages=tuple(map(without_images, request.messages)))
         window = request.window_tokens or self._window(card, 0)
         options = Options(min(window, card.trained_tokens or window), _thinks(card) is True, self._keep_alive)
-        answer = self._transport.stream(PATH, partial(encode_request, options=options), OllamaDecoder, request)
-        async with aclosing(answer) as deltas:
-            async for delta in deltas:
-                yield delta
+        return request, partial(encode_request, options=options)
 
     async def is_running(self) -> bool:
         """Whether an Ollama answers there. Raises ProviderErrors where something else does, or nothing can."""
