@@ -519,3 +519,77 @@ def test_the_doctor_tells_what_works_in_the_chat(open_chat: Open) -> None:
     assert "provider scripted" in shown
     assert "All is well" in shown
     assert chat.leaves() == 0
+
+
+SUMMARY = "## Goal\nTo count."
+FULL = {"text": "Three.", "usage": {"input_tokens": 13_000, "output_tokens": 10}}
+"""Of a window of 20,000 so much that a summary is made for what comes next."""
+COUNTING = [{"text": "One."}, {"text": "Two."}, FULL, {"text": SUMMARY}]
+
+
+def count_to_three(chat: Terminal) -> None:
+    chat.at_prompt()
+    for words, said in (("first", "One"), ("second", "Two"), ("third", "Three")):
+        chat.types(words)
+        assert said in chat.at_prompt()
+
+
+def test_a_chat_that_is_nearly_full_is_summarized_by_itself_while_its_user_reads(
+    open_chat: Open, tmp_path: Path
+) -> None:
+    chat = open_chat([*COUNTING, {"text": "Four."}, {"text": "Five."}], FLUX_CONTEXT_WINDOW="20000")
+    count_to_three(chat)
+    chat.sees("The earlier turns were summarized: /compact undo takes it back")
+    chat.types("fourth")
+    chat.sees("Four")
+    chat.at_prompt()
+    sent = json.dumps(requests(tmp_path)[-1]["messages"])
+    assert "To count." in sent
+    assert "One." not in sent
+    chat.types("/context")
+    chat.sees("the past was rewritten: A summary stands for the earlier turns")
+    chat.at_prompt()
+    chat.types("/compact undo")
+    chat.sees("the earlier turns are back")
+    chat.at_prompt()
+    chat.types("fifth")
+    chat.sees("Five")
+    sent = json.dumps(requests(tmp_path)[-1]["messages"])
+    assert "To count." not in sent
+    assert all(word in sent for word in ("One.", "Two.", "third", "Four."))
+    chat.at_prompt()
+    assert chat.leaves() == 0
+
+
+def test_a_summary_is_made_on_demand_a_pinned_turn_stays_and_a_cleared_chat_is_empty(
+    open_chat: Open, tmp_path: Path
+) -> None:
+    chat = open_chat(
+        [{"text": "One."}, {"text": "Two."}, {"text": "Three."}, {"text": SUMMARY}, *[{"text": "Yes."}] * 2]
+    )
+    chat.at_prompt()
+    chat.types("first")
+    chat.at_prompt()
+    chat.types("/pin")
+    chat.sees("pinned: turn")
+    for words in ("second", "third"):
+        chat.types(words)
+        chat.at_prompt()
+    chat.at_prompt()
+    chat.types("/compact")
+    shown = chat.sees("This stands for the earlier turns now")
+    assert "To count." in shown
+    chat.at_prompt()
+    chat.types("fourth")
+    chat.sees("Yes")
+    chat.at_prompt()
+    sent = json.dumps(requests(tmp_path)[-1]["messages"])
+    assert all(word in sent for word in ("first", "One.", "To count.", "third", "fourth"))
+    assert "second" not in sent
+    chat.types("/clear")
+    chat.at_prompt()
+    chat.types("fifth")
+    chat.sees("Yes")
+    chat.at_prompt()
+    assert [message["role"] for message in requests(tmp_path)[-1]["messages"]] == ["user"]
+    assert chat.leaves() == 0
