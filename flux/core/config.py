@@ -22,11 +22,14 @@ from flux.core.declarations import CONFIG_FOLDER_VARIABLE, FIELDS, STATE_FOLDER_
 from flux.core.errors import ConfigError
 from flux.core.key_store import KeyStore
 from flux.core.keys import Key
-from flux.core.layers import Layer, RawLayer, Source, read_toml, read_variables
+from flux.core.layers import Layer, LayerKind, RawLayer, Source, read_toml, read_variables
 from flux.core.secret import Secret
 from flux.core.tables import PROVIDERS, ROLES, flatten, model_of, setting_of
 from flux.core.trust import TrustItem, TrustQuestion, TrustStore, find_question
 
+ACTIONS_FOLDER = "actions"
+"""Of the user's own code actions, in `.flux` of a project and in the user's configuration folder."""
+MAX_ACTIONS = 50
 _OF_THE_CHOSEN = {"model", "base_url", "api_key", "headers", "extra_body", "client_cert", "client_key"}
 
 
@@ -216,12 +219,14 @@ def tokenizer_folders(environ: Mapping[str, str] | None = None) -> tuple[Path, .
 class Loaded:
     """The settings, and what the user should be told of them.
 
+    `actions` are the code actions of the user and of a trusted project, as they stand in their files, the user's first.
     `ignored` is what the project's files set and what was not applied; `trust_question` asks for it, None where there
     is nothing to ask.
     """
 
     settings: Settings
     warnings: tuple[str, ...] = ()
+    actions: tuple[RawLayer, ...] = ()
     ignored: tuple[TrustItem, ...] = ()
     trust_question: TrustQuestion | None = None
 
@@ -245,7 +250,8 @@ def load_settings(
     warnings: list[str] = []
 
     project = list(_read_project(folder, warnings)) if folder else []
-    question = find_question(folder, project) if folder else None
+    of_project = list(_read_actions(folder / ".flux", "project action", warnings)) if folder else []
+    question = find_question(folder, project, of_project) if folder else None
     if question and trust.is_granted(question):
         question = None
     users = list(_read_user(folders.config, warnings)) if folders.config else []
@@ -259,7 +265,9 @@ def load_settings(
     layers = [check_layer(layer, warnings, variables) for layer in raw]
     layers += [KeyStore(folders.config).layer()] if folders.config else []
     settings = _settings(layers, folders.state)
-    return Loaded(settings, tuple(warnings), question.items if question else (), question)
+    actions = list(_read_actions(folders.config, "user action", warnings)) if folders.config else []
+    actions += [] if question else of_project
+    return Loaded(settings, tuple(warnings), tuple(actions), question.items if question else (), question)
 
 
 def _settings(layers: Sequence[Layer], state: Path | None = None) -> Settings:
@@ -283,6 +291,17 @@ def _read_project(folder: Path, warnings: list[str]) -> Iterator[RawLayer]:
                 yield flatten(layer, warnings)
         except ConfigError as e:
             warnings.append(f"{e.message} It was ignored.")
+
+
+def _read_actions(folder: Path, kind: LayerKind, warnings: list[str]) -> Iterator[RawLayer]:
+    """The files in `actions` below the folder, by name."""
+    for file in sorted((folder / ACTIONS_FOLDER).glob("*.toml"))[:MAX_ACTIONS]:
+        try:
+            layer = read_toml(Source(kind, file))
+        except ConfigError as e:
+            warnings.append(f"{e.message} It was ignored.")
+        else:
+            yield from [layer] if layer else []
 
 
 def _read_user(folder: Path, warnings: list[str]) -> Iterator[RawLayer]:

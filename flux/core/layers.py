@@ -22,7 +22,16 @@ from flux.core.keys import Key, KeyHolder
 from flux.core.secret import Secret, is_key, redact
 
 LayerKind = Literal[
-    "explicit", "environment", "project .env", "project config", "user .env", "user config", "key store", "default"
+    "explicit",
+    "environment",
+    "project .env",
+    "project config",
+    "project action",
+    "user .env",
+    "user config",
+    "user action",
+    "key store",
+    "default",
 ]
 
 _WORDS: Mapping[LayerKind, str] = {
@@ -30,8 +39,10 @@ _WORDS: Mapping[LayerKind, str] = {
     "environment": "the environment",
     "project .env": "the project's .env",
     "project config": "the project's .flux/config.toml",
+    "project action": "the project's action",
     "user .env": "the user's own .env",
     "user config": "the user's own config.toml",
+    "user action": "the user's own action",
     "key store": "what `flux auth` keeps",
     "default": "the defaults",
 }
@@ -48,7 +59,7 @@ class Source:
     @property
     def is_project(self) -> bool:
         """Whether somebody else may have written it: it came with the folder."""
-        return self.kind in {"project .env", "project config"}
+        return self.kind in {"project .env", "project config", "project action"}
 
     @property
     def is_own(self) -> bool:

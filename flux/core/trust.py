@@ -47,8 +47,8 @@ class TrustQuestion:
         return "\n".join(lines)
 
 
-def find_question(folder: Path, project: Sequence[RawLayer]) -> TrustQuestion | None:
-    """What to ask before the layers of a project take effect, None where they set nothing."""
+def find_question(folder: Path, project: Sequence[RawLayer], actions: Sequence[RawLayer] = ()) -> TrustQuestion | None:
+    """What to ask before a project's layers and its `actions` take effect, None where they set nothing."""
     items: list[TrustItem] = []
     content: list[tuple[str, str, str]] = []
     for raw in project:
@@ -56,6 +56,10 @@ def find_question(folder: Path, project: Sequence[RawLayer]) -> TrustQuestion | 
             text = shown(value) if declaration.kind not in {KEY, HEADERS} else _masked(value)
             items.append(TrustItem(name, text, raw.source))
             content.append((raw.source.kind, name, repr(value)))
+    for raw in actions:
+        for name, value in raw.values.items():
+            items.append(TrustItem(shown(name), shown(value), raw.source))
+            content.append((raw.source.kind, f"{raw.source.file and raw.source.file.name} {name}", repr(value)))
     if not items:
         return None
     # The digest covers what is set and nothing else: an unrelated line may change, a new setting of Flux asks again.

@@ -190,6 +190,25 @@ def test_an_answer_is_readable_by_the_user_alone(home: Home) -> None:
     assert "0123456789" not in file.read_text(encoding="utf-8")
 
 
+def test_the_actions_of_a_project_wait_for_a_yes_to_exactly_what_they_say(home: Home) -> None:
+    mine = home.write("user/actions/mine.toml", 'title = "mine"')
+    theirs = home.write(".flux/actions/theirs.toml", 'title = "theirs"\nprompt = "Sort it."')
+    loaded = home.load()
+    assert [raw.source.file for raw in loaded.actions] == [mine]
+    assert [str(item) for item in loaded.ignored] == ["title = theirs", "prompt = Sort it."]
+    assert f"the project's action ({theirs})" in str(loaded.trust_question)
+    assert [raw.source.file for raw in home.load(yes=True).actions] == [mine, theirs]
+    theirs.write_text('title = "theirs"\nprompt = "Sort all."', encoding="utf-8")
+    assert [raw.source.file for raw in home.load().actions] == [mine]
+
+
+def test_an_action_that_is_no_toml_is_named_and_stops_nobody(home: Home) -> None:
+    file = home.write("user/actions/broken.toml", "title =")
+    loaded = home.load()
+    assert loaded.actions == ()
+    assert f"the user's own action ({file}) is not TOML" in loaded.warnings[0]
+
+
 def test_a_dotenv_that_sets_nothing_of_flux_raises_no_question(home: Home) -> None:
     home.write(".env", "DATABASE_URL=x\nFLUX_MODEL=\n")
     assert home.load() == Loaded(Settings())
