@@ -24,7 +24,7 @@ About = Literal["problem", "problems", "file problems", "comment", "gap", "code"
 definition at the cursor, else the file; the file; the uncommitted changes."""
 Output = Literal["edit", "explanation", "new file", "commit message"]
 
-VARIABLES = ("target", "file", "language", "lines", "selection", "problems", "count", "comment", "layout")
+VARIABLES = ("target", "file", "language", "lines", "selection", "problems", "count", "comment", "layout", "changes")
 """What stands for `${NAME}` in titles and prompts."""
 
 _BUILT_IN = (
@@ -93,7 +93,7 @@ def built_in() -> tuple[Action, ...]:
 
 
 def own_actions(raws: Sequence[RawLayer]) -> tuple[Sequence[Action], Sequence[str]]:
-    """The user's and the project's actions, and what is wrong with those that are none. Of two names the later counts."""
+    """The user's and the project's actions, a later one for an earlier of its name, and what is wrong with others."""
     found: dict[str, Action] = {}
     complaints: list[str] = []
     for raw in raws:
@@ -101,7 +101,7 @@ def own_actions(raws: Sequence[RawLayer]) -> tuple[Sequence[Action], Sequence[st
         try:
             found[name] = read_action(raw, name)
         except ConfigError as e:
-            complaints.append(f"{e.message} It is not offered.")
+            complaints.append(e.message)
     return tuple(found.values()), complaints
 
 

@@ -219,7 +219,8 @@ def tokenizer_folders(environ: Mapping[str, str] | None = None) -> tuple[Path, .
 class Loaded:
     """The settings, and what the user should be told of them.
 
-    `actions` are the code actions of the user and of a trusted project, as they stand in their files, the user's first.
+    `actions` are the code actions of the user and of a trusted project, as they stand in their files, the user's first;
+    `broken_actions` says which files are none.
     `ignored` is what the project's files set and what was not applied; `trust_question` asks for it, None where there
     is nothing to ask.
     """
@@ -227,6 +228,7 @@ class Loaded:
     settings: Settings
     warnings: tuple[str, ...] = ()
     actions: tuple[RawLayer, ...] = ()
+    broken_actions: tuple[str, ...] = ()
     ignored: tuple[TrustItem, ...] = ()
     trust_question: TrustQuestion | None = None
 
@@ -250,7 +252,8 @@ def load_settings(
     warnings: list[str] = []
 
     project = list(_read_project(folder, warnings)) if folder else []
-    of_project = list(_read_actions(folder / ".flux", "project action", warnings)) if folder else []
+    broken: list[str] = []
+    of_project = list(_read_actions(folder / ".flux", "project action", broken)) if folder else []
     question = find_question(folder, project, of_project) if folder else None
     if question and trust.is_granted(question):
         question = None
@@ -265,9 +268,11 @@ def load_settings(
     layers = [check_layer(layer, warnings, variables) for layer in raw]
     layers += [KeyStore(folders.config).layer()] if folders.config else []
     settings = _settings(layers, folders.state)
-    actions = list(_read_actions(folders.config, "user action", warnings)) if folders.config else []
+    actions = list(_read_actions(folders.config, "user action", broken)) if folders.config else []
     actions += [] if question else of_project
-    return Loaded(settings, tuple(warnings), tuple(actions), question.items if question else (), question)
+    return Loaded(
+        settings, tuple(warnings), tuple(actions), tuple(broken), question.items if question else (), question
+    )
 
 
 def _settings(layers: Sequence[Layer], state: Path | None = None) -> Settings:
@@ -293,13 +298,13 @@ def _read_project(folder: Path, warnings: list[str]) -> Iterator[RawLayer]:
             warnings.append(f"{e.message} It was ignored.")
 
 
-def _read_actions(folder: Path, kind: LayerKind, warnings: list[str]) -> Iterator[RawLayer]:
+def _read_actions(folder: Path, kind: LayerKind, broken: list[str]) -> Iterator[RawLayer]:
     """The files in `actions` below the folder, by name."""
     for file in sorted((folder / ACTIONS_FOLDER).glob("*.toml"))[:MAX_ACTIONS]:
         try:
             layer = read_toml(Source(kind, file))
         except ConfigError as e:
-            warnings.append(f"{e.message} It was ignored.")
+            broken.append(e.message)
         else:
             yield from [layer] if layer else []
 

@@ -31,6 +31,13 @@ class Client:
     takes_code_actions: bool = False
     """Code actions as objects; else they are plain commands."""
     marks_generated_actions: bool = False
+    marks_preferred: bool = False
+    shows_disabled: bool = False
+    """Code actions that cannot run, with the reason."""
+    shows_action_help: bool = False
+    """It has a place in its menu for what tells about a kind of code actions."""
+    takes_commit_messages: bool = False
+    """It puts what `flux/commitMessage` brings where its user commits."""
     confirms_changes: bool = False
     """An edit can say of its parts that each needs the user's confirmation."""
     confirms_file_changes: bool = False
@@ -66,7 +73,13 @@ class Client:
     """A command that takes longer than some seconds is given up on: answer at once, report by progress."""
 
 
-def client_of(params: types.InitializeParams, *, takes_turn_events: bool, queries: Iterable[str] = ()) -> Client:
+def client_of(
+    params: types.InitializeParams,
+    *,
+    takes_turn_events: bool,
+    queries: Iterable[str] = (),
+    takes_commit_messages: bool = False,
+) -> Client:
     """What the editor of this `initialize` can do."""
     capabilities = params.capabilities
     workspace = capabilities.workspace or types.WorkspaceClientCapabilities()
@@ -90,6 +103,10 @@ def client_of(params: types.InitializeParams, *, takes_turn_events: bool, querie
         has_configuration=bool(workspace.configuration),
         takes_code_actions=actions.code_action_literal_support is not None,
         marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,
+        marks_preferred=bool(actions.is_preferred_support),
+        shows_disabled=bool(actions.disabled_support),
+        shows_action_help=bool(actions.documentation_support),
+        takes_commit_messages=takes_commit_messages,
         confirms_changes=edits.change_annotation_support is not None,
         confirms_file_changes=edits.change_annotation_support is not None and bool(edits.document_changes),
         refreshes_lenses=bool(workspace.code_lens and workspace.code_lens.refresh_support),

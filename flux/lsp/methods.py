@@ -24,6 +24,8 @@ TURN_EVENT = "flux/turnEvent"
 SET_SETTINGS = "flux/setSettings"
 EDITOR_QUERY = "flux/editor/query"
 SECRET = "flux/secret"
+COMMIT_MESSAGE = "flux/commitMessage"
+ACTION_HELP = "flux.action.help"
 REVIEW_ACCEPT = "flux.review.accept"
 REVIEW_REJECT = "flux.review.reject"
 DOCUMENT_SCHEME = "flux"
@@ -245,6 +247,13 @@ class ActionRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionHelp:
+    """Show a page with all code actions: what each does, and how to make one's own."""
+
+    result: ClassVar[object] = results.ActionPage
+
+
+@dataclass(frozen=True, slots=True)
 class ModelList:
     """What can be used now."""
 
@@ -350,6 +359,7 @@ CommandArguments = (
     | ReviewReject
     | Edit
     | ActionRun
+    | ActionHelp
     | ModelList
     | ModelSet
     | ContextShow
@@ -381,6 +391,7 @@ COMMANDS: Mapping[str, type[CommandArguments]] = {
     REVIEW_REJECT: ReviewReject,
     "flux.edit": Edit,
     "flux.action.run": ActionRun,
+    ACTION_HELP: ActionHelp,
     "flux.model.list": ModelList,
     "flux.model.set": ModelSet,
     "flux.context.show": ContextShow,
@@ -429,6 +440,12 @@ MESSAGES = (
         "of the problems that are new; null is for those that have not come for that version in time.",
         results.PlaceAsked | results.RenameAsked | results.SymbolsAsked | results.DiagnosticsAsked,
         results.Locations | results.Hover | results.Symbols | results.Renamed | results.ShownDiagnostics | None,
+    ),
+    Message(
+        COMMIT_MESSAGE,
+        "editor",
+        "To be put where the user commits.",
+        results.CommitMessage,
     ),
 )
 

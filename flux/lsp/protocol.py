@@ -17,7 +17,7 @@ from pygls.protocol import JsonRPCRequestMessage, JsonRPCResponseMessage, Langua
 from flux.core.errors import FluxError, InvalidArguments, refused_by_system
 from flux.lsp.clients import Client, client_of
 from flux.lsp.documents import Documents
-from flux.lsp.methods import COMMANDS, DOCUMENT_SCHEME
+from flux.lsp.methods import ACTION_HELP, COMMANDS, DOCUMENT_SCHEME
 from flux.lsp.uris import uri_of_path
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ class FluxProtocol(LanguageServerProtocol):
             params,
             takes_turn_events=given.get("turnEvents") is True,
             queries=_strings(given.get("query")),
+            takes_commit_messages=given.get("commitMessages") is True,
         )
         root_uri = params.root_uri or (uri_of_path(params.root_path) if params.root_path else None)
         self.documents = Documents(root_uri, params.workspace_folders or [], self.client.counting)
@@ -203,6 +204,11 @@ class FluxProtocol(LanguageServerProtocol):
             # pygls 2.1.1 leaves this out.
             content = types.TextDocumentContentOptions([DOCUMENT_SCHEME])
             self.server_capabilities.workspace.text_document_content = content
+        offered = self.server_capabilities.code_action_provider
+        if self.client.shows_action_help and isinstance(offered, types.CodeActionOptions):
+            command = types.Command("Flux: what these do, and how to make your own", ACTION_HELP)
+            kinds = ("quickfix", "refactor.rewrite", "source")
+            offered.documentation = [types.CodeActionKindDocumentation(kind, command) for kind in kinds]
         return types.InitializeResult(self.server_capabilities, self.server_info)
 
     @lsp_method(types.EXIT)

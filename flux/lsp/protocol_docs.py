@@ -51,12 +51,16 @@ def _reference_lines() -> Iterator[str]:
         named.append(kind.result)
     yield from _HOW_IT_WORKS
     yield from _fields(InitializationOptions)
-    yield from ("", "## Requests of Flux's own")
+    yield from ("", "## Requests and notifications of Flux's own")
     for message in MESSAGES:
         yield from ("", f"### `{message.name}`, to the {message.receiver}", "", message.doc, "")
         yield f"- parameters: {_word(message.params)}"
-        yield f"- result: {_word(message.result)}"
-        named += (message.params, message.result)
+        named.append(message.params)
+        if message.result is None:
+            yield "- a notification: it has no result"
+        else:
+            yield f"- result: {_word(message.result)}"
+            named.append(message.result)
     yield from _EVENTS
     for event in get_args(TurnEvent):
         yield from ("", f"### `{event.type}`", "")
@@ -150,8 +154,15 @@ position encoding. What cannot be done is answered by an error whose message is 
 _HOW_IT_WORKS = """
 ## Code actions
 
-`textDocument/codeAction` offers what Flux can do with the selection, without asking a model. Each carries the command
-`flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step.
+`textDocument/codeAction` offers what Flux can do with the problems, the `flux:` comment, the stub or TODO, the
+selection or the definition at the cursor, and with the file, without asking a model. Each carries the command
+`flux.action.run` with a small id; the edit then comes as `workspace/applyEdit`, unsaved, versioned, one undo step,
+and not as the action's own: editors look for that as soon as an entry is highlighted, wait for it with the window
+blocked, or do not look at its version (decision 0011). Kinds are `quickfix`, `refactor.rewrite`, `source` (what is
+about the whole file or the changes) and `flux.explain`, which changes nothing. Only a comment's action is
+`isPreferred`. With `disabledSupport` what cannot run comes with its reason. What is asked for automatically with
+certain kinds, as before saving, is offered nothing. With `documentationSupport` each kind names `flux.action.help`.
+The user's own actions: `docs/how-to/make-your-own-actions.md`.
 
 Where a hunk waits at the line or the selection, it also offers to accept or reject that change, all of the file, or all
 of the turn: kinds `flux.review.accept` and `flux.review.reject`, with the commands of these names and one argument

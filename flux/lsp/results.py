@@ -131,6 +131,12 @@ class Exported(TypedDict):
     text: str
 
 
+class ActionPage(TypedDict):
+    """What the code actions do."""
+
+    text: Annotated[str, "Markdown"]
+
+
 class CancelledTurns(TypedDict):
     """What was stopped."""
 
@@ -440,6 +446,13 @@ class ShownDiagnostics(TypedDict):
     when: NotRequired[Annotated[Literal["typed", "saved"], "`saved`: who reports looks at saved files only"]]
 
 
+class CommitMessage(TypedDict):
+    """A message that a code action wrote."""
+
+    uri: Annotated[str, "the folder whose changes it is of"]
+    text: str
+
+
 class InitializationOptions(TypedDict, total=False):
     """What an editor may send as `initializationOptions`."""
 
@@ -458,5 +471,8 @@ class InitializationOptions(TypedDict, total=False):
         list[str],
         'the settings for which it keeps a key, such as `["anthropic_api_key", "providers.work.api_key"]`, where it '
         "answers `flux/secret`",
+    ]
+    commitMessages: Annotated[
+        bool, "true, where it takes `flux/commitMessage`; else the message is shown as a document"
     ]
     keyFollows: Annotated[bool, "true, where the key comes later by `flux/setSettings`: its absence is not reported"]

@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 CODE_ACTION_KINDS = (
     types.CodeActionKind.QuickFix,
     types.CodeActionKind.RefactorRewrite,
+    types.CodeActionKind.Source,
     "flux.explain",
     REVIEW_ACCEPT,
     REVIEW_REJECT,
@@ -118,7 +119,7 @@ class FluxServer(LanguageServer):
         if self._code_actions is None:
             from flux.lsp.features.code_actions import CodeActions
 
-            self._code_actions = CodeActions()
+            self._code_actions = CodeActions(self.editor, self.settings)
         return self._code_actions
 
     @property
@@ -216,7 +217,7 @@ class FluxServer(LanguageServer):
 async def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
     await ls.sessions.open_store()
     client = ls.protocol.client
-    return [*ls.review.menu.actions(client, params), *ls.code_actions.offer(ls.files, client, params)]
+    return [*ls.review.menu.actions(client, params), *await ls.code_actions.offer(ls.files, params)]
 
 
 async def _show_lenses(ls: FluxServer, params: types.CodeLensParams) -> list[types.CodeLens]:

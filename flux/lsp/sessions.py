@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from flux.agent.session_store import SessionStore
     from flux.agent.sessions import Sessions
     from flux.core.config import Settings
+    from flux.tools.base import Tool
     from flux.workspace.language_service import LanguageService
     from flux.workspace.workspace import Workspace
 
@@ -134,12 +136,12 @@ class EditorSessions:
         self._present = forked.id
         return made
 
-    async def start_once(self) -> Session:
-        """A session for one code action, which does not become the present one."""
-        return await self._start("edit")
+    async def start_once(self, role: str = "edit", tools: Mapping[str, Tool] | None = None) -> Session:
+        """A session for one code action, which does not become the present one; with these tools, or all."""
+        return await self._start(role, tools)
 
-    async def _start(self, role: str) -> Session:
-        session = await (await self.sessions()).start(self.workspace, role)
+    async def _start(self, role: str, tools: Mapping[str, Tool] | None = None) -> Session:
+        session = await (await self.sessions()).start(self.workspace, role, tools=tools)
         self._used.add(session.id)
         self._started.add(session)
         return session

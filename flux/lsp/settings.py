@@ -64,6 +64,10 @@ class EditorSettings:
             self._pushed = cast("dict[str, object]", section)
         self._loaded = None
 
+    def forget(self) -> None:
+        """Files may say something else now. Loaded again at the next use."""
+        self._loaded = None
+
     async def loaded(self, folder: str) -> Loaded:
         """The settings, and what is to be told of them; nothing is asked. Raises ConfigError."""
         if self._loaded is None:

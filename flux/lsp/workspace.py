@@ -124,9 +124,10 @@ class LspWorkspace:
             return await self._problems.shown(self.editor, uri, snapshot.text)
         return self._problems.known(document) if document else ()
 
-    def report(self, document: Document, diagnostics: Iterable[Diagnostic]) -> None:
-        """Keep the problems that the editor showed for the document's present text, beside those it showed before."""
+    def report(self, document: Document, diagnostics: Iterable[Diagnostic]) -> Sequence[Diagnostic]:
+        """Keep the problems that the editor showed for the present text; they, and those it showed before."""
         self._problems.report(document, diagnostics)
+        return self._problems.known(document)
 
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
         document = self._document(change.new_path)

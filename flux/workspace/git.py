@@ -71,6 +71,17 @@ def uncommitted_changes(
         return _cut("\n".join(changes.names) + "\n" + changes.diff(4 * limit_chars), limit_chars)
 
 
+def staged_changes(root: str, limit_chars: int) -> str:
+    """The diff of what the next commit would have, without secret files. Blocks and raises as `status`."""
+    with _repository(root) as repository:
+        if repository is None or repository.bare:
+            return ""
+        names = _git(root, ["diff", "--cached", "--name-only", "--no-renames", "--relative", "-z"], _MAX_NAMES_BYTES)
+        secret = [name for name in names.split("\0") if name and is_secret(name)]
+        command = ["diff", "--cached", *_PLAIN_DIFF, "--", ".", *map(_excluded, secret)]
+        return _cut(_git(root, command, 4 * limit_chars), limit_chars) if names else ""
+
+
 def history(root: str, path: str, commit: str, count: int, limit_chars: int) -> str:
     """The last commits, of a path or of all, up to a commit where one is named. Blocks and raises as `status`."""
     with _repository(root) as repository:

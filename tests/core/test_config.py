@@ -206,7 +206,7 @@ def test_an_action_that_is_no_toml_is_named_and_stops_nobody(home: Home) -> None
     file = home.write("user/actions/broken.toml", "title =")
     loaded = home.load()
     assert loaded.actions == ()
-    assert f"the user's own action ({file}) is not TOML" in loaded.warnings[0]
+    assert f"the user's own action ({file}) is not TOML" in loaded.broken_actions[0]
 
 
 def test_a_dotenv_that_sets_nothing_of_flux_raises_no_question(home: Home) -> None:

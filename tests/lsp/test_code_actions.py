@@ -13,7 +13,13 @@ from tests.support.lsp_client import CAPABILITIES, ResponseError, lsp_range
 
 AREA = "# unsaved\ndef area(r):\n    return 3 * r\n"
 FIXED = "# unsaved\ndef area(r):\n    return 3 * r**2\n"
-ALL = ["Flux: fix", "Flux: explain", "Flux: improve", "Flux: document", "Flux: write tests"]
+VERBS = ("improve", "explain", "document", "write tests for")
+COMMENT = "Flux: do what this comment says"
+
+
+def menu_of(target: str, *first: str) -> list[str]:
+    """The menu about a target: what comes first, and what is there always."""
+    return [*first, *(f"Flux: {verb} {target}" for verb in VERBS)]
 
 
 def problem(line: int, message: str) -> dict[str, Any]:
@@ -46,7 +52,7 @@ async def test_an_action_edits_the_unsaved_buffer_in_one_labelled_versioned_edit
         progress = [p["value"] for p in made.client.sent("$/progress")]
         assert [progress[0]["kind"], progress[0]["title"], progress[0]["cancellable"]] == [
             "begin",
-            "Flux: improve",
+            "Flux: improve the selection",
             True,
         ]
         assert progress[-1] == {
@@ -59,13 +65,16 @@ async def test_menus_cost_nothing(tmp_path: Path) -> None:
     async with bench(tmp_path, buffers={"a.py": AREA}) as made:
         for _ in range(100):
             await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))
-        assert titles(await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))) == ALL
+        assert titles(await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))) == menu_of("the selection")
         assert made.requests() == []
         assert made.client.sent("window/showMessage") == []
 
 
 async def test_what_is_on_the_menu_depends_on_the_place(tmp_path: Path) -> None:
-    text = "x = 1\ny = 2  # flux: rename y to z\n/* FLUX: in any language */\n"
+    text = (
+        "x = 1\ny = 2  # flux: rename y to z\n/* FLUX: in any language */\n\n"
+        "def area(r):\n    return r\n\ndef later():\n    ...\n"
+    )
     outside = (tmp_path / "outside.py").as_uri()
     async with bench(tmp_path, buffers={"a.py": text, ".env": "KEY=1\n"}) as made:
         made.client.open(outside, "x = 1\n")
@@ -75,24 +84,91 @@ async def test_what_is_on_the_menu_depends_on_the_place(tmp_path: Path) -> None:
         async def menu(line: int, of: str = uri, **context: Any) -> list[str]:
             return titles(await made.client.code_actions(of, (line, 0), (line, 0), **context))
 
-        comment = "Flux: do what this comment says"
-        assert await menu(0) == ALL
-        assert await menu(1) == [comment, *ALL]
-        assert await menu(2) == [comment, *ALL]
+        file = menu_of("this file")
+        assert await menu(0) == file
+        assert await menu(1) == [COMMENT, *file]
+        assert await menu(2) == [COMMENT, *file]
+        assert await menu(5) == menu_of("area")
+        assert await menu(8) == menu_of("later", "Flux: implement later")
         assert await menu(0, triggerKind=2) == []  # the cursor only came by
-        assert await menu(1, triggerKind=2) == [comment]
-        fix = "Flux: fix this problem"
-        assert await menu(0, diagnostics=[problem(0, "a")]) == [fix, *ALL[1:]]
-        assert await menu(0, diagnostics=[problem(0, "a"), problem(0, "b")]) == [
-            "Flux: fix these 2 problems",
-            *ALL[1:],
-        ]
-        assert await menu(0, diagnostics=[problem(0, "a")], only=["quickfix"]) == [fix]
-        assert await menu(0, only=["refactor"]) == [title for title in ALL if title != "Flux: explain"]
-        assert await menu(0, only=["source"]) == []
-        assert await menu(9999) == ALL  # past the end
+        assert await menu(1, triggerKind=2) == [COMMENT]
+        found = [problem(0, "a"), problem(0, "b")]
+        one, other, both = "Flux: fix: a", "Flux: fix: b", "Flux: fix these 2 problems"
+        assert await menu(0, diagnostics=found[:1]) == [one, *file, "Flux: fix all problems of this file"]
+        assert await menu(0, diagnostics=found, only=["quickfix"]) == [one, other, both]
+        assert await menu(0, diagnostics=found, triggerKind=2) == [one, other, both]
+        assert await menu(0, only=["refactor"]) == [title for title in file if "explain" not in title]
+        assert await menu(0, only=["source"]) == ["Flux: fix all problems of this file"]
+        assert await menu(9999) == [*file, "Flux: fix all problems of this file"]  # past the end
         for kept_out in (outside, "untitled:Untitled-1", made.uri(".env"), made.uri("unknown.py")):
             assert await menu(0, kept_out) == []
+
+
+async def test_what_an_editor_would_run_by_itself_at_every_save_is_not_offered(tmp_path: Path) -> None:
+    async with bench(tmp_path, buffers={"a.py": AREA}) as made:
+        for kind in ("quickfix", "source", "source.fixAll", ""):
+            context = {"only": [kind], "triggerKind": 2, "diagnostics": [problem(2, "a")]}
+            assert await made.client.code_actions(made.uri("a.py"), (0, 0), (3, 0), **context) == []
+
+
+def announcing(**code_action: Any) -> dict[str, Any]:
+    """The capabilities with these of code actions too."""
+    known = CAPABILITIES["textDocument"]["codeAction"]
+    return {**CAPABILITIES, "textDocument": {"codeAction": {**known, **code_action}}}
+
+
+async def test_what_cannot_run_is_disabled_with_a_reason_where_the_editor_shows_that(tmp_path: Path) -> None:
+    outside = (tmp_path / "outside.py").as_uri()
+    async with bench(
+        tmp_path, buffers={"a.py": AREA, ".env": "K=1\n"}, capabilities=announcing(disabledSupport=True)
+    ) as made:
+        made.client.open(outside, "x = 1\n")
+
+        async def reasons(uri: str, **context: Any) -> set[str | None]:
+            actions = await made.client.code_actions(uri, (0, 0), (0, 0), **context)
+            assert all("command" not in action for action in actions if "disabled" in action)
+            return {action.get("disabled", {}).get("reason") for action in actions}
+
+        assert await reasons(outside) == {"Flux works on files in the folders that are open."}
+        assert await reasons(outside, triggerKind=2) == set()
+        [secret] = await reasons(made.uri(".env"))
+        assert secret is not None
+        assert "keys or passwords" in secret
+        assert await reasons(made.uri("a.py")) == {None}
+        assert await reasons(made.uri("a.py"), only=["source"]) == {
+            "The editor has told of no problem in this file.",
+            "This file is in no git repository.",
+        }
+
+
+async def test_without_a_model_the_menu_says_why(tmp_path: Path) -> None:
+    capabilities = announcing(disabledSupport=True)
+    async with bench(tmp_path, buffers={"a.py": AREA}, capabilities=capabilities, variables={}) as made:
+        actions = await made.client.code_actions(made.uri("a.py"), (0, 0), (1, 0))
+        assert {action["disabled"]["reason"] for action in actions} == {"No provider is set, and no key was found."}
+        await made.client.request("flux/setSettings", {"provider": "demo"})
+        assert not [a for a in await made.client.code_actions(made.uri("a.py"), (0, 0), (1, 0)) if "disabled" in a]
+
+
+async def test_only_what_its_author_asked_for_is_preferred(tmp_path: Path) -> None:
+    capabilities = announcing(isPreferredSupport=True)
+    text = "x = 1  # flux: rename x to y\n"
+    async with bench(tmp_path, buffers={"a.py": text}, capabilities=capabilities) as made:
+        actions = await made.client.code_actions(made.uri("a.py"), (0, 0), (0, 3), diagnostics=[problem(0, "a")])
+        assert [action["title"] for action in actions if action.get("isPreferred")] == [COMMENT]
+
+
+async def test_the_page_about_actions_is_named_where_the_editor_shows_it(tmp_path: Path) -> None:
+    async with bench(tmp_path, buffers={"a.py": AREA}, capabilities=announcing(documentationSupport=True)) as made:
+        offered = made.answer["capabilities"]["codeActionProvider"]["documentation"]
+        assert {entry["command"]["command"] for entry in offered} == {"flux.action.help"}
+        assert [entry["kind"] for entry in offered] == ["quickfix", "refactor.rewrite", "source"]
+        page = await made.client.command("flux.action.help", {})
+        assert "| write tests for ${target} |" in page["text"]
+        [shown] = made.client.sent("window/showDocument")
+        assert path_of(shown["uri"]).read_text(encoding="utf-8") == page["text"]
+    async with bench(tmp_path, buffers={"a.py": AREA}) as made:
+        assert "documentation" not in made.answer["capabilities"]["codeActionProvider"]
 
 
 async def test_a_problem_is_named_to_the_model(tmp_path: Path) -> None:
@@ -102,7 +178,7 @@ async def test_a_problem_is_named_to_the_model(tmp_path: Path) -> None:
         actions = await made.client.code_actions(
             made.uri("a.py"), (2, 4), (2, 4), diagnostics=[problem(2, "this is no area")]
         )
-        await made.client.run_action(actions, "Flux: fix this problem")
+        await made.client.run_action(actions, "Flux: fix: this is no area")
         assert made.buffers()["a.py"] == FIXED
         assert "this is no area" in made.said(0)
         assert AREA in made.said(0)
@@ -161,7 +237,7 @@ async def test_a_client_without_code_action_objects_gets_commands(tmp_path: Path
     capabilities = without(CAPABILITIES, "textDocument", "codeAction")
     async with bench(tmp_path, buffers={"a.py": AREA}, capabilities=capabilities) as made:
         actions = await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))
-        assert [set(action) for action in actions] == [{"title", "command", "arguments"}] * len(ALL)
+        assert [set(action) for action in actions] == [{"title", "command", "arguments"}] * len(VERBS)
 
 
 @pytest.mark.parametrize("marks", [True, False])
@@ -192,7 +268,7 @@ async def test_a_document_closed_in_mid_turn_is_edited_as_a_closed_file(tmp_path
     async with bench(tmp_path, *steps, disk={"a.py": "saved\n"}, buffers={"a.py": "# unsaved\nsaved\n"}) as made:
         actions = await made.client.code_actions(made.uri("a.py"), (1, 0), (1, 0))
         _, running = made.client.begin_request(
-            "workspace/executeCommand", next(a for a in actions if a["title"] == "Flux: improve")["command"]
+            "workspace/executeCommand", next(a for a in actions if a["title"].startswith("Flux: improve"))["command"]
         )
         await made.client.until(lambda: len(made.client.sent("$/progress")) > 1)
         made.client.close(made.uri("a.py"))

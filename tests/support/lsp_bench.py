@@ -25,11 +25,12 @@ def edit(path: str, old: str, new: str) -> dict[str, object]:
 
 @dataclass
 class Bench:
-    """`folder` is the workspace; `requests()` are those that the model got."""
+    """`folder` is the workspace, `answer` that to `initialize`; `requests()` are those that the model got."""
 
     folder: Path
     client: LspClient
     record: Path
+    answer: Mapping[str, Any]
 
     def uri(self, name: str) -> str:
         return uri_of(self.folder / name)
@@ -78,8 +79,8 @@ async def bench(
     environ = environment(tmp_path, **(scripted if variables is None else variables))
     async with connected(environ, folder=folder, rules=rules) as client:
         client.answers.update(answers or {})
-        await initialize(client, folder, capabilities=capabilities, name=name, **(options or {}))
-        made = Bench(folder, client, record)
+        answer = await initialize(client, folder, capabilities=capabilities, name=name, **(options or {}))
+        made = Bench(folder, client, record, answer)
         for file, text in (buffers or {}).items():
             client.open(made.uri(file), text)
         yield made

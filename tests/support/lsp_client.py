@@ -161,8 +161,8 @@ class LspClient:
         return await self.request("textDocument/codeAction", params)
 
     async def run_action(self, actions: Sequence[Mapping[str, Any]], title: str) -> Any:
-        """Run the action of that title, as an editor does on its choice."""
-        chosen = next(action for action in actions if action["title"] == title)
+        """Run the action whose title begins so, as an editor does on its choice."""
+        [chosen] = [action for action in actions if action["title"].startswith(title)]
         return await self.request("workspace/executeCommand", chosen["command"])
 
     # Listening.

@@ -1,79 +1,103 @@
-"""Code actions: what Flux can do with the selection or with the problems under it.
+"""Code actions: what Flux can do with what is at the cursor, in one menu.
 
 Offering asks no model and costs next to nothing. Each action carries one small id, because some editors lose larger
-arguments; what it stands for is kept here. The edit comes later, through the workspace.
+arguments; what it stands for is kept here. What comes of a choice is `action_run`'s business.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import re
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from flux.agent.actions import ACTIONS, ActionKind
+from flux.agent.actions import Action, built_in, filled, own_actions
+from flux.core.config import ACTIONS_FOLDER, find_user_folders
 from flux.core.diagnostics import Diagnostic
-from flux.core.errors import FluxError, InvalidArguments, StaleSnapshot
-from flux.lsp.clients import Client
+from flux.core.errors import ConfigError, FluxError, InvalidArguments, StaleSnapshot
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document
+from flux.lsp.editor import LspEditor
+from flux.lsp.features.subjects import Subject, Subjects
+from flux.lsp.settings import EditorSettings
 from flux.lsp.workspace import LspWorkspace
 from flux.workspace.ignore import check_allowed
 
+if TYPE_CHECKING:
+    from flux.core.config import Loaded
+
 RUN = "flux.action.run"
-EXPLAIN = "flux.explain"
-KINDS = (types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite, EXPLAIN)
 
 KEPT_OFFERS = 1000
-"""A menu has at most seven; an old one that is still open may be forgotten after so many."""
-
-_COMMENT = re.compile(r"(?:#|//|/\*|--|;|%|<!--|\"|')\s*flux:\s*(\S.*?)\s*(?:\*/|-->)?\s*$", re.IGNORECASE)
+"""A menu has some dozen; an old one that is still open may be forgotten after so many."""
+MAX_TITLE = 90
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an id stands for. `version` is that of the text which `range` refers to."""
+    """What an id stands for. `version` is that of the text which `range` refers to; None is the whole file."""
 
-    kind: ActionKind
+    action: Action
     uri: str
     version: int
-    range: types.Range
-    comment: str = ""
-    diagnostics: tuple[Diagnostic, ...] = ()
+    range: types.Range | None
+    values: Mapping[str, str]
+    problems: tuple[Diagnostic, ...] = ()
 
 
 class CodeActions:
     """The offers of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, editor: LspEditor, settings: EditorSettings) -> None:
+        self._editor = editor
+        self._settings = settings
         self._offers: dict[str, Offer] = {}
         self._numbers = itertools.count(1)
+        self._loaded: Loaded | None = None
+        self._stamp: tuple[object, ...] = ()
+        self._own: Sequence[Action] = ()
+        self._no_model = ""
+        self._told: set[str] = set()
 
-    def offer(
-        self, workspace: LspWorkspace, client: Client, params: types.CodeActionParams
+    async def offer(
+        self, workspace: LspWorkspace, params: types.CodeActionParams
     ) -> list[types.CodeAction | types.Command]:
-        """The menu for a place. Empty where Flux may not work: outside the workspace, in a secret file, unsaved new."""
+        """The menu for a place. Where Flux may not work, it is empty, or says why where the editor can show that."""
         document = workspace.documents.get(params.text_document.uri)
-        if document is None or not _may_work_on(workspace, document):
+        if document is None:
             return []
+        is_automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
+        reason = _why_not(workspace, document)
         text = EditorText(document.text, workspace.documents.counting)
         problems = tuple(text.diagnostic(given) for given in params.context.diagnostics)
-        workspace.report(document, problems)
-        only = params.context.only
-        actions: list[types.CodeAction | types.Command] = []
-        for offer, title, kind in _offers(document, text, params, problems):
-            if not is_wanted(kind, only):
+        known: Sequence[Diagnostic] = ()
+        if not reason:
+            known = workspace.report(document, problems)
+            await self._load(workspace.roots[0])
+            reason = self._no_model
+        # An editor that asks by itself for certain kinds runs what it gets (VS Code, `editor.codeActionsOnSave`): each
+        # would be paid for at every save.
+        if is_automatic and (params.context.only or reason):
+            return []
+        can_ask = "diagnostics" in self._editor.client.queries
+        subjects = Subjects(document, text, params, problems, tuple(known), can_ask=can_ask)
+        # Where only the cursor came by, there is no light bulb on every line.
+        is_passing = is_automatic and params.range.start == params.range.end
+        menu: list[types.CodeAction | types.Command] = []
+        for action in (*built_in(), *self._own):
+            kind = next((kind for kind in action.kinds if is_wanted(kind, params.context.only)), None)
+            if kind is None or not action.fits(document.language_id, document.path):
                 continue
-            command = types.Command(title, RUN, arguments=[{"id": self._keep(offer)}])
-            if not client.takes_code_actions:
-                actions.append(command)
+            if is_automatic and (kind.startswith("source") or (is_passing and action.about in {"code", "file"})):
                 continue
-            tags = [types.CodeActionTag.LlmGenerated] if client.marks_generated_actions else None
-            diagnostics = list(params.context.diagnostics) if kind == types.CodeActionKind.QuickFix else None
-            actions.append(types.CodeAction(title, kind, diagnostics=diagnostics, command=command, tags=tags))
-        return actions
+            for subject in subjects.about(action.about):
+                menu += self._entries(action, kind, subject, document, reason, is_asked_for=bool(params.context.only))
+        return menu
 
     def take(self, offer_id: str, workspace: LspWorkspace) -> Offer:
         """What the id stands for. Raises InvalidArguments for none of ours, StaleSnapshot where the text is another."""
@@ -87,6 +111,37 @@ class CodeActions:
             )
         return offer
 
+    @property
+    def own(self) -> Sequence[Action]:
+        """The user's and the project's, as they were when a menu was made last."""
+        return self._own
+
+    def _entries(
+        self, action: Action, kind: str, subject: Subject, document: Document, reason: str, *, is_asked_for: bool
+    ) -> Iterator[types.CodeAction | types.Command]:
+        """The entry, or none."""
+        client = self._editor.client
+        title = _on_a_line(f"Flux: {filled(action.title, subject.values)}")
+        if reason or subject.reason:
+            # What cannot be done here at all is said wherever one asks; a part of it only to who asks for that.
+            if client.shows_disabled and (reason or is_asked_for):
+                yield types.CodeAction(title, kind, disabled=types.CodeActionDisabled(reason or subject.reason))
+            return
+        offer = Offer(action, document.uri, document.version, subject.range, subject.values, subject.problems)
+        command = types.Command(title, RUN, arguments=[{"id": self._keep(offer)}])
+        if not client.takes_code_actions:
+            yield command
+            return
+        yield types.CodeAction(
+            title,
+            kind,
+            diagnostics=list(subject.given) or None,
+            # Whether a fix is right is not known before it is made. A comment's author has said what they want.
+            is_preferred=True if action.about == "comment" and client.marks_preferred else None,
+            command=command,
+            tags=[types.CodeActionTag.LlmGenerated] if client.marks_generated_actions else None,
+        )
+
     def _keep(self, offer: Offer) -> str:
         offer_id = str(next(self._numbers))
         self._offers[offer_id] = offer
@@ -94,51 +149,69 @@ class CodeActions:
             del self._offers[next(iter(self._offers))]
         return offer_id
 
+    async def _load(self, folder: str) -> None:
+        """See which actions there are now and whether there is a model. What is wrong with one is told once."""
+        stamp = await asyncio.to_thread(_stamp, folder)
+        if self._stamp not in {(), stamp}:
+            self._settings.forget()
+        self._stamp = stamp
+        try:
+            loaded = await self._settings.loaded(folder)
+        except ConfigError as e:
+            self._loaded, self._no_model = None, str(e)
+            return
+        if loaded is self._loaded:
+            return
+        self._loaded = loaded
+        self._own, complaints = own_actions(loaded.actions)
+        self._no_model = "" if self._settings.waits_for_trust else _why_no_model(loaded)
+        for complaint in (*loaded.broken_actions, *complaints):
+            if complaint not in self._told:
+                self._told.add(complaint)
+                self._editor.show(f"Flux: {complaint} It is not offered.", "warning")
+
 
 def is_wanted(kind: str, only: Sequence[str] | None) -> bool:
     """Whether an editor that asks for these kinds only, or for any, is to be offered one of this kind."""
     return only is None or any(not wanted or kind == wanted or kind.startswith(f"{wanted}.") for wanted in only)
 
 
-def find_comment(document: Document, lines: range) -> tuple[int, str] | None:
-    """The first `flux:` comment in the lines: its line and what it says."""
-    for line in lines:
-        if line < len(document.buffer.lines) and (found := _COMMENT.search(document.buffer.lines[line].rstrip("\r\n"))):
-            return line, found[1]
-    return None
-
-
-def _offers(
-    document: Document, text: EditorText, params: types.CodeActionParams, problems: tuple[Diagnostic, ...]
-) -> Iterator[tuple[Offer, str, str]]:
-    """(offer, title, kind) of each action, those that fit the place best first."""
-
-    def offer(kind: ActionKind, comment: str = "", at: types.Range = params.range) -> Offer:
-        return Offer(kind, document.uri, document.version, at, comment, problems)
-
-    rewrite = types.CodeActionKind.RefactorRewrite
-    if problems:
-        title = "Flux: fix this problem" if len(problems) == 1 else f"Flux: fix these {len(problems)} problems"
-        yield offer("fix"), title, types.CodeActionKind.QuickFix
-    if found := find_comment(document, range(params.range.start.line, params.range.end.line + 1)):
-        line, words = found
-        at = types.Range(types.Position(line, 0), text.end_of_line(line))
-        yield offer("comment", words, at), f"Flux: {ACTIONS['comment'].title}", rewrite
-    is_automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
-    if is_automatic and params.range.start == params.range.end:
-        return  # the cursor only came by: no light bulb on every line
-    kinds: Sequence[ActionKind] = ("fix", "explain", "improve", "document", "tests")
-    for kind in kinds:
-        if kind != "fix" or not problems:
-            yield offer(kind), f"Flux: {ACTIONS[kind].title}", EXPLAIN if kind == "explain" else rewrite
-
-
-def _may_work_on(workspace: LspWorkspace, document: Document) -> bool:
+def _why_not(workspace: LspWorkspace, document: Document) -> str:
+    """Why Flux may not work on the document; empty where it may."""
     path = workspace.path_of(document)
     if path is None:
-        return False
+        return "Flux works on files in the folders that are open."
     try:
         check_allowed(path, document.path)
-    except FluxError:
-        return False
-    return True
+    except FluxError as e:
+        return e.message
+    return ""
+
+
+def _why_no_model(loaded: Loaded) -> str:
+    from flux.llm.provider_factory import choose_provider
+
+    try:
+        choose_provider(loaded.settings)
+    except ConfigError as e:
+        return e.message
+    return ""
+
+
+def _stamp(folder: str) -> tuple[object, ...]:
+    """What is another once an action was written, changed or removed."""
+    own = find_user_folders().config
+    folders = [Path(folder, ".flux", ACTIONS_FOLDER), *([own / ACTIONS_FOLDER] if own else [])]
+    found: list[tuple[str, int, int]] = []
+    for one in folders:
+        try:
+            with os.scandir(one) as entries:
+                found += [(entry.path, (seen := entry.stat()).st_mtime_ns, seen.st_size) for entry in entries]
+        except OSError:
+            continue
+    return ("seen", *sorted(found))
+
+
+def _on_a_line(title: str) -> str:
+    text = " ".join(title.split())
+    return text if len(text) <= MAX_TITLE else f"{text[: MAX_TITLE - 1]}…"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from lsprotocol import types
 
-from flux.agent.actions import ACTIONS, instruction
 from flux.agent.queue import Meanwhile
 from flux.core.errors import FluxError, InvalidArguments, WorkspaceError
 from flux.lsp import results
 from flux.lsp.methods import (
     COMMANDS,
+    ActionHelp,
     ActionRun,
     BudgetRaise,
     BudgetShow,
@@ -78,7 +78,14 @@ class Commands:
             case Edit():
                 return await self._turn(lambda: self._edit(given, token))
             case ActionRun(id=offer_id):
-                return await self._turn(lambda: self._action_run(offer_id, token))
+                from flux.lsp.features.action_run import run_offer
+
+                offer = self._server.code_actions.take(offer_id, self._server.files)
+                return await self._turn(lambda: run_offer(self._server, self, offer, token))
+            case ActionHelp():
+                from flux.lsp.features.action_help import show_help
+
+                return await show_help(self._server)
             case ChatWithdraw():
                 return await self._withdraw(given)
             case ChatNew():
@@ -159,11 +166,11 @@ class Commands:
             # What the user said must not be lost because of what they happen to look at.
             server.editor.log(f"Flux: sent without the current file: {e.message}")
             focus = None
-        report = await self._run(session, given.text, focus, "Flux: chat", token, meanwhile)
+        report = await self.run_turn(session, given.text, focus, "Flux: chat", token, meanwhile)
         if session.wants_summary and not session.is_busy:
             server.in_background(lambda: self._compact_meanwhile(session))
         if not server.protocol.client.takes_turn_events:
-            self._tell(report)
+            self.tell(report)
         if server.protocol.client.waits_briefly and report.status == "completed" and report.text:
             await show_text(server.editor, f"chat-{report.turn}", report.text)
         return report
@@ -172,30 +179,9 @@ class Commands:
         focus = await self._focus(given.uri, given.range)
         session = await self._server.sessions.start_once()
         text = f"{given.instruction}\n\nDo this by editing the current file."
-        report = await self._run(session, text, focus, "Flux: edit", token)
+        report = await self.run_turn(session, text, focus, "Flux: edit", token)
         if not self._server.protocol.client.takes_turn_events:
-            self._tell(report)
-        return report
-
-    async def _action_run(self, offer_id: str, token: types.ProgressToken | None) -> TurnReport:
-        from flux.lsp.features.explanations import SHORT_TEXT, show_text
-        from flux.lsp.features.focus import focus_of
-
-        server = self._server
-        offer = server.code_actions.take(offer_id, server.files)
-        action = ACTIONS[offer.kind]
-        focus = await focus_of(server.files, offer.uri, offer.range, offer.diagnostics)
-        session = await server.sessions.start_once()
-        text = instruction(offer.kind, comment=offer.comment)
-        report = await self._run(session, text, focus, f"Flux: {action.title}", token)
-        self._tell(report)
-        if report.status == "completed" and report.text and not report.paths and not report.proposed:
-            if action.is_edit and len(report.text) <= SHORT_TEXT:
-                server.editor.show(f"Flux: {report.text}")
-            else:
-                await show_text(server.editor, f"{focus.path.absolute().name}-{action.kind}-{report.turn}", report.text)
-        elif report.text:
-            server.editor.log(f"Flux: {report.text}")
+            self.tell(report)
         return report
 
     async def _withdraw(self, given: ChatWithdraw) -> results.Said:
@@ -204,7 +190,7 @@ class Commands:
             raise InvalidArguments("No such message waits: it may have been sent.")
         return {"text": text}
 
-    async def _run(
+    async def run_turn(
         self,
         session: Session,
         text: str,
@@ -213,6 +199,7 @@ class Commands:
         token: types.ProgressToken | None,
         meanwhile: Meanwhile = "refuse",
     ) -> TurnReport:
+        """One turn of the session, with approval as the settings have it."""
         from flux.agent.approval import ApproveAll
 
         server = self._server
@@ -233,7 +220,7 @@ class Commands:
 
         return await focus_of(self._server.files, uri, selected)
 
-    def _tell(self, report: TurnReport) -> None:
+    def tell(self, report: TurnReport) -> None:
         """What a user must learn who sees neither events nor progress nor the command's result."""
         editor = self._server.editor
         if report.status == "failed":

@@ -17,7 +17,10 @@ SHORT_TEXT = 200
 
 
 async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md") -> None:
-    """Show the text as a document; where the editor cannot, say where it is. `name` becomes part of the file's name."""
+    """Show the text as a document; where the editor cannot, say where it is.
+
+    `name` becomes part of the file's name, with `kind` as its suffix.
+    """
     try:
         path = await asyncio.to_thread(_write, state_folder() / "explanations", name, text, kind)
     except (OSError, ConfigError) as e:
@@ -30,7 +33,7 @@ async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md"
 
 def _write(folder: Path, name: str, text: str, kind: str) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}.{kind}"
+    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}{kind and f'.{kind}'}"
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
     by_age = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
     for old in by_age[:-KEPT_FILES]:

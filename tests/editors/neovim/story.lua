@@ -57,7 +57,7 @@ local function run_action(title)
   vim.lsp.buf.code_action({
     apply = true,
     filter = function(action)
-      return action.title == title
+      return vim.startswith(action.title, title)
     end,
   })
 end

@@ -20,7 +20,7 @@ drive(async (window) => {
   const before = await window.until("a line is typed", seen, (text) => text.startsWith("\n{"));
   await window.until("VS Code finds an error", errors, (count) => count > 0);
   await window.goTo("3:13");
-  await window.codeAction("Flux: fix this problem");
+  await window.codeAction("Flux: fix: ");
   await window.until("the problem is fixed", seen, (text) => text.includes(process.env.FLUX_TEST_EXPECTED));
   await window.until("VS Code finds it no more", errors, (count) => count === 0);
   const spinning = () => window.page.locator(".statusbar-item[id$='flux'] .codicon-loading").count();
