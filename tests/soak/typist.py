@@ -198,7 +198,7 @@ class Typist:
             lost, more = self.lost(name)
             if lost or more:
                 return f"{name}: typed {lost} is lost, {more} is there too often, in {text!r}"
-            bare = MARK.sub("", text)
+            bare, _ = _parted(text)
             if not _is_such(_unified(bare).rstrip("\n"), expected.rstrip("\n")):
                 return f"{name}: {text!r} should be {expected!r} with what was typed"
             foreign = {"LF": "\r", "CRLF": r"(?<!\r)\n"}.get(given.line_ends)
@@ -208,7 +208,7 @@ class Typist:
 
     def lost(self, name: str) -> tuple[list[str], list[str]]:
         """What was typed and is not there, and what is there more often than it was typed."""
-        found = Counter(mark.strip() for mark in MARK.findall(self.editor.as_saved(self.uri(name))))
+        found = Counter(_parted(self.editor.as_saved(self.uri(name)))[1])
         typed = Counter(self.typed.get(name, ()))
         return sorted((typed - found).elements()), sorted((found - typed).elements())
 
@@ -263,6 +263,15 @@ def _without_last_end(texts: tuple[str, str], given: Schedule) -> tuple[str, str
     )
 
 
+def _parted(text: str) -> tuple[str, list[str]]:
+    """The text without marks, and the marks; one may have been typed inside another that an edit had cut in two."""
+    marks: list[str] = []
+    while found := MARK.findall(text):
+        marks += [mark.strip() for mark in found]
+        text = MARK.sub("", text)
+    return text, marks
+
+
 def _without(text: str, piece: str) -> str:
     """The text without a piece that the user removed, and with it what an edit had written there.
 
@@ -270,8 +279,11 @@ def _without(text: str, piece: str) -> str:
     """
     if piece in text:
         return text.replace(piece, "", 1)
-    first, *_, last = TOKEN.findall(piece)
-    start, end = text.index(first), text.index(last)
+    ends = TOKEN.findall(piece)
+    first, last = ends[0], ends[-1]
+    start, end = text.find(first), text.find(last)
+    if -1 in (start, end):
+        return text
     return f"{text[:start]}{OPEN[0]}{text[start + len(first) : end]}{OPEN[1]}{text[end + len(last) :]}"
 
 
