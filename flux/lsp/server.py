@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -56,6 +57,8 @@ CLOSING_S = 2.0
 """Seconds for turns and connections to end in order once the editor is gone."""
 EXIT_S = 4.0
 """Seconds after which the process ends whatever still runs."""
+SWITCH_S = 0.0005
+"""Seconds after which a thread that computes, such as one that imports, lets the event loop go on: an editor waits."""
 EDITOR_S = 2.0
 """How often it is looked whether the editor still lives, in seconds."""
 
@@ -249,7 +252,7 @@ async def _set_settings(ls: FluxServer, params: object) -> dict[str, object]:
 
 def serve_stdio(log_file: Path | None = None) -> int:
     """Serve one editor on standard input and output, which nothing else can use then; the process's exit status."""
-    start_logging(log_file)
+    _begin(log_file)
     input_, output = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -257,6 +260,11 @@ def serve_stdio(log_file: Path | None = None) -> int:
     with suppress(OSError):  # there may be no standard error
         os.dup2(2, 1)  # a stray print must not break the protocol
     return asyncio.run(_serve_descriptors(input_, output, log_file))
+
+
+def _begin(log_file: Path | None) -> None:
+    start_logging(log_file)
+    sys.setswitchinterval(SWITCH_S)
 
 
 async def _serve_descriptors(input_: int, output: int, log_file: Path | None) -> int:
@@ -312,7 +320,7 @@ def serve_tcp(host: str, port: int, announce: Callable[[str], None], log_file: P
 
     Raises ConfigError where it cannot listen there.
     """
-    start_logging(log_file)
+    _begin(log_file)
     asyncio.run(_serve_connections(host, port, announce, log_file))
     return 0
 

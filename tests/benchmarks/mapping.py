@@ -147,12 +147,11 @@ def _while_building(effort: Effort, folder: Path, project: Path) -> Figure:
             server.notify("initialized", {})
             server.command("flux.turn.cancel", {"turn": "none of these"})  # what is imported for it is there then
             idle += _round_trips(server)
-            turn = server.begin_command("flux.chat.send", {"text": "hello"})
-            server.answer(turn)
+            server.begin_command("flux.chat.send", {"text": "hello"})  # it waits for the map, too
             building += _round_trips(server)
     name = "a request while the map is built, p99"
     return Figure(name, "ms", percentile_99(building), percentile_99(idle), "idle", Bound("ratio", "<=", 2.0))
 
 
 def _round_trips(server: LanguageServer) -> list[float]:
-    return round_trips_ms(lambda: server.command("flux.turn.cancel", {"turn": "none of these"}), 1000)
+    return round_trips_ms(lambda: server.command("flux.turn.cancel", {"turn": "none of these"}), 2000)

@@ -167,6 +167,9 @@ def main() -> int:
     """Serve the questions on standard input; the one argument is the folder for indexes, `-` for none."""
     if hasattr(os, "nice"):
         os.nice(NICE)  # on Windows the process is started at low priority
+    if sys.platform == "linux":
+        # It takes the processor from nobody who wakes up. SCHED_IDLE would wait for the end of every compiler.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     gc.disable()  # nothing here is in a circle, and to look for that among all definitions takes a tenth of the time
     worker = Worker(None if sys.argv[1] == "-" else Path(sys.argv[1]))
     questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
