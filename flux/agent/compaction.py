@@ -19,6 +19,7 @@ from flux.core.errors import ProviderError, SessionError
 from flux.core.messages import Message, Summary, ToolResult, user_message
 from flux.core.usage import Cost
 from flux.llm.base_provider import BaseLLMProvider, ModelRequest, Response
+from flux.llm.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,11 @@ class Compaction:
         response = await _summarized_by_provider(desk, division)
         if response is None:
             who, reason = await find(), BY_MODEL
-            response = await summarize(who, division, self._session_id)
+            exchanges: list[Exchange] = []
+            try:
+                response = await summarize(who, division, self._session_id, exchanges)
+            finally:
+                self._store.exchanges.add(self._session_id, "", exchanges)
         cost = Cost.of(response.usage, who.model.price)
         self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
         return Compacted(before, joined(division, response), _shown(response), reason)
@@ -154,8 +159,11 @@ async def _summarized_by_provider(desk: NextRequest, division: Division) -> Resp
         return None
 
 
-async def summarize(who: Summarizer, division: Division, session_id: str) -> Response:
-    """The summary as the model wrote it. Raises ProviderErrors, and SessionError where it is none."""
+async def summarize(who: Summarizer, division: Division, session_id: str, exchanges: list[Exchange]) -> Response:
+    """The summary as the model wrote it; what is sent for it is added to `exchanges`.
+
+    Raises ProviderErrors, and SessionError where it is none.
+    """
     limits = who.model.limits
     room = min(limits.input_tokens, limits.total_tokens - SUMMARY_TOKENS) * CHARACTERS_PER_TOKEN - len(SYSTEM + FORM)
     request = ModelRequest(
@@ -164,6 +172,7 @@ async def summarize(who: Summarizer, division: Division, session_id: str) -> Res
         SYSTEM,
         max_output_tokens=min(SUMMARY_TOKENS, limits.max_output_tokens),
         session_id=f"{session_id}-summary",
+        exchanges=exchanges,
     )
     response = await who.provider.complete(request)
     if not response.content.strip():

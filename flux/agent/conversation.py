@@ -19,6 +19,7 @@ from flux.core.messages import Message, Part, Summary, Text, ToolCall, ToolResul
 from flux.core.usage import Cost, Price, Usage
 from flux.edits.plan import AppliedPlan, EditPlan
 from flux.llm.base_provider import BaseLLMProvider, EncodedMessages, Response
+from flux.llm.exchange import Exchange
 
 
 class Conversation:
@@ -134,6 +135,10 @@ class Conversation:
 
     def add_usage(self, provider: str, model: str, usage: Usage, cost: Cost) -> None:
         self._store.ledger.add(self._session_id, self.turn_id, provider, model, usage, cost, self._role)
+
+    def keep(self, exchanges: Sequence[Exchange]) -> None:
+        """Keep what was sent for the turn, and what came."""
+        self._store.exchanges.add(self._session_id, self.turn_id, exchanges)
 
     async def carry_out(self, call_ids: Sequence[str], plan: EditPlan, apply: Apply) -> AppliedPlan:
         """What `apply` made of the plan of these calls. Raises what it does, and SessionError."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from flux.agent.store.answers import StoredAnswers
 from flux.agent.store.database import Database
 from flux.agent.store.edits import hunks_from_json, hunks_to_json
+from flux.agent.store.exchanges import Exchanges
 from flux.agent.store.fitted import Fitted
 from flux.agent.store.holder import HOLDER_QUERY, Holder, HolderFile, living_holder
 from flux.agent.store.in_flight import InFlight, forget_unfinished, insert_changes
@@ -103,6 +104,7 @@ class SessionStore:
         self.journal = Journal(self._database, clock)
         self.ledger = Ledger(self._database, clock)
         self.fitted = Fitted(self._database, clock)
+        self.exchanges = Exchanges(self._database, clock)
 
     @property
     def path(self) -> Path | None:
@@ -111,6 +113,7 @@ class SessionStore:
 
     def close(self) -> None:
         """Let go of all sessions and of the file. May be called twice."""
+        self.exchanges.store_left()
         if self._held:
             self._database.write("", self._holder.release)
             self._held.clear()

@@ -54,6 +54,7 @@ from flux.llm.base_provider import (
     TryingAgain,
     Waiting,
 )
+from flux.llm.exchange import Exchange
 from flux.tools.base import Arguments, Finding, Proposal, Tool
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
@@ -207,7 +208,8 @@ class Turn:
         self._has_shown = False
         for notice in self.budget.check(self._forecast(prepared)):
             self.emit(Noticed(notice))
-        request = prepared.request
+        exchanges: list[Exchange] = []
+        request = replace(prepared.request, exchanges=exchanges)
         folder = Folder()
         answer = self.conversation.begin_answer(self.provider.name, self.model.name, self.model.price)
         try:
@@ -235,6 +237,7 @@ class Turn:
             raise
         finally:
             answer.close()
+            self.conversation.keep(exchanges)
         response = folder.response()
         message = self.conversation.add_answer(response)
         self._report_usage(request, response.usage, message)

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self, TypedDict, Unpack, assert_never
 from flux.core.errors import ModelNotFound, StreamBroken
 from flux.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolSpec
 from flux.core.usage import Usage
+from flux.llm.exchange import Exchange
 from flux.llm.plain_messages import PlainMessages, read_messages
 
 FinishReason = Literal["stop", "length", "tool_calls", "refused"]
@@ -43,7 +44,8 @@ class ModelRequest:
     `window_tokens` is the window that the messages were fitted into, for servers that are told how large to make it; 0
     leaves it to the provider. `cache_min_tokens`: a shorter beginning is not cached. `extra_body` are the user's own
     fields of the request, which win over Flux's. `keeps_raw` adds a RawDelta for each piece of the answer. Where
-    there are `answers`, an exactly equal request is answered from there.
+    there are `answers`, an exactly equal request is answered from there. Where there are `exchanges`, each request that
+    leaves for this one, its repetitions too, is added to them as it does, by providers that speak HTTP.
     """
 
     model: str
@@ -63,6 +65,7 @@ class ModelRequest:
     keeps_raw: bool = False
     encoded: EncodedMessages = field(default_factory=dict[tuple[str, Message], bytes], compare=False, repr=False)
     answers: KeptAnswers | None = field(default=None, compare=False, repr=False)
+    exchanges: list[Exchange] | None = field(default=None, compare=False, repr=False)
 
 
 class Abilities(Protocol):

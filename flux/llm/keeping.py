@@ -7,8 +7,8 @@ authenticates is no part of it, and nothing of a request is kept but what stands
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Self
 
 from flux.core.errors import ProviderError
@@ -23,20 +23,17 @@ from flux.llm.base_provider import (
     RawDelta,
     UsageDelta,
 )
+from flux.llm.exchange import Exchange
 from flux.llm.wire.decoder import Decoder
-
-MAX_BYTES = 4 << 20
-"""A longer answer is not kept."""
 
 
 class Keeping:
-    """The answer to one request: looked for, or noted as it comes and kept at its end."""
+    """The answer to one request: looked for, or kept at its end."""
 
     def __init__(self, answers: KeptAnswers, key: bytes, *, keeps_raw: bool) -> None:
         self._answers = answers
         self._key = key
         self._keeps_raw = keeps_raw
-        self._noted = bytearray()
         self._is_whole = False
 
     @classmethod
@@ -65,20 +62,12 @@ class Keeping:
             return [FROM_CACHE, *raw, *(UsageDelta(Usage()) if isinstance(d, UsageDelta) else d for d in deltas)]
         return ()
 
-    async def noting(self, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        """The same chunks, which are noted as they pass."""
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if len(self._noted) <= MAX_BYTES:
-                    self._noted += chunk
-                yield chunk
-
     def look_at(self, delta: Delta) -> None:
         """How the answer ended decides whether it is kept: a whole one, that was not cut or declined."""
         if isinstance(delta, Finished):
             self._is_whole = delta.reason == "stop"
 
-    def keep(self) -> None:
-        """The answer has come to its end."""
-        if self._is_whole and len(self._noted) <= MAX_BYTES:
-            self._answers.put(self._key, bytes(self._noted))
+    def keep(self, exchange: Exchange) -> None:
+        """The answer has come to its end. One that was too long to be noted as a whole is not kept."""
+        if self._is_whole and not exchange.is_cut:
+            self._answers.put(self._key, bytes(exchange.answer))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from flux.core.errors import ConfigError
 from flux.core.secret import Secret, redact
+from flux.llm.exchange import Exchange
 from flux.llm.network_faults import IS_ON_NEW_CONNECTION, Bounds, retry_after_s
 from flux.llm.wire.faults import Complaint, make_error, read_complaint
 
@@ -96,12 +97,13 @@ OpenSdk = Callable[[str, "HttpOptions"], Sdk]
 class Outgoing:
     """What one request has of its own. `headers` are all that it has, besides its host, length and type.
 
-    `bounds` says how long to wait for what.
+    `bounds` says how long to wait for what, `exchange` notes what leaves and what comes.
     """
 
     headers: Mapping[str, str] = field(repr=False)  # the key is among them
     secrets: tuple[Secret, ...]
     bounds: Bounds
+    exchange: Exchange | None = None
 
 
 _outgoing: ContextVar[Outgoing] = ContextVar("flux_outgoing")
@@ -220,12 +222,17 @@ async def _dress(request: httpx2.Request) -> None:
             request.extensions[IS_ON_NEW_CONNECTION] = True
 
     request.extensions["trace"] = trace
+    if own.exchange is not None:
+        own.exchange.begin(request.method, str(request.url), request.headers, request.content, own.secrets)
 
 
 async def _refuse(response: httpx2.Response) -> None:
     """Raises the error of an answer that is none. Its body may be endless or slow: a little of it is enough."""
+    own = _outgoing.get()
     # Looked up again where the body is read.
-    response.request.extensions["timeout"]["read"] = _outgoing.get().bounds.silence_s
+    response.request.extensions["timeout"]["read"] = own.bounds.silence_s
+    if own.exchange is not None:
+        own.exchange.answered(response.status_code, response.headers)
     if 200 <= response.status_code < 300:
         return
     body = b""
@@ -236,11 +243,13 @@ async def _refuse(response: httpx2.Response) -> None:
                     body += chunk
                     if len(body) > MAX_COMPLAINT_BYTES:
                         break
+    if own.exchange is not None:
+        own.exchange.add(body)
     complaint = read_complaint(body)
     if response.has_redirect_location:
         complaint = Complaint(words=f"to {response.headers['location']}")
     # Servers repeat a wrong key, and SDKs log what is raised here.
-    complaint = replace(complaint, words=redact(complaint.words, _outgoing.get().secrets))
+    complaint = replace(complaint, words=redact(complaint.words, own.secrets))
     error = make_error(complaint, response.status_code, retry_after_s(response.headers, time.time()))
     error.status = response.status_code
     error.request_id = request_id(response)

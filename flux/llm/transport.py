@@ -42,6 +42,7 @@ from flux.core.secret import Secret, redact
 from flux.llm.base_provider import Delta, ModelRequest, RawDelta, ReasoningDelta, ServedModel, TextDelta
 from flux.llm.catalogue import Catalogue, Model, find_model
 from flux.llm.endpoints import Endpoint
+from flux.llm.exchange import Exchange
 from flux.llm.fitting import fit
 from flux.llm.keeping import Keeping
 from flux.llm.network_faults import Bounds, Way, explain, was_connection_stale
@@ -182,22 +183,25 @@ class Transport:
             for delta in kept:
                 yield delta
             return
-        response = await self._post(path, body, request.model)
+        exchange = Exchange()
+        if request.exchanges is not None:
+            request.exchanges.append(exchange)
+        response = await self._post(path, body, request.model, exchange)
         fault: BaseException
         decoding = decoder(request_id(response), taken_ids(request))
         try:
             _check_encoding(response)
             limit = max(MIN_ANSWER_LIMIT, ANSWER_BYTES_PER_TOKEN * request.max_output_tokens)
-            raw = response.aiter_bytes()
-            bounded = _in_time(keeping.noting(raw) if keeping else raw, self._where.bounds, began_s)
-            async with aclosing(bounded) as chunks:
+            is_noted = request.exchanges is not None or keeping is not None
+            noted = exchange if is_noted else None
+            async with aclosing(_in_time(response.aiter_bytes(), self._where.bounds, began_s, noted)) as chunks:
                 patience_s = PATIENCE * self._where.bounds.silence_s
                 async for delta in _decode(chunks, decoding, limit, patience_s, keeps_raw=request.keeps_raw):
                     yield delta
                     if keeping is not None:
                         keeping.look_at(delta)
             if keeping is not None:
-                keeping.keep()
+                keeping.keep(exchange)
             return
         except (ProviderError, *transport_errors()) as e:
             fault = e
@@ -210,7 +214,9 @@ class Transport:
                 yield delta
             if decoding.is_finished:
                 return
-        raise self._located(fault, request.model, request_id(response), has_begun=True)
+        error = self._located(fault, request.model, request_id(response), has_begun=True)
+        exchange.error = error.message
+        raise error
 
     def fitted(self, request: ModelRequest) -> ModelRequest:
         """The request as it is encoded: as its model takes it, with the user's own fields."""
@@ -247,7 +253,7 @@ class Transport:
 
     async def lines(self, path: str, body: bytes, *, model: str = "") -> AsyncGenerator[Object]:
         """The JSON objects of an answer that is one on each line. Raises ProviderErrors."""
-        response = await self._post(path, body, model)
+        response = await self._post(path, body, model, Exchange())
         fault: BaseException
         try:
             splitter = LineSplitter()
@@ -304,15 +310,16 @@ class Transport:
             headers[where.endpoint.key_header] = f"{scheme}{key.reveal()}"
         return headers | {name: value.reveal() for name, value in where.headers.items()}
 
-    async def _post(self, path: str, body: bytes, model: str) -> httpx2.Response:
+    async def _post(self, path: str, body: bytes, model: str, exchange: Exchange) -> httpx2.Response:
         sdk, outgoing = await self._ready()
-        with sending(outgoing):
+        with sending(replace(outgoing, exchange=exchange)):
             answer = await self._begin(sdk, path, body)
             if isinstance(answer, BaseException) and was_connection_stale(answer):
                 answer = await self._begin(sdk, path, body)
         if isinstance(answer, BaseException):
             # Raised here and not in a handler: an SDK's errors carry requests and headers in their chain.
             error = self._located(answer, model, "", has_begun=False)
+            exchange.error = error.message
             if isinstance(error, ModelNotFound):
                 error.hint = await self._who_has(model)
             raise error
@@ -378,7 +385,9 @@ def _bounds(settings: Settings, endpoint: Endpoint) -> Bounds:
     return Bounds(silence_s, first_byte_s, connect_s, settings.total_timeout_s)
 
 
-async def _in_time(chunks: AsyncGenerator[bytes], bounds: Bounds, began_s: float) -> AsyncGenerator[bytes]:
+async def _in_time(
+    chunks: AsyncGenerator[bytes], bounds: Bounds, began_s: float, noted: Exchange | None
+) -> AsyncGenerator[bytes]:
     """The same, until `total_s` have passed since `began_s` on the loop's clock. Raises TimedOut."""
     loop = asyncio.get_running_loop()
     end_s = began_s + bounds.total_s
@@ -397,6 +406,8 @@ async def _in_time(chunks: AsyncGenerator[bytes], bounds: Bounds, began_s: float
                     raise bounds.too_long() from None
             if chunk is None:
                 return
+            if noted is not None:
+                noted.add(chunk)
             yield chunk
 
 

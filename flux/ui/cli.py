@@ -217,7 +217,8 @@ def _add_sessions(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", parents=[as_json, limit], help="the sessions, last used first")
     listing.set_defaults(action="list")
     showing = actions.add_parser("show", parents=[one, as_json], help="what was said")
-    showing.add_argument("--raw", action="store_true", help="as JSON, with what was sent as it was sent, without keys")
+    raw = "as JSON: each request as it left and its answer as it came, without keys"
+    showing.add_argument("--raw", action="store_true", help=raw)
     showing.add_argument("--turn", metavar="ID", help="with --raw: of this turn alone")
     showing.set_defaults(action="show")
     searching = actions.add_parser("search", parents=[as_json, limit], help="messages that have all the words")

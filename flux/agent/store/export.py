@@ -44,39 +44,21 @@ def to_json(store: SessionStore, session: StoredSession) -> dict[str, object]:
 
 
 def to_raw(store: SessionStore, session: StoredSession, turn_id: str = "") -> dict[str, object]:
-    """What was sent and what came, as it is stored, of one turn or of all; what looks like a key is taken out.
+    """Each request as it left and its answer as it came, and what requests used: of one turn, or of all.
 
-    A request is the system prompt and the tools, then all messages that the model has by then. `sent` has the bytes of
-    each message as they went out, by wire, without marks for a provider's cache; answers are as `stored` has them.
+    Requests of long ago are no longer there (`store.exchanges`), and there are none where nothing went out. What looks
+    like a key is taken out.
     """
-    stored = [one for one in store.messages(session.id) if turn_id in {"", one.turn_id}]
-    sent = store.sent(session.id, [one.message for one in stored])
-    preface = store.preface(session.id)
-    raw = {
-        "session": session.id,
-        "system": preface.system if preface else "",
-        "tools": [asdict(tool) for tool in preface.tools] if preface else [],
-        "messages": [
-            {
-                "turn": one.turn_id,
-                "at": _time(one.at),
-                "is_interrupted": one.is_interrupted,
-                "sent": {
-                    wire: body.decode("utf-8", "replace")
-                    for (wire, message), body in sent.items()
-                    if message == one.message
-                },
-                "stored": message_to_json(one.message),
-            }
-            for one in stored
-        ],
-        "requests": [
-            {"turn": asked.turn_id, **_without(asdict(asked), "turn_id"), "at": _time(asked.at)}
-            for asked in store.ledger.requests(session.id)
-            if turn_id in {"", asked.turn_id}
-        ],
-    }
-    return {name: _redacted(value) for name, value in raw.items()}
+    exchanges = [
+        {"turn": one.turn_id, "at": _time(one.at), **one.told}
+        for one in store.exchanges.of_session(session.id, turn_id)
+    ]
+    used = [
+        {"turn": asked.turn_id, **_without(asdict(asked), "turn_id"), "at": _time(asked.at)}
+        for asked in store.ledger.requests(session.id)
+        if turn_id in {"", asked.turn_id}
+    ]
+    return {"session": session.id, "exchanges": _redacted(exchanges), "used": used}
 
 
 def _without(values: dict[str, object], name: str) -> dict[str, object]:

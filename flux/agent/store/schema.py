@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 8
+FORMAT = 9
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -136,12 +136,20 @@ CREATE TABLE answer (  -- answers kept for exactly equal requests; all of it may
 CREATE INDEX answer_at ON answer (at);
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8)
+_FORMAT_9 = """
+CREATE TABLE exchange (  -- requests as they left and their answers as they came, packed; all of it may go at any time
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE, seq INTEGER PRIMARY KEY, turn_id TEXT NOT NULL,
+    at REAL NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX exchange_session ON exchange (session_id, seq);
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8, _FORMAT_9)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
     *("message", "usage", "change", "proposal", "note", "delta", "result", "intent", "preface", "sent", "holder"),
-    *("way", "checkpoint", "asked", "fitted"),
+    *("way", "checkpoint", "asked", "fitted", "exchange"),
 )
 """All that belongs to a session by `session_id`, beside the table `session` itself."""
 
