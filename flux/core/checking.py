@@ -28,8 +28,11 @@ from flux.core.layers import KEY, Layer, RawLayer, Source, is_unset, shown
 from flux.core.tables import expand, model_of, prefix_of, setting_of
 
 
-def check_layer(raw: RawLayer, warnings: list[str], variables: Mapping[str, str]) -> Layer:
-    """The layer's values, each as its Kind has it. `variables` is what the user's own files may name."""
+def check_layer(raw: RawLayer, warnings: list[str], variables: Mapping[str, str], *, leaves_out: bool = False) -> Layer:
+    """The layer's values, each as its Kind has it. `variables` is what the user's own files may name.
+
+    `leaves_out`: a value that is not allowed is a warning; else it raises ConfigError.
+    """
     warnings += _unknown_names(raw)
     values: dict[str, object] = {}
     for declaration, name, given in known_values(raw):
@@ -41,7 +44,12 @@ def check_layer(raw: RawLayer, warnings: list[str], variables: Mapping[str, str]
                 warnings.append(f"{name} in {raw.source} was left out: the variable {e.args[0]} is not set.")
                 continue
         prefix = "" if raw.source.uses_variables else prefix_of(name)
-        values[f"{prefix}{declaration.name}"] = _check_value(declaration, name, value, raw.source)
+        try:
+            values[f"{prefix}{declaration.name}"] = _check_value(declaration, name, value, raw.source)
+        except ConfigError as e:
+            if not leaves_out:
+                raise
+            warnings.append(f"{e.message} It was left out.")
     for prefix in {name.removesuffix("api_key_env").removesuffix("api_key_cmd") for name in values}:
         _find_key(values, prefix, raw.source, variables)
     return Layer(raw.source, values)

@@ -240,8 +240,11 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     trust: TrustStore | None = None,
     user_folders: UserFolders | None = None,
+    leaves_out: bool = False,
 ) -> Loaded:
     """The settings for work in `folder`, with `explicit` values (by setting name) on top.
+
+    `leaves_out`: of those what is not allowed is a warning, as an editor may send it before its user has typed it out.
 
     Raises ConfigError for a value that is not allowed and for an unreadable file of the user's. An unreadable file of
     the project, and names that are no settings, are warnings.
@@ -265,7 +268,10 @@ def load_settings(
     for layer in users:
         if layer.source.uses_variables:
             variables = {name: str(value) for name, value in layer.values.items()} | variables
-    layers = [check_layer(layer, warnings, variables) for layer in raw]
+    layers = [
+        check_layer(layer, warnings, variables, leaves_out=leaves_out and layer.source.kind == "explicit")
+        for layer in raw
+    ]
     layers += [KeyStore(folders.config).layer()] if folders.config else []
     settings = _settings(layers, folders.state)
     actions = list(_read_actions(folders.config, "user action", broken)) if folders.config else []

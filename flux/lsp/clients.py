@@ -28,6 +28,10 @@ class Client:
     shows_documents: bool = False
     shows_progress: bool = False
     has_configuration: bool = False
+    registers_configuration: bool = False
+    """It tells of changed settings once it is asked to."""
+    watches_files: bool = False
+    """It tells of changed files on the disk once it is asked to."""
     takes_code_actions: bool = False
     """Code actions as objects; else they are plain commands."""
     marks_generated_actions: bool = False
@@ -49,6 +53,8 @@ class Client:
     reads_documents: bool = False
     """It asks the server for the text of documents that have a scheme of ours."""
     takes_turn_events: bool = False
+    asks_for_approval: bool = False
+    """It answers `flux/approve`."""
     queries: frozenset[str] = frozenset()
     """What it answers by `flux/editor/query`."""
     edits_one_by_one: bool = False
@@ -77,6 +83,7 @@ def client_of(
     params: types.InitializeParams,
     *,
     takes_turn_events: bool,
+    asks_for_approval: bool = False,
     queries: Iterable[str] = (),
     takes_commit_messages: bool = False,
 ) -> Client:
@@ -101,6 +108,12 @@ def client_of(
         shows_documents=bool(window.show_document and window.show_document.support),
         shows_progress=bool(window.work_done_progress),
         has_configuration=bool(workspace.configuration),
+        registers_configuration=bool(
+            workspace.did_change_configuration and workspace.did_change_configuration.dynamic_registration
+        ),
+        watches_files=bool(
+            workspace.did_change_watched_files and workspace.did_change_watched_files.dynamic_registration
+        ),
         takes_code_actions=actions.code_action_literal_support is not None,
         marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,
         marks_preferred=bool(actions.is_preferred_support),
@@ -112,6 +125,7 @@ def client_of(
         refreshes_lenses=bool(workspace.code_lens and workspace.code_lens.refresh_support),
         reads_documents=workspace.text_document_content is not None,
         takes_turn_events=takes_turn_events,
+        asks_for_approval=asks_for_approval,
         queries=frozenset(queries),
     )
     return _KNOWN.get(announced.name.lower(), _as_announced)(announced)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -15,10 +16,11 @@ from pygls.exceptions import JsonRpcException
 
 from flux.core.errors import ToolTimedOut, WorkspaceError, WriteRefused
 from flux.lsp.clients import Client
-from flux.lsp.methods import EDITOR_QUERY, SECRET
+from flux.lsp.methods import APPROVE, EDITOR_QUERY, SECRET
 from flux.lsp.protocol import FluxProtocol
 
 if TYPE_CHECKING:
+    from flux.agent.approval import Decision
     from flux.lsp.problems import EditorProblems
 
 _T = TypeVar("_T")
@@ -100,7 +102,7 @@ class LspEditor:
         """
         try:
             async with asyncio.timeout(QUERY_S):
-                answer = await self._protocol.send_request_async(EDITOR_QUERY, params)
+                answer = await self._request(EDITOR_QUERY, params)
             if answer is None:
                 return None
             return self._protocol.read(cast("dict[str, object]", answer).get(part), shape)
@@ -116,6 +118,12 @@ class LspEditor:
         answer = await self._ask(SECRET, {"setting": setting}, SECRET_S)
         value = cast("dict[str, object]", answer).get("value") if isinstance(answer, dict) else None
         return value if isinstance(value, str) else ""
+
+    async def approve(self, title: str, paths: Sequence[str], diff: str) -> Decision:
+        """What the user says in the editor's own dialogue."""
+        answer = await self._ask(APPROVE, {"title": title, "paths": list(paths), "diff": diff}, USER_ANSWER_S)
+        said = cast("dict[str, object]", answer).get("decision") if isinstance(answer, dict) else None
+        return "yes" if said == "yes" else "always" if said == "always" else "no"
 
     async def confirm(self, question: str) -> bool:
         return await self.choose(question, ("Write", "Do not write")) == "Write"
@@ -136,6 +144,11 @@ class LspEditor:
         answer = await self._ask(types.WORKSPACE_CONFIGURATION, params, ANSWER_S)
         values = cast("Sequence[object]", answer) if isinstance(answer, list | tuple) else ()
         return cast("dict[str, object]", values[0]) if values and isinstance(values[0], dict) else {}
+
+    async def register(self, registrations: Sequence[types.Registration]) -> None:
+        """Ask to be told of what an editor tells only then."""
+        if registrations:
+            await self._ask(types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams(registrations), ANSWER_S)
 
     async def create_progress(self, token: str) -> bool:
         """Whether progress may be reported under the token."""
@@ -164,12 +177,21 @@ class LspEditor:
         """The answer, or `_NOTHING` where there is an error or none in time."""
         try:
             async with asyncio.timeout(bound_s):
-                return await self._protocol.send_request_async(method, params)
+                return await self._request(method, params)
         except TimeoutError:
             logger.warning("The editor did not answer %s within %g s.", method, bound_s)
         except JsonRpcException as e:
             logger.warning("The editor refused %s: %s", method, e.message)
         return _NOTHING
+
+    async def _request(self, method: str, params: object) -> object:
+        """The answer. Where it is waited for no longer, the editor is told so: it may show something to its user."""
+        request_id = str(uuid.uuid4())
+        try:
+            return await self._protocol.send_request_async(method, params, request_id)
+        except asyncio.CancelledError:
+            self._protocol.notify(types.CANCEL_REQUEST, types.CancelParams(request_id))
+            raise
 
 
 _NOTHING = object()

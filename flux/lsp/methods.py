@@ -26,6 +26,7 @@ EDITOR_QUERY = "flux/editor/query"
 SECRET = "flux/secret"
 COMMIT_MESSAGE = "flux/commitMessage"
 ACTION_HELP = "flux.action.help"
+APPROVE = "flux/approve"
 REVIEW_ACCEPT = "flux.review.accept"
 REVIEW_REJECT = "flux.review.reject"
 DOCUMENT_SCHEME = "flux"
@@ -431,6 +432,14 @@ MESSAGES = (
         "memory only.",
         results.SettingAsked,
         results.Secret | None,
+    ),
+    Message(
+        APPROVE,
+        "editor",
+        'The question before a change, with the setting `approval = "ask"`. Any other answer, an error, and none '
+        "within ten minutes is a no. Where the turn is cancelled meanwhile, so is the request (`$/cancelRequest`).",
+        results.ApprovalAsked,
+        results.Decided,
     ),
     Message(
         EDITOR_QUERY,

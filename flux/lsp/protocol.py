@@ -183,6 +183,7 @@ class FluxProtocol(LanguageServerProtocol):
         self.client = client_of(
             params,
             takes_turn_events=given.get("turnEvents") is True,
+            asks_for_approval=given.get("approval") is True,
             queries=_strings(given.get("query")),
             takes_commit_messages=given.get("commitMessages") is True,
         )

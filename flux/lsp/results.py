@@ -378,6 +378,20 @@ class Secret(TypedDict):
     value: Annotated[str | None, "null where there is none any more"]
 
 
+class ApprovalAsked(TypedDict):
+    """What would be changed."""
+
+    title: Annotated[str, "one line for a dialogue"]
+    paths: list[str]
+    diff: Annotated[str, "a unified diff of all files"]
+
+
+class Decided(TypedDict):
+    """What the user says to a change."""
+
+    decision: Annotated[Literal["yes", "always", "no"], "`always` holds for the rest of the session"]
+
+
 class PlaceAsked(TypedDict):
     """What stands at a place. Where the text is another than that of the version, answer with an error."""
 
@@ -462,6 +476,7 @@ class InitializationOptions(TypedDict, total=False):
         "and wins",
     ]
     turnEvents: Annotated[bool, "true, to get `flux/turnEvent` and show chats and edits by it; progress comes as well"]
+    approval: Annotated[bool, "true, where the editor answers `flux/approve`; else `window/showMessageRequest` asks"]
     query: Annotated[
         list[Literal["definition", "references", "hover", "symbols", "rename", "diagnostics"]],
         "what the editor answers by `flux/editor/query`. The model has the tools `language_server` and "

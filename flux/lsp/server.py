@@ -27,11 +27,12 @@ from flux import __version__
 from flux.core.errors import ConfigError, FluxError, InvalidArguments
 from flux.core.living import lives
 from flux.core.log import start_logging
+from flux.lsp.clients import Client
 from flux.lsp.editor import LspEditor
 from flux.lsp.methods import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
 from flux.lsp.protocol import FluxProtocol
 from flux.lsp.sessions import EditorSessions
-from flux.lsp.settings import EditorSettings
+from flux.lsp.settings import SECTION, EditorSettings
 from flux.lsp.streams import Frames, ThreadWriter, read_in_thread
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ CODE_ACTION_KINDS = (
     REVIEW_ACCEPT,
     REVIEW_REJECT,
 )
+
+SETTINGS_FILES = ("**/.env", "**/.flux/**")
 
 CLOSING_S = 2.0
 """Seconds for turns and connections to end in order once the editor is gone."""
@@ -95,6 +98,7 @@ class FluxServer(LanguageServer):
         self.feature(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)(_show_document)
         self.feature(types.INITIALIZED)(_greet)
         self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_change_settings)
+        self.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(_reread_settings)
         self.feature(SET_SETTINGS)(_set_settings)
 
     @property
@@ -203,6 +207,10 @@ class FluxServer(LanguageServer):
         """pygls shows these to the user as they are; they belong into the log."""
         logger.error("%s: %s", source, error)
 
+    async def load_settings(self) -> None:
+        """Take up what is set now, so that what is wrong with it is said when it is typed. Asks nothing."""
+        await self.settings.loaded(self.protocol.documents.folder_paths()[0])
+
     async def greet(self) -> None:
         """Say it once where there is no model to work with, unless a key is yet to come."""
         if self._key_follows:
@@ -235,10 +243,31 @@ async def _show_document(ls: FluxServer, params: types.TextDocumentContentParams
 
 def _greet(ls: FluxServer, params: types.InitializedParams) -> None:
     ls.in_background(ls.greet)  # pygls complains of a handler that the end of the server cancels
+    ls.in_background(lambda: ls.editor.register(_wanted(ls.protocol.client)))
+
+
+def _wanted(client: Client) -> list[types.Registration]:
+    """What Flux wants to be told of: its settings, also where they stand in the folders. All else it reads anew."""
+    wanted: list[types.Registration] = []
+    if client.registers_configuration:
+        section = types.DidChangeConfigurationRegistrationOptions(SECTION)
+        method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
+        wanted.append(types.Registration("flux-settings", method, section))
+    if client.watches_files:
+        watchers = [types.FileSystemWatcher(pattern) for pattern in SETTINGS_FILES]
+        files = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+        wanted.append(types.Registration("flux-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, files))
+    return wanted
 
 
 def _change_settings(ls: FluxServer, params: types.DidChangeConfigurationParams) -> None:
     ls.settings.change(params.settings)
+    ls.in_background(ls.load_settings)
+
+
+def _reread_settings(ls: FluxServer, params: types.DidChangeWatchedFilesParams) -> None:
+    ls.settings.forget()
+    ls.in_background(ls.load_settings)
 
 
 async def _set_settings(ls: FluxServer, params: object) -> dict[str, object]:

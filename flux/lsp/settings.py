@@ -108,11 +108,10 @@ class EditorSettings:
             **_set(self._given),
             **self._command_line,
         }
-        loaded = load_settings(Path(folder), explicit, trust=self._trust_store())
-        for warning in loaded.warnings:
-            if warning not in self._told:
-                self._told.add(warning)
-                self._editor.log(warning)
+        loaded = load_settings(Path(folder), explicit, trust=self._trust_store(), leaves_out=True)
+        if untold := [warning for warning in loaded.warnings if warning not in self._told]:
+            self._told.update(untold)
+            self._editor.show(f"Flux: {' '.join(untold)}", "warning")
         self._log_as_set(loaded.settings)
         return loaded
 

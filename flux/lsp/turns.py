@@ -14,17 +14,13 @@ from typing import Protocol
 
 from lsprotocol import types
 
-from flux.agent.approval import ApprovalRequest, Decision
 from flux.agent.events import (
     EditApplied,
     EditsProposed,
     MessageQueued,
-    Noticed,
     ProposedHunk,
     ReasoningStreamed,
-    Retrying,
     TextStreamed,
-    ToolAnswered,
     ToolCalled,
     TurnEnded,
     TurnEvent,
@@ -36,11 +32,10 @@ from flux.core.usage import Cost, Usage
 from flux.lsp import results
 from flux.lsp.editor import LspEditor
 from flux.lsp.methods import TURN_EVENT
+from flux.lsp.progress import ProgressReporter
 
 JOIN_S = 0.025
 """Text that comes within this time goes to the editor in one notification."""
-REPORT_S = 0.5
-"""How often progress says how much text has come."""
 
 
 class Talk(Protocol):
@@ -233,21 +228,8 @@ class Turns:
         if self._editor.client.takes_turn_events:
             watchers.append(_EventSender(self._editor, running.report).send)
         if running.token is not None:
-            watchers.append(_ProgressReporter(self._editor, running.report, running.token, title).show)
+            watchers.append(ProgressReporter(self._editor, running.token, title, running.report.summary).show)
         return watchers
-
-
-class EditorApprover:
-    """Asks by `window/showMessageRequest`; for users who want to be asked before the buffer changes."""
-
-    def __init__(self, editor: LspEditor) -> None:
-        self._editor = editor
-
-    async def ask(self, question: ApprovalRequest) -> Decision:
-        answers: dict[str, Decision] = {"Apply": "yes", "Always in this session": "always", "Do not": "no"}
-        names = ", ".join(question.paths)
-        picked = await self._editor.choose(f"{question.title}: change {names}?", tuple(answers))
-        return answers.get(picked or "", "no")
 
 
 def _collect(report: TurnReport, event: TurnEvent) -> None:
@@ -315,55 +297,3 @@ class _EventSender:
     def _notify(self, event: TurnEvent) -> None:
         ids: dict[str, object] = {"turn_id": self.report.turn, "session_id": self.report.session}
         self.editor.notify(TURN_EVENT, {**ids, **to_json(event)})
-
-
-@dataclass(slots=True)
-class _ProgressReporter:
-    """Work-done progress: what the turn does now, how much it wrote, and at the end what it came to."""
-
-    editor: LspEditor
-    report: TurnReport
-    token: types.ProgressToken
-    title: str
-    _said_at: float = 0.0
-    _written: int = 0
-    _thought: int = 0
-
-    def show(self, event: TurnEvent) -> None:
-        match event:
-            case TurnStarted(model=model):
-                begin = types.WorkDoneProgressBegin(self.title, cancellable=True, message=f"asking {model}")
-                self.editor.report_progress(self.token, begin)
-            case TextStreamed(text=text):
-                self._written += len(text)
-                self._say_how_much("writing", self._written)
-            case ReasoningStreamed(text=text):
-                self._thought += len(text)
-                self._say_how_much("thinking", self._thought)
-            case ToolCalled(title=title):
-                self._say(title)
-            case ToolAnswered(summary=summary, is_error=True):
-                self._say(f"refused: {summary}")
-            case EditApplied(paths=paths):
-                self._say(f"changed {', '.join(paths)}")
-            case EditsProposed(hunks=hunks):
-                self._say(f"{len(hunks)} to review")
-            case Retrying(reason=reason, wait_s=wait_s):
-                self._say(f"{reason}; again in {wait_s:.0f} s")
-            case Noticed(text=text):
-                self._say(text)
-            case UsageReported(usage=usage, cost=cost) if usage.total_tokens:
-                self._say(f"{usage.total_tokens:,} tokens · {cost} · {event.window_share:.0%} of the window")
-            case TurnEnded():
-                self.editor.report_progress(self.token, types.WorkDoneProgressEnd(message=self.report.summary()))
-            case _:
-                pass
-
-    def _say_how_much(self, doing: str, characters: int) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._said_at >= REPORT_S:
-            self._said_at = now
-            self._say(f"{doing} ({characters:,} characters)")
-
-    def _say(self, message: str) -> None:
-        self.editor.report_progress(self.token, types.WorkDoneProgressReport(message=message))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fault_server import fault_server
 from tests.support.lsp_bench import Bench, bench
-from tests.support.lsp_client import CAPABILITIES, ResponseError
+from tests.support.lsp_client import CAPABILITIES, NO_ANSWER, ResponseError
 
 CONFIGURABLE = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": True}}
 NOTHING: dict[str, str] = {}
@@ -93,6 +93,41 @@ async def test_a_chat_that_was_at_work_has_new_settings_with_its_next_message(tm
         assert made.requests()[-1]["model"] == "later"
 
 
+async def test_a_folders_settings_that_change_on_the_disk_count_from_then_on(tmp_path: Path) -> None:
+    watched = {"dynamicRegistration": True}
+    workspace = {**CAPABILITIES["workspace"], "didChangeWatchedFiles": watched, "didChangeConfiguration": watched}
+    async with bench(
+        tmp_path,
+        {"text": "One."},
+        disk={".flux/config.toml": 'model = "first"\n'},
+        capabilities={**CAPABILITIES, "workspace": workspace},
+    ) as made:
+        client = made.client
+        await client.until(lambda: bool(client.sent("client/registerCapability")))
+        [asked] = client.sent("client/registerCapability")
+        settings, files = asked["registrations"]
+        assert (settings["method"], settings["registerOptions"]) == (
+            "workspace/didChangeConfiguration",
+            {"section": "flux"},
+        )
+        assert files["method"] == "workspace/didChangeWatchedFiles"
+        patterns = [watcher["globPattern"] for watcher in files["registerOptions"]["watchers"]]
+        assert patterns == ["**/.env", "**/.flux/**"]
+        await check_answer(made, "One.")
+        (made.folder / ".flux/config.toml").write_text('model = "second"\n', encoding="utf-8")
+        change = {"uri": made.uri(".flux/config.toml"), "type": 2}
+        client.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+        await check_answer(made, "One.")  # its script begins anew with another model
+        assert [request["model"] for request in made.requests()] == ["first", "second"]
+        assert len(client.sent("window/showMessageRequest")) == 2  # the folder sets something else now
+
+
+async def test_an_editor_is_asked_to_tell_only_what_it_can_tell(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "One."}) as made:
+        await check_answer(made, "One.")
+        assert made.client.sent("client/registerCapability") == []
+
+
 async def test_a_configuration_that_is_sent_along_counts(tmp_path: Path) -> None:
     async with bench(tmp_path, {"text": "Hello."}, variables=NOTHING) as made:
         made.client.notify("workspace/didChangeConfiguration", {"settings": {"flux": scripted(tmp_path)}})
@@ -109,10 +144,25 @@ async def test_a_key_that_follows_is_not_missed_and_wins(tmp_path: Path) -> None
             await made.client.request("flux/setSettings", [1])
 
 
-async def test_a_wrong_value_is_named(tmp_path: Path) -> None:
-    async with bench(tmp_path, options={"settings": {"max_tokens": "many"}}) as made:
-        with pytest.raises(ResponseError, match="max_tokens"):
-            await made.client.command("flux.chat.send", {"text": "Hi."})
+async def test_what_is_wrong_is_named_when_it_is_set_and_the_rest_is_kept(tmp_path: Path) -> None:
+    wrong = {"max_tokens": "many", "temprature": 0.5, "model": "kept", "approval": 7}
+    async with bench(tmp_path, {"text": "Hello."}, options={"settings": wrong}) as made:
+        client = made.client
+        client.notify("workspace/didChangeConfiguration", {"settings": {"flux": {"thinking": "deeply"}}})
+        await client.until(lambda: "thinking" in str(client.sent("window/showMessage")))
+        await check_answer(made, "Hello.")
+        assert [request["model"] for request in made.requests()] == ["kept"]
+        told = " ".join(message["message"] for message in client.sent("window/showMessage"))
+        for words in (
+            "max_tokens in the command line or the editor's settings is 'many', which is not allowed",
+            "approval in the command line or the editor's settings is '7', which is not allowed",
+            "temprature in the command line or the editor's settings is no setting of Flux, and was left out.",
+            "thinking in the command line or the editor's settings is 'deeply', which is not allowed",
+        ):
+            assert told.count(words) == 1, told
+
+
+async def test_a_provider_that_there_is_not_is_named(tmp_path: Path) -> None:
     async with bench(tmp_path, variables={"FLUX_PROVIDER": "nonsense"}) as made:
         with pytest.raises(ResponseError, match="Unsupported provider: nonsense"):
             await made.client.command("flux.chat.send", {"text": "Hi."})
@@ -149,8 +199,11 @@ async def test_a_folders_own_settings_wait_for_a_yes(tmp_path: Path, says_yes: b
 
 async def test_a_user_who_wants_to_be_asked_is_asked(tmp_path: Path) -> None:
     call = {"name": "edit_file", "arguments": {"path": "a.py", "old_text": "one", "new_text": "1"}}
-    steps = [{"tool_calls": [call]}, {"text": "You said no."}, {"tool_calls": [call]}, {"text": "Done."}]
-    picks = iter([None, {"title": "Apply"}])
+    picks = iter([None, {"title": "Do Not"}, {"title": "Apply"}, {"title": "Always in This Session"}])
+    no = [{"tool_calls": [call]}, {"text": "You said no."}]
+    back = {"name": "edit_file", "arguments": {"path": "a.py", "old_text": "1", "new_text": "one"}}
+    steps = [*no, *no, {"tool_calls": [call]}, {"text": "Done."}]
+    steps += [{"tool_calls": [again]} for again in (back, call)] + [{"text": "Done."}]
     async with bench(
         tmp_path,
         *steps,
@@ -158,10 +211,59 @@ async def test_a_user_who_wants_to_be_asked_is_asked(tmp_path: Path) -> None:
         options={"settings": {"approval": "ask"}},
         answers={"window/showMessageRequest": lambda _: next(picks)},
     ) as made:
-        await check_answer(made, "You said no.")
-        assert made.buffers() == {"a.py": "one\n"}
+        for _ in range(2):
+            await check_answer(made, "You said no.")
+            assert made.buffers() == {"a.py": "one\n"}
+        for _ in range(2):  # the second one is always, and holds for the change after it
+            await check_answer(made, "Done.")
+            assert made.buffers() == {"a.py": "1\n"}
+        assert next(picks, None) is None
+
+
+ASK = {"settings": {"approval": "ask"}}
+
+
+@pytest.mark.parametrize("says", ["yes", "always", "no", None])
+async def test_an_editor_that_has_a_dialogue_of_its_own_asks_by_it(tmp_path: Path, says: str | None) -> None:
+    call = {"name": "edit_file", "arguments": {"path": "a.py", "old_text": "one", "new_text": "1"}}
+    async with bench(
+        tmp_path,
+        {"tool_calls": [call]},
+        {"text": "Done."},
+        buffers={"a.py": "one\n"},
+        options={**ASK, "approval": True},
+        answers={"flux/approve": lambda _: {"decision": says} if says else None},
+    ) as made:
         await check_answer(made, "Done.")
-        assert made.buffers() == {"a.py": "1\n"}
+        assert made.buffers() == {"a.py": "1\n" if says in {"yes", "always"} else "one\n"}
+        [asked] = made.client.sent("flux/approve")
+        assert asked == {
+            "title": "Flux: edit a.py",
+            "paths": ["a.py"],
+            "diff": "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-one\n+1\n",
+        }
+        assert made.client.sent("window/showMessageRequest") == []
+
+
+@pytest.mark.parametrize("method", ["window/showMessageRequest", "flux/approve"])
+async def test_a_question_that_is_never_answered_ends_with_its_turn(tmp_path: Path, method: str) -> None:
+    call = {"name": "edit_file", "arguments": {"path": "a.py", "old_text": "one", "new_text": "1"}}
+    async with bench(
+        tmp_path,
+        {"tool_calls": [call]},
+        {"text": "Hello."},
+        buffers={"a.py": "one\n"},
+        options={**ASK, "approval": method == "flux/approve"},
+        answers={method: lambda _: NO_ANSWER},
+    ) as made:
+        running = asyncio.ensure_future(made.client.command("flux.chat.send", {"text": "Hi."}))
+        await made.client.until(lambda: bool(made.client.sent(method)))
+        await made.client.command("flux.turn.cancel")
+        assert (await running)["status"] == "cancelled"
+        # The editor is told that nobody waits any more, and may close what it shows.
+        assert len(made.client.sent("$/cancelRequest")) == 1
+        assert made.buffers() == {"a.py": "one\n"}
+        await check_answer(made, "Hello.")
 
 
 async def test_a_key_of_the_editors_own_store_is_asked_for_when_it_is_needed_and_not_before(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import {
   type ServerOptions,
   State,
 } from "vscode-languageclient/node";
+import { type Approval, approve } from "./approval";
 import { watchProblems } from "./problems";
-import { EDITOR_QUERY, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { APPROVE, EDITOR_QUERY, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
 import { answerQuery, QUERIES, type Question } from "./query";
 import { storedKey, storedKeys } from "./keys";
 
@@ -49,6 +50,7 @@ export class Server implements vscode.Disposable {
     const client = new LanguageClient("flux", "Flux", options, clientOptions(secrets, this.own));
     client.onNotification(TURN_EVENT, this.onEvent);
     client.onRequest(SECRET, ({ setting }: { setting: string }) => storedKey(this.context.secrets, setting));
+    client.onRequest(APPROVE, (question: Approval, token) => approve(question, token));
     client.onRequest(EDITOR_QUERY, (question: Question) => answerQuery(client, question));
     // Also when the client has started a server anew that had ended by itself.
     client.onDidChangeState(({ newState }) => newState === State.Running && this.onStarted());
@@ -99,7 +101,7 @@ function clientOptions(
   return {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "flux" }],
     synchronize: { configurationSection: "flux" },
-    initializationOptions: { settings: fluxSettings(), turnEvents: true, query: QUERIES, secrets },
+    initializationOptions: { settings: fluxSettings(), turnEvents: true, approval: true, query: QUERIES, secrets },
     middleware: {
       workspace: {
         configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),

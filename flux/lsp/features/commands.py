@@ -10,6 +10,7 @@ from lsprotocol import types
 from flux.agent.queue import Meanwhile
 from flux.core.errors import FluxError, InvalidArguments, WorkspaceError
 from flux.lsp import results
+from flux.lsp.approval import EditorApprover
 from flux.lsp.methods import (
     COMMANDS,
     ActionHelp,
@@ -45,7 +46,7 @@ from flux.lsp.methods import (
     UsageShow,
     read_arguments,
 )
-from flux.lsp.turns import EditorApprover, TurnReport, spent_json
+from flux.lsp.turns import TurnReport, spent_json
 
 if TYPE_CHECKING:
     from flux.agent.session import Session
