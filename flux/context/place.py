@@ -51,12 +51,12 @@ _ASSIGNED = re.compile(
 
 def flux_comment(lines: Sequence[str], first: int, last: int) -> Found | None:
     """The first `flux:` comment in these lines."""
-    return _first(_COMMENT, lines, first, last)
+    return _first(_COMMENT, ("lux:", "LUX:"), lines, first, last)
 
 
 def gap(lines: Sequence[str], first: int, last: int, definition: Found | None) -> Found | None:
     """A TODO in these lines, which has no name, or the definition if it is a stub."""
-    if todo := _first(_TODO, lines, first, last):
+    if todo := _first(_TODO, ("TODO", "FIXME"), lines, first, last):
         return Found(todo.first, todo.last, "")
     if definition is None:
         return None
@@ -86,9 +86,14 @@ def definition_at(lines: Sequence[str], line: int, path: str) -> Found | None:
     return None
 
 
-def _first(pattern: re.Pattern[str], lines: Sequence[str], first: int, last: int) -> Found | None:
+def _first(
+    pattern: re.Pattern[str], words: tuple[str, str], lines: Sequence[str], first: int, last: int
+) -> Found | None:
+    """The first line with one of the words that the pattern fits. To look for words takes a tenth of its time."""
+    one, other = words
     for number in range(first, min(last + 1, len(lines))):
-        if found := pattern.search(lines[number][:MAX_WIDTH].rstrip()):
+        line = lines[number]
+        if (one in line or other in line) and (found := pattern.search(line[:MAX_WIDTH].rstrip())):
             return Found(number, number, found[1])
     return None
 

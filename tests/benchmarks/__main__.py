@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort, Path], list[Figure]]] = {
     "memory": serving.memory,
     "change": serving.change,
     "request": serving.request,
+    "menu": serving.menu,
     "deltas": serving.deltas,
     "streams": streaming.streams,
     "first-request": asking.first_request,

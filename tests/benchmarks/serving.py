@@ -161,6 +161,61 @@ def request(effort: Effort, folder: Path) -> list[Figure]:
     ]
 
 
+def menu(effort: Effort, folder: Path) -> list[Figure]:
+    """Code actions in a long file, each after a change: at a cursor, and over all of it with many problems."""
+    environ = clean_environment(folder, FLUX_PROVIDER="demo")
+    text = "".join(
+        f"def price_{number}(total):\n    # what one costs\n    if total:\n{LINE}\n" for number in range(4_000)
+    )
+    uri = (folder / "long.py").as_uri()
+    figures: list[Figure] = []
+    with language_server(FLUX_SERVE, environ, folder) as flux, language_server(BARE_PYGLS, environ, folder) as bare:
+        for server in (flux, bare):
+            server.initialize()
+            server.open(uri, text)
+            server.barrier()
+        for name, problems in (("at a cursor with 1 problem", 1), ("with 500 problems", 500)):
+            times, others = _menus_ms(effort.of(200), flux, bare, uri, problems)
+            note = f"{name}: p50 {median(times):.1f} ms, of pygls {median(others):.1f} ms"
+            figure = f"code actions in 20,000 lines, {name}, p99"
+            bound = Bound("measured", "<=", 20)
+            floor = percentile_99(others)
+            figures.append(Figure(figure, "ms", percentile_99(times), floor, "pygls echo", bound, note))
+    return figures
+
+
+def _menus_ms(
+    count: int, flux: LanguageServer, bare: LanguageServer, uri: str, problems: int
+) -> tuple[list[float], list[float]]:
+    places = random.Random(problems)
+    last = 40 * (problems - 1)
+    version = 2
+
+    def asked(server: LanguageServer) -> float:
+        nonlocal version
+        version += 1
+        at = places.randrange(20_000 - last)
+        typed = {"range": _range(at, at), "text": " "}
+        identifier = {"uri": uri, "version": version}
+        server.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [typed]})
+        server.barrier()
+        found = [
+            {"range": _range(line, line), "message": f"{line} is not defined", "severity": 1, "source": "lint"}
+            for line in range(at, at + last + 1, 40)
+        ]
+        params = {"textDocument": {"uri": uri}, "range": _range(at, at + last), "context": {"diagnostics": found}}
+        began = time.perf_counter()
+        server.request("textDocument/codeAction", params)
+        return (time.perf_counter() - began) * 1000
+
+    measured, floor = in_turn(count, lambda: asked(flux), lambda: asked(bare))
+    return measured, floor
+
+
+def _range(first: int, last: int) -> dict[str, object]:
+    return {"start": {"line": first, "character": 0}, "end": {"line": last, "character": 0}}
+
+
 def round_trips_ms(ask: Callable[[], object], count: int = 2000) -> list[float]:
     """How long each of so many requests took."""
     times: list[float] = []

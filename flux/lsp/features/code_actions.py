@@ -6,7 +6,6 @@ arguments; what it stands for is kept here. What comes of a choice is `action_ru
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,7 +150,7 @@ class CodeActions:
 
     async def _load(self, folder: str) -> None:
         """See which actions there are now and whether there is a model. What is wrong with one is told once."""
-        stamp = await asyncio.to_thread(_stamp, folder)
+        stamp = _stamp(folder)
         if self._stamp not in {(), stamp}:
             self._settings.forget()
         self._stamp = stamp

@@ -33,7 +33,7 @@ class Subject:
     range: types.Range | None = None
     values: Mapping[str, str] = field(default_factory=dict[str, str])
     given: Sequence[types.Diagnostic] = ()
-    """The problems, as the editor sent them."""
+    """The one problem, as the editor sent it. To send back hundreds takes longer than to find all else."""
     problems: tuple[Diagnostic, ...] = ()
     reason: str = ""
 
@@ -97,11 +97,11 @@ class Subjects:
         return definition_at(self._lines, self._at.start.line, self._document.path)
 
     def _of_problems(self, numbers: Sequence[int]) -> Subject:
-        given = [self._given[number] for number in numbers]
         problems = tuple(self._problems[number] for number in numbers)
         said = "; ".join(" ".join(problem.message.split()) for problem in problems)
-        at = given[0].range if len(given) == 1 else self._at
-        return Subject(at, {**self._values(said, at), "problems": said, "count": str(len(given))}, given, problems)
+        given = [self._given[numbers[0]]] if len(numbers) == 1 else []
+        at = given[0].range if given else self._at
+        return Subject(at, {**self._values(said, at), "problems": said, "count": str(len(problems))}, given, problems)
 
     def _of_lines(self, found: Found, target: str, **more: str) -> Subject:
         at = types.Range(types.Position(found.first, 0), self._text.end_of_line(found.last))
