@@ -162,8 +162,7 @@ class LspClient:
 
     async def run_action(self, actions: Sequence[Mapping[str, Any]], title: str) -> Any:
         """Run the action whose title begins so, as an editor does on its choice."""
-        [chosen] = [action for action in actions if action["title"].startswith(title)]
-        return await self.request("workspace/executeCommand", chosen["command"])
+        return await self.request("workspace/executeCommand", command_of(actions, title))
 
     # Listening.
 
@@ -231,6 +230,12 @@ class LspClient:
 
 
 NO_ANSWER = object()
+
+
+def command_of(actions: Sequence[Mapping[str, Any]], title: str) -> Mapping[str, Any]:
+    """The command of the action whose title begins so."""
+    [chosen] = [action for action in actions if action["title"].startswith(title)]
+    return chosen if isinstance(chosen["command"], str) else chosen["command"]
 
 
 def lsp_range(start: tuple[int, int], end: tuple[int, int]) -> dict[str, Any]:

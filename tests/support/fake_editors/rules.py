@@ -52,15 +52,14 @@ class Buffer:
 
 
 def capabilities_of(
-    *encodings: str, edit: Mapping[str, object] | None = None, literals: bool = True
+    *encodings: str, edit: Mapping[str, object] | None = None, actions: Mapping[str, object] | None = None
 ) -> dict[str, Mapping[str, Any]]:
-    """What an editor announces, as far as it matters here."""
-    actions: dict[str, object] = (
-        {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}} if literals else {}
-    )
+    """What an editor announces, as far as it matters here. `actions` None: it takes code actions as commands only."""
+    literals = {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}}
+    taken = {} if actions is None else {**literals, **actions}
     return {
         "workspace": {"applyEdit": True, **({"workspaceEdit": dict(edit)} if edit is not None else {})},
-        "textDocument": {"codeAction": actions},
+        "textDocument": {"codeAction": taken},
         "window": {"workDoneProgress": True, "showDocument": {"support": True}},
         "general": {"positionEncodings": list(encodings)} if encodings else {},
     }
@@ -256,6 +255,12 @@ class VsCode(Editor):
             "normalizesLineEndings": True,
             "changeAnnotationSupport": {"groupsOnLabel": True},
         },
+        actions={
+            "isPreferredSupport": True,
+            "disabledSupport": True,
+            "tagSupport": {"valueSet": [1]},
+            "documentationSupport": True,
+        },
     )
     first_version = 1
 
@@ -290,6 +295,7 @@ class Neovim(Editor):
         "utf-16",
         "utf-32",
         edit={"resourceOperations": ["rename", "create", "delete"], "changeAnnotationSupport": {"groupsOnLabel": True}},
+        actions={"isPreferredSupport": True, "disabledSupport": True},
     )
     line_ends = r"\r?\n"
     confirms_files = False  # apply_workspace_edit hands annotations to apply_text_document_edit alone
@@ -379,6 +385,7 @@ class Helix(Editor):
             "failureHandling": "abort",
             "normalizesLineEndings": False,
         },
+        actions={"isPreferredSupport": True, "disabledSupport": True},
     )
     line_ends = r"\r?\n"
 
@@ -434,7 +441,9 @@ class Eglot(Editor):
     """
 
     name = "eglot"
-    capabilities = capabilities_of("utf-32", "utf-8", "utf-16", edit={"documentChanges": True})
+    capabilities = capabilities_of(
+        "utf-32", "utf-8", "utf-16", edit={"documentChanges": True}, actions={"isPreferredSupport": True}
+    )
     line_ends = "\n"
     idle_s = 0.5
     near = 100
@@ -548,7 +557,7 @@ class Plain(Editor):
     """Knows the `changes` form only, and no versions; neither makes nor removes files."""
 
     name = "plain"
-    capabilities = capabilities_of(literals=False)
+    capabilities = capabilities_of()
 
     def apply(self, edit: types.WorkspaceEdit) -> types.ApplyWorkspaceEditResult:
         assert edit.document_changes is None
