@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
@@ -24,13 +25,20 @@ logger = logging.getLogger(__name__)
 ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
 
+UNTITLED_ROOT = os.path.join(os.path.abspath(os.devnull), "untitled")  # noqa: PTH100, PTH118 -- a name and no folder
+"""Where documents that were never saved are, as far as the rest of Flux sees: no file can be there."""
+
+
 class Document(TextDocument):
-    """One open document. `path` is its absolute path with symbolic links resolved, empty where it is not a file."""
+    """One open document. `path` is its absolute path with symbolic links resolved, empty where it is not a file.
+
+    One that was never saved has its name below `UNTITLED_ROOT`.
+    """
 
     def __init__(self, uri: str, text: str, version: int, language_id: str, counting: Counting) -> None:
         super().__init__(uri, "", version, language_id)
         path = path_of_uri(uri)
-        self.path: str = os.path.realpath(path) if path else ""
+        self.path: str = os.path.realpath(path) if path else _untitled_path(uri)
         self.version: int = version
         self.language_id: str = language_id
         self.buffer = LineBuffer(text, counting)
@@ -58,6 +66,12 @@ class Document(TextDocument):
             self.buffer = LineBuffer(change.text, self._counting)
         for follow in list(self.followers):
             follow(change)
+
+
+def _untitled_path(uri: str) -> str:
+    scheme, _, name = uri.partition(":")
+    plain = unquote(name).strip("/").replace("/", "-").replace("\\", "-")
+    return f"{UNTITLED_ROOT}{os.sep}{plain}" if scheme == "untitled" and plain not in {"", ".", ".."} else ""
 
 
 class Documents(Workspace):

@@ -34,7 +34,7 @@ from flux.edits.plan import (
 from flux.lsp.asking import Asking, Bounds, Editor
 from flux.lsp.clients import Client
 from flux.lsp.delivery import TRIES, Delivery, TextMoved
-from flux.lsp.documents import Document, Documents
+from flux.lsp.documents import UNTITLED_ROOT, Document, Documents
 from flux.lsp.problems import Problems
 from flux.lsp.target import snapshot_of
 from flux.lsp.uris import uri_of_path
@@ -43,6 +43,9 @@ from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
 from flux.workspace.paths import check_is_no_link
 from flux.workspace.workspace import Workspace, read_or_none
+
+UNTITLED = "untitled:"
+"""In the place of a root's name, for documents that were never saved."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,10 +81,16 @@ class LspWorkspace:
         return self._disk
 
     def path(self, text: str) -> WorkspacePath:
+        label, _, name = text.strip().partition("/")
+        if label == UNTITLED:
+            return WorkspacePath(UNTITLED_ROOT, name, UNTITLED)
         return self.disk.path(text)
 
     def path_of(self, document: Document) -> WorkspacePath | None:
         """The document's place in the workspace, None where it is not a file of it."""
+        folder, name = os.path.split(document.path)
+        if folder == UNTITLED_ROOT:
+            return WorkspacePath(folder, name, UNTITLED)
         try:
             return self.disk.path(document.path) if document.path else None
         except OutsideWorkspace:
@@ -89,6 +98,8 @@ class LspWorkspace:
 
     async def read(self, path: WorkspacePath) -> FileSnapshot:
         document = self._document(path)
+        if document is None and path.root == UNTITLED_ROOT:
+            raise FileMissing(f"There is no open document {path}.", path=str(path))
         if document is None:
             return await self.disk.read(path)
         check_allowed(path, document.path)
@@ -161,6 +172,13 @@ class LspWorkspace:
 
     async def _apply(self, plan: EditPlan) -> AppliedPlan:
         """One attempt: all files or none. Raises TextMoved where the user's typing came between."""
+        for change in plan.changes:
+            if change.path.root == UNTITLED_ROOT and not isinstance(change, EditFile):
+                raise WriteRefused(
+                    f"{change.path} was never saved; it can be edited, and neither made, moved nor removed.",
+                    path=str(change.path),
+                    hint="Ask the user to save it first.",
+                )
         on_disk = {
             change.path: await read_or_none(self.disk, change.path)
             for change in plan.changes

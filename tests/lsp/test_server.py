@@ -138,7 +138,7 @@ async def test_places_outside_the_workspace_are_refused_in_words(tmp_path: Path)
             await check_refused(made.client, -32803, words, "workspace/executeCommand", params)
 
         await refused("is outside the workspace", (tmp_path / "outside.py").as_uri())
-        await refused("is not a file", "untitled:Untitled-1")
+        await refused("is not a file", "git:/a.py")
         await refused("There is no", made.uri("missing.py"))
         await refused("keys or passwords", made.uri(".env"))
         assert made.requests() == []

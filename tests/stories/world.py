@@ -101,14 +101,14 @@ class World:
 
     # The model.
 
-    async def begin(self, *script: Step, at: str = "a.py") -> Any:
-        """Start a turn that answers by the script; the result goes to `finish`."""
+    async def begin(self, *script: Step, at: str = "a.py", uri: str = "") -> Any:
+        """Start a turn that answers by the script; the result goes to `finish`. `uri` is for what is no file."""
         path = self.folder.parent / f"script-{next(self._numbers)}.json"
         path.write_text(json.dumps(script), encoding="utf-8")
         await self.client.request("flux/setSettings", {"script": str(path)})
         start = len(self.client.events())
         self.editor.flush()
-        arguments = {"uri": self.uri(at), "instruction": "Go."}
+        arguments = {"uri": uri or self.uri(at), "instruction": "Go."}
         _, running = self.client.begin_request(
             "workspace/executeCommand", {"command": "flux.edit", "arguments": [arguments]}
         )

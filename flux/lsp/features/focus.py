@@ -16,11 +16,12 @@ async def focus_of(
     workspace: LspWorkspace, uri: str, selected: types.Range | None, diagnostics: tuple[Diagnostic, ...] = ()
 ) -> Focus:
     """The file and the selection. Raises OutsideWorkspace for what is no file of it, and the errors of `read`."""
-    path_text = path_of_uri(uri)
-    if path_text is None:
-        raise OutsideWorkspace(f"{uri} is not a file.", path=uri, hint="Save it in a folder of the workspace first.")
-    path = workspace.path(path_text)
     document = workspace.documents.get(uri)
+    name = path_of_uri(uri)
+    path = workspace.path_of(document) if document else None
+    if path is None and name is None:
+        raise OutsideWorkspace(f"{uri} is not a file.", path=uri, hint="Save it in a folder of the workspace first.")
+    path = path or workspace.path(name or "")
     if document is not None:
         workspace.documents.use(document)
     if selected is None:
