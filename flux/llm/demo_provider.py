@@ -37,6 +37,7 @@ from flux.llm.demo_sentences import (
     Create,
     Find,
     ListAll,
+    NameChanges,
     Outline,
     Rename,
     Replace,
@@ -59,13 +60,15 @@ I understand these sentences; FILE may be left out where a file is open in front
 For anything else choose a real model: set ANTHROPIC_API_KEY or OPENAI_API_KEY."""
 
 MAX_SHOWN_LINES = 200
+MAX_NAMED_FILES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """The last words of an answer."""
+    """The last words of an answer. `is_alone`: nothing may stand before them."""
 
     text: str
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class DemoProvider(BaseLLMProvider):
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         move = await asyncio.to_thread(next_move, request)
         text = move.text
-        if not any(message.role == "assistant" for message in request.messages):
+        is_alone = isinstance(move, Say) and move.is_alone
+        if not is_alone and not any(message.role == "assistant" for message in request.messages):
             text = f"{ANNOUNCEMENT}\n\n{text}"
         yield Started("demo")
         output = 0
@@ -152,6 +156,10 @@ def _move(wish: Wish, done: Sequence[_Exchange]) -> Move:
             if done:
                 return Say(_refusal(done[-1]) or f"Created {file}.")
             return Call(f"I create {file}.", "write_file", {"path": file, "text": text})
+        case NameChanges(files):
+            named = ", ".join(files[:MAX_NAMED_FILES]) if files else "the files"
+            more = f" and {len(files) - MAX_NAMED_FILES} more" if len(files) > MAX_NAMED_FILES else ""
+            return Say(f"Change {named}{more}", is_alone=True)
         case Rename() | Replace() | Show() | Outline() | AddDocstring():
             file = sentence.file or wish.current_file
             if not file:

@@ -76,13 +76,20 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
+class NameChanges:
+    """Name the files of a diff, as a commit message."""
+
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Beyond:
     """Understood, and more than fixed rules can do."""
 
     wish: str
 
 
-Sentence = Rename | Replace | Show | Outline | AddDocstring | Find | ListAll | Create | Beyond
+Sentence = Rename | Replace | Show | Outline | AddDocstring | Find | ListAll | Create | NameChanges | Beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,9 @@ def read_wish(message: Message) -> Wish:
     selection = re.search(r'^<selection from=".* lines? (\d+)(?:-(\d+))?">', whole, re.MULTILINE)
     lines = (int(selection[1]) - 1, int(selection[2] or selection[1]) - 1) if selection else None
     words = texts[-1]
-    action = re.search(r"\bInstruction:\s*(fix|improve|write tests|explain|document|do what)\b", words)
+    action = re.search(
+        r"\bInstruction:\s*(fix|implement|improve|write tests|write a commit message|explain|document|do what)\b", words
+    )
     if action is None:
         return Wish(_last_sentence(words), current, lines)
     match action[1]:
@@ -115,6 +124,9 @@ def read_wish(message: Message) -> Wish:
             return Wish(AddDocstring("", ""), current, lines)
         case "explain":
             return Wish(Outline(""), current, lines)
+        case "write a commit message":
+            named = re.findall(r"^(?:\+\+\+ b/|--- a/|\? )(.+)$", words, re.MULTILINE)
+            return Wish(NameChanges(tuple(dict.fromkeys(named))), current, lines)
         case "do what":
             comment = words.rpartition("The comment:")[2]
             return Wish(_last_sentence(comment), current, lines, is_comment=True)

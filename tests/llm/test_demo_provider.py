@@ -13,6 +13,7 @@ from pathlib import Path
 import pygls
 import pytest
 
+from flux.agent.actions import Action, built_in
 from flux.core.messages import Message, Text, ToolResult, ToolSpec, user_message
 from flux.llm.base_provider import ModelRequest, Response, TextDelta
 from flux.llm.demo_provider import ANNOUNCEMENT, DemoProvider
@@ -232,10 +233,24 @@ async def test_what_takes_a_real_model_is_declined_and_an_explanation_is_an_outl
     files = Files({"a.py": "class A:\n    def b(self): ...\n"})
     said = await play(Message("user", (head, Text("Instruction: explain the selection: find what is odd."))), files)
     assert "1: class A\n2:     def b(self): ..." in said
-    for wish in ("fix", "improve", "write tests"):
+    for wish in ("fix", "implement", "improve", "write tests"):
         said = await play(Message("user", (head, Text(f"Instruction: {wish} the selection."))), files)
         assert f"I cannot {wish} code" in said
     assert files.calls == ["read_file"]
+
+
+async def test_a_commit_message_names_the_files_and_stands_alone() -> None:
+    diff = "".join(f"--- a/{name}\n+++ b/{name}\n@@ -1 +1 @@\n-x\n+y\n" for name in ("a.py", "b.py", "c.py", "d.py"))
+    said = await play(Message("user", (Text(f"Instruction: write a commit message. Say what.\n{diff}"),)), Files({}))
+    assert said.strip() == "Change a.py, b.py, c.py and 1 more"
+
+
+@pytest.mark.parametrize("action", built_in(), ids=lambda action: action.name)
+async def test_every_code_action_is_understood(action: Action) -> None:
+    words = action.instruction({"target": "the selection", "comment": "rename a to b"})
+    head = Text('<context>\nCurrent file: a.py\n<selection from="a.py line 1">\na = 1\n</selection>\n</context>\n')
+    said = await play(Message("user", (head, Text(words))), Files({"a.py": "a = 1\n"}))
+    assert "did not find a sentence" not in said
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import type { Range } from "vscode-languageclient/node";
 
 export const TURN_EVENT = "flux/turnEvent";
 export const SET_SETTINGS = "flux/setSettings";
+export const COMMIT_MESSAGE = "flux/commitMessage";
 export const SECRET = "flux/secret";
 export const APPROVE = "flux/approve";
 export const EDITOR_QUERY = "flux/editor/query";

@@ -12,8 +12,9 @@ import {
   State,
 } from "vscode-languageclient/node";
 import { type Approval, approve } from "./approval";
+import { showCommitMessage } from "./commit";
 import { watchProblems } from "./problems";
-import { APPROVE, EDITOR_QUERY, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
+import { APPROVE, COMMIT_MESSAGE, EDITOR_QUERY, SECRET, SET_SETTINGS, TURN_EVENT, type TurnEvent } from "./protocol";
 import { answerQuery, QUERIES, type Question } from "./query";
 import { storedKey, storedKeys } from "./keys";
 
@@ -49,6 +50,7 @@ export class Server implements vscode.Disposable {
     const options: ServerOptions = { command: program, args, options: { cwd } };
     const client = new LanguageClient("flux", "Flux", options, clientOptions(secrets, this.own));
     client.onNotification(TURN_EVENT, this.onEvent);
+    client.onNotification(COMMIT_MESSAGE, showCommitMessage);
     client.onRequest(SECRET, ({ setting }: { setting: string }) => storedKey(this.context.secrets, setting));
     client.onRequest(APPROVE, (question: Approval, token) => approve(question, token));
     client.onRequest(EDITOR_QUERY, (question: Question) => answerQuery(client, question));
@@ -101,7 +103,14 @@ function clientOptions(
   return {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "flux" }],
     synchronize: { configurationSection: "flux" },
-    initializationOptions: { settings: fluxSettings(), turnEvents: true, approval: true, query: QUERIES, secrets },
+    initializationOptions: {
+      settings: fluxSettings(),
+      turnEvents: true,
+      commitMessages: true,
+      approval: true,
+      query: QUERIES,
+      secrets,
+    },
     middleware: {
       workspace: {
         configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),
