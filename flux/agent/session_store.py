@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flux.agent.store.answers import StoredAnswers
+from flux.agent.store.answers import ANSWERS_SIZE, StoredAnswers
+from flux.agent.store.circuits import ToldCircuits
 from flux.agent.store.database import Database
 from flux.agent.store.edits import hunks_from_json, hunks_to_json
 from flux.agent.store.exchanges import Exchanges
@@ -105,6 +106,7 @@ class SessionStore:
         self.ledger = Ledger(self._database, clock)
         self.fitted = Fitted(self._database, clock)
         self.exchanges = Exchanges(self._database, clock)
+        self.circuits = ToldCircuits(self._database, self._holder, clock)
 
     @property
     def path(self) -> Path | None:
@@ -114,6 +116,7 @@ class SessionStore:
     def close(self) -> None:
         """Let go of all sessions and of the file. May be called twice."""
         self.exchanges.store_left()
+        self.circuits.tell(())
         if self._held:
             self._database.write("", self._holder.release)
             self._held.clear()
@@ -136,6 +139,14 @@ class SessionStore:
     def answers(self, max_mb: int, max_days: float) -> StoredAnswers | None:
         """Answers kept for equal requests, so many megabytes for so many days; None where it is none."""
         return StoredAnswers(self._database, self._clock, max_mb << 20, max_days) if max_mb else None
+
+    def answers_kept(self) -> tuple[int, int]:
+        """(how many answers are kept, their bytes)."""
+        return self._database.rows(ANSWERS_SIZE)[0]
+
+    def forget_answers(self) -> None:
+        """Let go of all kept answers."""
+        self._database.write("", lambda db: db.execute("DELETE FROM answer"))
 
     # Sessions
 

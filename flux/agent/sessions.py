@@ -62,7 +62,8 @@ class Sessions:
             read_assignment(settings, name, "fallback")
         self.settings = settings
         self.store = store
-        self.registry = Registry(settings, store.answers(settings.response_cache, settings.response_cache_days))
+        answers = store.answers(settings.response_cache, settings.response_cache_days)
+        self.registry = Registry(settings, answers, store.circuits.tell)
         self.provider: BaseLLMProvider = self.registry.provider(chat.provider)
         self.reason = chat.reason
         self.index = SymbolIndex(store.folder / "index" if store.folder else None)

@@ -27,9 +27,11 @@ from flux.llm.provider_factory import (
     supported_providers,
     unsupported,
 )
+from flux.llm.resilience.breaker import CIRCUITS, CircuitState
 from flux.llm.wrapped_provider import WrappedProvider
 
 ROLES = ("chat", "edit", "inline", "summary")
+Tell = Callable[[Sequence[CircuitState]], None]
 CHECK_S = 20.0
 """Seconds for a provider to say which models it has."""
 
@@ -93,10 +95,14 @@ class Check:
 class Registry:
     """The providers of these settings."""
 
-    def __init__(self, settings: Settings, answers: KeptAnswers | None = None) -> None:
-        """`answers` are looked into before a request is sent, and get what comes."""
+    def __init__(self, settings: Settings, answers: KeptAnswers | None = None, tell: Tell = lambda _: None) -> None:
+        """`answers` are looked into before a request is sent, and get what comes.
+
+        `tell` hears after each request which models keep failing.
+        """
         self._settings = settings
         self._answers = answers
+        self._tell = tell
         self._made: dict[str, Metered] = {}
         self._spent: dict[str, Spent] = {}
 
@@ -123,6 +129,7 @@ class Registry:
                 self._spent,
                 Catalogue(self._settings.for_provider(name)).price,
                 self._answers,
+                self._tell,
             )
         return self._made[name]
 
@@ -211,12 +218,14 @@ class Metered(WrappedProvider):
         spent: dict[str, Spent],
         price: Callable[[str], Price | None],
         answers: KeptAnswers | None,
+        tell: Tell,
     ) -> None:
         super().__init__(inner)
         self.name = name
         self._spent = spent
         self._price = price
         self._answers = answers
+        self._tell = tell
 
     async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         usage = Usage()
@@ -232,6 +241,7 @@ class Metered(WrappedProvider):
         finally:  # what was used is used, also where the answer broke off
             cost = Cost.of(usage, self._price(request.model))
             self._spent[self.name] = self._spent.get(self.name, Spent()) + Spent(1, usage, cost)
+            self._tell(CIRCUITS.troubled())
 
     async def default_model(self) -> str:
         model = await self.inner.default_model()

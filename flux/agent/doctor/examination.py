@@ -12,7 +12,7 @@ from pathlib import Path
 from flux.agent.doctor.finding import Finding, Report, of_error
 from flux.agent.doctor.machine import look_at_machine, look_at_settings
 from flux.agent.doctor.providers import ProviderCheck
-from flux.agent.doctor.storage import look_at_state
+from flux.agent.doctor.storage import circuits_elsewhere, look_at_state
 from flux.agent.doctor.trial import Trials
 from flux.agent.session_store import SessionStore
 from flux.core.config import Loaded, Settings
@@ -57,7 +57,9 @@ async def examine(case: Case, within_s: float | None = None) -> Report:
         trials = None
         if case.open_store is not None:
             trials = Trials(loaded.settings, await asyncio.to_thread(case.open_store))
-        checks = [ProviderCheck(registry, loaded.settings, name) for name in _names(registry, loaded.settings)]
+        elsewhere = await asyncio.to_thread(circuits_elsewhere, case.state)
+        names = _names(registry, loaded.settings)
+        checks = [ProviderCheck(registry, loaded.settings, name, elsewhere) for name in names]
         found = [*look_at_settings(loaded, case.folder), *([] if checks else [_NO_PROVIDER])]
         return await _look(found, [(check.area, _check(check, trials)) for check in checks], case, bound_s)
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flux.agent.doctor.finding import Finding, State, of_error
+from flux.agent.store.circuits import CircuitElsewhere
 from flux.core.config import Settings
 from flux.core.errors import AuthenticationFailed, ConfigError, FluxError, ModelNotFound, ProviderError
 from flux.core.keys import KeyHolder
@@ -43,10 +44,14 @@ class Candidate:
 class ProviderCheck:
     """The look at one provider. `candidates` are known at its end."""
 
-    def __init__(self, registry: Registry, settings: Settings, name: str) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings, name: str, elsewhere: Sequence[CircuitElsewhere] = ()
+    ) -> None:
+        """`elsewhere`: what other processes know of models that keep failing."""
         self._registry = registry
         self._settings = settings
         self._name = name
+        self._elsewhere = elsewhere
         self.area = f"provider {name}"
         self.candidates: list[Candidate] = []
 
@@ -56,9 +61,8 @@ class ProviderCheck:
         try:
             where = self._where()
             if where is not None:
-                for circuit in CIRCUITS.troubled():
-                    if circuit.address == where.base_url:
-                        yield self._found("circuit", "warning", str(circuit), "Flux leaves it alone between its tries.")
+                for finding in self._circuits(where.base_url):
+                    yield finding
                 reached = await reach(where)
                 yield self._address(where, reached)
                 for finding in _clock(self.area, reached):
@@ -80,6 +84,12 @@ class ProviderCheck:
 
     def _found(self, name: str, state: State, text: str, hint: str = "") -> Finding:
         return Finding(self.area, name, state, text, hint)
+
+    def _circuits(self, address: str) -> Iterator[Finding]:
+        """Models there that keep failing, for this process or another one."""
+        here = [str(circuit) for circuit in CIRCUITS.troubled() if circuit.address == address]
+        for text in (*here, *(str(one) for one in self._elsewhere if one.circuit.address == address)):
+            yield self._found("circuit", "warning", text, "Flux leaves it alone between its tries.")
 
     def _where(self) -> Where | None:
         """Where its requests go; None for what has no address: the demo, `auto`, a provider of the user's own."""

@@ -7,11 +7,13 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from flux.agent.doctor.finding import Finding
+from flux.agent.store.answers import ANSWERS_SIZE
+from flux.agent.store.circuits import CircuitElsewhere, told_elsewhere
 from flux.agent.store.schema import FORMAT, format_of
 
 CHECK_S = 10.0
@@ -26,6 +28,17 @@ def look_at_state(folder: Path | None) -> list[Finding]:
         text = "There is no home folder, so sessions and answers to questions of trust are not kept."
         return [Finding(AREA, "folder", "warning", text, "FLUX_STATE_FOLDER names a folder to use instead.")]
     return [_folder(folder), *_database(folder / "sessions.db"), *_set_aside(folder)]
+
+
+def circuits_elsewhere(folder: Path | None) -> Sequence[CircuitElsewhere]:
+    """Models that keep failing for other processes of Flux; none where the file cannot tell. Blocks."""
+    if folder is None or not (folder / "sessions.db").is_file():
+        return ()
+    try:
+        with closing(_open(folder / "sessions.db")) as db:
+            return told_elsewhere(db, folder / "holders", time.time())
+    except sqlite3.Error:
+        return ()  # the look at the state folder says what is wrong
 
 
 def _folder(folder: Path) -> Finding:
@@ -55,6 +68,10 @@ def _database(file: Path) -> Iterator[Finding]:
     try:
         with closing(_open(file)) as db:
             yield _content(db, file, size)
+            if format_of(db) == FORMAT:
+                answers, bytes_ = db.execute(ANSWERS_SIZE).fetchone()
+                text = f"{answers} kept answers, {bytes_ / 1e6:.1f} MB; `flux cache clear` deletes them."
+                yield Finding(AREA, "response cache", "ok", text)
     except sqlite3.Error as e:
         yield Finding(AREA, "sessions", "problem", f"{file} cannot be read: {e}.", _DAMAGED_HINT)
     if not os.access(file, os.W_OK):

@@ -9,6 +9,7 @@ from flux.agent.store.database import Database
 from flux.core.errors import SessionError
 
 _DAY_S = 86_400.0
+ANSWERS_SIZE = "SELECT count(*), coalesce(sum(length(body)), 0) FROM answer"
 _OLDEST = (
     "DELETE FROM answer WHERE at <= (SELECT max(at) FROM"
     " (SELECT at, sum(length(body)) OVER (ORDER BY at DESC, key) AS size FROM answer) WHERE size > ?)"

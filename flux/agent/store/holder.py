@@ -67,7 +67,7 @@ class HolderFile:
             tokens = [file.name for file in folder.iterdir()] if folder else []
         except OSError:
             return False
-        living = [token for token in tokens if token != self.token and _lives(folder, token)]
+        living = [token for token in tokens if token != self.token and lives(folder, token)]
         return bool(living)
 
     def close(self) -> None:
@@ -106,10 +106,10 @@ class HolderFile:
 
 def living_holder(rows: Sequence[tuple[Any, ...]], folder: Path | None) -> Holder | None:
     """Who has the session open, of what `HOLDER_QUERY` found; None where nobody has who still lives."""
-    return Holder(*rows[0][1:]) if rows and _lives(folder, rows[0][0]) else None
+    return Holder(*rows[0][1:]) if rows and lives(folder, rows[0][0]) else None
 
 
-def _lives(folder: Path | None, token: str) -> bool:
+def lives(folder: Path | None, token: str) -> bool:
     """Whether the process that made the file of that token still lives."""
     if folder is None:
         return False  # nobody else sees a database in memory

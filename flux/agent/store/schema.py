@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 9
+FORMAT = 10
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -144,7 +144,16 @@ CREATE TABLE exchange (  -- requests as they left and their answers as they came
 CREATE INDEX exchange_session ON exchange (session_id, seq);
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8, _FORMAT_9)
+_FORMAT_10 = """
+CREATE TABLE circuit (  -- models that keep failing, as the process that asks them tells; `token` is a holder's
+    token TEXT NOT NULL, door TEXT NOT NULL, pid INTEGER NOT NULL, address TEXT NOT NULL, model TEXT NOT NULL,
+    failures INTEGER NOT NULL,
+    open_until REAL,  -- null: it is asked as usual
+    reason TEXT NOT NULL
+) STRICT;
+"""
+
+_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8, _FORMAT_9, _FORMAT_10)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
