@@ -254,7 +254,7 @@ class SettingValues:
         whole(0),
         "FLUX_RESPONSE_CACHE",
         "Megabytes of answers to keep, so that exactly the same request is answered without asking again; not "
-        "where tools are offered, as in a chat. 0: none.",
+        "where tools are offered, as in a chat. 0: none. `flux cache clear` empties it.",
     )
     response_cache_days: float = _setting(
         30.0, between(0, 3650), "FLUX_RESPONSE_CACHE_DAYS", "How many days a kept answer is used."

@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from flux.ui.usage import run_budget
 
                 return run_budget(arguments)
+            case "cache":
+                from flux.ui.usage import run_cache
+
+                return run_cache(arguments)
             case "context":
                 from flux.ui.context import show_context
 
@@ -175,6 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     budget.add_argument("amount", nargs="?", metavar="AMOUNT", help="so many dollars")
     _add_common(budget)
     budget.set_defaults(command="budget")
+    cache = commands.add_parser("cache", help="answers that are kept for equal requests (response_cache)")
+    cache.add_argument("action", nargs="?", choices=["clear"], help="delete them")
+    cache.set_defaults(command="cache")
     tokens = commands.add_parser("tokens", help="tokenizer data for exact counts")
     tokens.add_argument("action", choices=["install"], help="download the tables of tiktoken, once")
     tokens.set_defaults(command="tokens")

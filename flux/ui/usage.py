@@ -1,4 +1,6 @@
-"""`flux usage`: tokens and money of all sessions, as a table, JSON or CSV, days as a plot. `flux budget`: limits."""
+"""`flux usage`: tokens and money of all sessions, as a table, JSON or CSV, days as a plot. `flux budget`: limits.
+
+`flux cache`: answers that are kept for equal requests, which then cost nothing."""
 
 from __future__ import annotations
 
@@ -49,6 +51,22 @@ def run_budget(arguments: argparse.Namespace) -> int:
             print(f"each session: ${limits['session']:.2f}")
         if not limits:
             print("No limit of money is set (budget_session, budget_day, budget_month in config.toml).")
+        return 0
+    finally:
+        store.close()
+
+
+def run_cache(arguments: argparse.Namespace) -> int:
+    """Say how much is kept of answers, or let go of it; the exit status. Raises SessionError."""
+    store = open_store()
+    try:
+        answers, size = store.answers_kept()
+        told = f"{answers} kept answers, {size / 1e6:.1f} MB"
+        if arguments.action == "clear":
+            store.forget_answers()
+            print(f"Deleted {told}.")
+        else:
+            print(f"{told} (response_cache in config.toml says how much is kept; `flux cache clear` deletes them).")
         return 0
     finally:
         store.close()

@@ -205,3 +205,14 @@ async def test_two_batches_do_not_work_on_one_file_of_results(shell: Shell) -> N
         await process.wait()
     assert second.status == 1
     assert "Another batch is at work" in second.err
+
+
+async def test_kept_answers_are_shown_and_emptied_by_one_command(shell: Shell) -> None:
+    shell.variables["FLUX_RESPONSE_CACHE"] = "1"
+    write(shell, {"prompt": "Hello?"})
+    async with fault_server() as server:
+        await batch(shell, server)
+    assert shell.flux("cache").out.startswith("1 kept answers, 0.0 MB")
+    assert "1 kept answers" in shell.flux("doctor").out
+    assert shell.flux("cache", "clear").out == "Deleted 1 kept answers, 0.0 MB.\n"
+    assert shell.flux("cache").out.startswith("0 kept answers")
