@@ -100,7 +100,8 @@ async def test_what_is_on_the_menu_depends_on_the_place(tmp_path: Path) -> None:
         assert await menu(0, only=["refactor"]) == [title for title in file if "explain" not in title]
         assert await menu(0, only=["source"]) == ["Flux: fix all problems of this file"]
         assert await menu(9999) == [*file, "Flux: fix all problems of this file"]  # past the end
-        for kept_out in (outside, "untitled:Untitled-1", made.uri(".env"), made.uri("unknown.py")):
+        assert await menu(0, "untitled:Untitled-1") == file
+        for kept_out in (outside, made.uri(".env"), made.uri("unknown.py")):
             assert await menu(0, kept_out) == []
 
 
