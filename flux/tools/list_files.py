@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flux.core.messages import ToolSpec
 from flux.tools.base import Arguments, Finding
+from flux.workspace.ignore import MAX_LISTED
 from flux.workspace.workspace import Workspace
 
 MAX_FILES = 1000
@@ -25,5 +26,6 @@ class ListFiles:
         paths = await workspace.list_files("" if folder in {".", "./"} else folder)
         lines = [str(path) for path in paths[:MAX_FILES]]
         if len(paths) > MAX_FILES:
-            lines.append(f"[{len(paths) - MAX_FILES} more; name a folder to see them]")
+            at_least = "at least " if len(paths) >= MAX_LISTED else ""
+            lines.append(f"[{at_least}{len(paths) - MAX_FILES} more; name a folder to see them]")
         return Finding("\n".join(lines) or "[no files]", f"{len(paths)} files")

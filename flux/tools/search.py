@@ -10,6 +10,7 @@ from flux.core.messages import ToolSpec
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.text import line_content, split_lines
 from flux.tools.base import Arguments, Finding
+from flux.workspace.ignore import MAX_LISTED
 from flux.workspace.ripgrep import candidates
 from flux.workspace.workspace import Workspace
 
@@ -74,6 +75,8 @@ class Search:
                     if lines > MAX_MATCHES:
                         found.append(f"[more than {MAX_MATCHES} lines; narrow the search]")
                         break
+                if len(paths) >= MAX_LISTED:
+                    found.append(f"[only the first {MAX_LISTED:,} files were searched; give a folder]")
         except TimeoutError as e:
             if not found:
                 raise ToolTimedOut("The search took too long; give a folder or a simpler pattern.") from e

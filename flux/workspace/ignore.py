@@ -98,6 +98,10 @@ def check_allowed(path: WorkspacePath, real_path: str = "") -> None:
             raise SecretFile(f"{path} belongs to version control, which Flux leaves alone.", path=str(path))
 
 
+MAX_LISTED = 100_000
+"""Of so many files, in the order of the walk, a listing and an index know: who asks waits for it."""
+
+
 def is_never_listed(name: str) -> bool:
     """Whether a file or folder of this name is left out of every listing, whatever the ignore files say."""
     is_temporary = name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
@@ -136,13 +140,13 @@ class Folder:
     is_cut: bool = False
 
 
-def walk(root: str, folder: str = "") -> Iterator[str]:
-    """The files below `folder` (relative to `root`), relative to `root`, without ignored and secret ones.
+def walk(root: str, folder: str = "", most: int = MAX_LISTED) -> Iterator[str]:
+    """The first files below `folder` (relative to `root`), relative to `root`, without ignored and secret ones.
 
     Folders that are symbolic links are not entered. A folder that cannot be read counts as empty.
     """
-    for found in walk_folders(root, folder):
-        yield from found.files
+    files = (file for found in walk_folders(root, folder) for file in found.files)
+    return islice(files, most)
 
 
 def walk_folders(root: str, folder: str = "", limit: int = 0) -> Iterator[Folder]:

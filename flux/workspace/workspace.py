@@ -43,7 +43,8 @@ class Workspace(Protocol):
     async def list_files(self, folder: str = "") -> Sequence[WorkspacePath]:
         """All files below a folder (all roots by default), sorted, without ignored and secret ones.
 
-        Files that exist only as open buffers are included. Raises FileMissing, OutsideWorkspace.
+        Files that exist only as open buffers are included. Of each root's files on the disk, and of a folder's, at most
+        `ignore.MAX_LISTED`: who shows them says so. Raises FileMissing, OutsideWorkspace.
         """
         ...
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from flux.workspace.ignore import Folder, list_folder, walk_folders
+from flux.workspace.ignore import MAX_LISTED, Folder, list_folder, walk_folders
 from flux.workspace.index.plain import is_indexed
 
 MAX_ENTRIES = 10_000
@@ -53,8 +53,10 @@ class Changes:
 class Tree:
     """The files below a root. `stamps` are those of the files as they were last read: who reads one sets its own."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, most: int = MAX_LISTED) -> None:
+        """Of no more than `most` files, in the order of the walk, it is seen whether they are looked into."""
         self.root = root
+        self._most = most
         self.folders: dict[str, KnownFolder] = {}
         self.stamps: dict[str, Stamp] = {}
         self.is_cut = False
@@ -98,9 +100,12 @@ class Tree:
                 self._take(walk_folders(self.root, new, MAX_ENTRIES), now_ns, changes)
 
     def _take(self, listed: Iterator[Folder], now_ns: int, changes: Changes) -> None:
+        count = 0
         for folder in listed:
-            if len(self.folders) >= MAX_FOLDERS and folder.prefix not in self.folders:
-                self.folders[""] = KnownFolder(0, is_cut=True, files=self.folders[""].files)
+            count += len(folder.files)
+            is_new = folder.prefix not in self.folders
+            if is_new and (len(self.folders) >= MAX_FOLDERS or count > self._most) and "" in self.folders:
+                self.folders[""] = changes.folders[""] = replace(self.folders[""], is_cut=True)
                 return
             stamp = _folder_stamp(self.root, folder.prefix)
             known = KnownFolder(
@@ -112,7 +117,7 @@ class Tree:
                     for file in folder.files
                     if PurePosixPath(file).name in _RULES
                 ),
-                folder.is_cut,
+                folder.is_cut or (not folder.prefix and not is_new and self.folders[""].is_cut),
             )
             self.folders[folder.prefix] = changes.folders[folder.prefix] = known
 
