@@ -8,6 +8,7 @@ what is on the disk.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,10 @@ ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentConte
 
 UNTITLED_ROOT = os.path.join(os.path.abspath(os.devnull), "untitled")  # noqa: PTH100, PTH118 -- a name and no folder
 """Where documents that were never saved are, as far as the rest of Flux sees: no file can be there."""
+
+
+CELLS_ROOT = UNTITLED_ROOT.removesuffix("untitled") + "cells"
+"""The same for the cells of notebooks, which the rest of Flux sees as parts of their notebook."""
 
 
 class Document(TextDocument):
@@ -85,6 +90,7 @@ class Documents(Workspace):
         super().__init__(root_uri, types.TextDocumentSyncKind.Incremental, folders, counting.encoding)
         self.counting = counting
         self._open: dict[str, Document] = {}
+        self._cell_numbers = itertools.count(1)
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
     def __iter__(self) -> Iterator[Document]:
@@ -198,6 +204,36 @@ class Documents(Workspace):
 
     def put_text_document(self, text_document: types.TextDocumentItem, notebook_uri: str | None = None) -> None:
         self.open(text_document)
+        if notebook_uri is not None:
+            name = os.path.basename(unquote(notebook_uri))  # noqa: PTH119 -- a URI
+            self._open[text_document.uri].path = f"{CELLS_ROOT}{os.sep}{name} cell {next(self._cell_numbers)}"
+
+    def update_notebook_document(self, params: types.DidChangeNotebookDocumentParams) -> None:
+        """As in pygls, but with all changes of a cell at once, so that its version is right for each who looks."""
+        cells = params.change.cells
+        texts = (cells.text_content if cells else None) or ()
+        if cells is not None:
+            cells.text_content = None
+        try:
+            super().update_notebook_document(params)
+        except KeyError:
+            logger.warning("%s was changed but not open.", params.notebook_document.uri)
+            return
+        for text in texts:
+            self.change(text.document, text.changes)
+
+    def notebook_at(self, path: str) -> types.NotebookDocument | None:
+        """The open notebook of an absolute path."""
+        wanted = os.path.normcase(os.path.realpath(path))
+        for notebook in self.notebook_documents.values():
+            if (found := path_of_uri(notebook.uri)) and os.path.normcase(os.path.realpath(found)) == wanted:
+                return notebook
+        return None
+
+    def notebook_of(self, cell_uri: str) -> types.NotebookDocument | None:
+        """The open notebook that has the cell."""
+        notebooks = self.notebook_documents.values()
+        return next((n for n in notebooks if any(cell.document == cell_uri for cell in n.cells)), None)
 
     def remove_text_document(self, doc_uri: str) -> None:
         self.close(doc_uri)

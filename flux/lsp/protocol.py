@@ -198,7 +198,7 @@ class FluxProtocol(LanguageServerProtocol):
             known.feature_options,
             list(COMMANDS),
             types.TextDocumentSyncKind.Incremental,
-            None,
+            types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook(notebook="*")]),
             types.PositionEncodingKind(self.client.counting.encoding),
         ).build()
         if self.client.reads_documents and self.server_capabilities.workspace is not None:

@@ -35,9 +35,10 @@ from flux.lsp.asking import Asking, Bounds, Editor
 from flux.lsp.clients import Client
 from flux.lsp.delivery import TRIES, Delivery, TextMoved
 from flux.lsp.documents import UNTITLED_ROOT, Document, Documents
+from flux.lsp.notebooks import OpenNotebook, open_notebook
 from flux.lsp.problems import Problems
 from flux.lsp.target import snapshot_of
-from flux.lsp.uris import uri_of_path
+from flux.lsp.uris import path_of_uri, uri_of_path
 from flux.workspace.disk import is_mode_of_new_files
 from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
@@ -97,6 +98,9 @@ class LspWorkspace:
             return None
 
     async def read(self, path: WorkspacePath) -> FileSnapshot:
+        if notebook := open_notebook(self.documents, path):
+            check_allowed(path)
+            return notebook.snapshot
         document = self._document(path)
         if document is None and path.root == UNTITLED_ROOT:
             raise FileMissing(f"There is no open document {path}.", path=str(path))
@@ -122,7 +126,8 @@ class LspWorkspace:
         return sorted(unsaved.union(listed))
 
     def open_buffers(self) -> Sequence[FileSnapshot]:
-        return [snapshot_of(path, document) for path, document in self._open()]
+        opened = [snapshot_of(path, document) for path, document in self._open()]
+        return [*opened, *(notebook.snapshot for notebook in self._notebooks())]
 
     def unsaved(self) -> Mapping[WorkspacePath, FileSnapshot | None]:
         return {buffer.path: buffer for buffer in self.open_buffers()}
@@ -188,6 +193,7 @@ class LspWorkspace:
         if any(map(self._needs_disk, changes)):
             await self._confirm_writing([change for change in changes if self._needs_disk(change)])
             changes = self._on_present_text(plan, on_disk)
+        changes, notebooks = self._in_cells(changes)
         # From here to the message nothing is awaited: the buffers are what the edit is made for.
         by_editor = [change for change in changes if not self._needs_disk(change)]
         by_disk = tuple(change for change in changes if self._needs_disk(change))
@@ -199,7 +205,28 @@ class LspWorkspace:
                 await self._delivery.take_back(plan.label, applied)
                 raise
         in_order = {change.path: change for change in applied}
+        for change in notebooks:
+            in_order[change.path] = AppliedChange(change.path, change.snapshot, await self.read(change.path), False)
         return AppliedPlan(plan.label, tuple(in_order[change.path] for change in plan.changes))
+
+    def _in_cells(self, changes: Sequence[FileChange]) -> tuple[list[FileChange], list[EditFile]]:
+        """The changes with those of open notebooks cell by cell, and these as they were. Raises WriteRefused."""
+        all_changes: list[FileChange] = []
+        whole: list[EditFile] = []
+        for change in changes:
+            notebook = open_notebook(self.documents, change.path)
+            if notebook is None:
+                all_changes.append(change)
+            elif isinstance(change, EditFile):
+                whole.append(change)
+                all_changes += notebook.in_cells(change)
+            else:
+                raise WriteRefused(
+                    f"{change.path} is open as a notebook; its cells can be edited, and nothing else.",
+                    path=str(change.path),
+                    hint="Ask the user to close it first.",
+                )
+        return all_changes, whole
 
     def _uri_and_text(self, change: FileChange) -> tuple[str, str]:
         document = self._document(change.path)
@@ -216,7 +243,10 @@ class LspWorkspace:
             for path in paths_of(change):
                 check_allowed(path)
             document = self._document(change.path)
+            notebook = open_notebook(self.documents, change.path)
             now = snapshot_of(change.path, document) if document else on_disk.get(change.path)
+            if notebook is not None:
+                now = notebook.snapshot
             present = rebase_change(change, now)
             if isinstance(present, DeleteFile):
                 present = DeleteFile(_in_form_of(present.snapshot, on_disk[change.path]))
@@ -256,6 +286,12 @@ class LspWorkspace:
 
     def _document(self, path: WorkspacePath) -> Document | None:
         return self.documents.at_path(str(path.absolute()))
+
+    def _notebooks(self) -> Iterator[OpenNotebook]:
+        for opened in self.documents.notebook_documents.values():
+            with suppress(OutsideWorkspace):
+                if notebook := open_notebook(self.documents, self.disk.path(path_of_uri(opened.uri) or "")):
+                    yield notebook
 
     def _open(self) -> Iterator[tuple[WorkspacePath, Document]]:
         """The open files of the workspace, most recently used first, without secret ones."""

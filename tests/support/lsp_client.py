@@ -66,6 +66,8 @@ class LspClient:
     bound_s: float = BOUND_S
     """How long the server may take to answer. A long measurement shares its machine, and may wait for longer."""
     messages: list[Message] = field(default_factory=list)
+    notebooks: dict[str, str] = field(default_factory=dict)
+    """The notebooks by the URIs of their cells."""
     answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     """What to answer to requests of the server, by method; the rest is answered as an editor would."""
     watchers: list[Callable[[Message], None]] = field(default_factory=list)
@@ -138,14 +140,39 @@ class LspClient:
 
     # What the editor tells.
 
+    def open_notebook(self, uri: str, cells: Mapping[str, tuple[int, str, str]]) -> None:
+        """`cells` are (kind, language, text) by their URIs."""
+        for cell, (_, _, text) in cells.items():
+            self.notebooks[cell] = uri
+            self.editor.open(cell, text)
+        listed = [{"kind": kind, "document": cell} for cell, (kind, _, _) in cells.items()]
+        texts = [
+            {
+                "uri": cell,
+                "languageId": language,
+                "version": self.buffers[cell].version,
+                "text": self.buffers[cell].text,
+            }
+            for cell, (_, language, _) in cells.items()
+        ]
+        notebook = {"uri": uri, "notebookType": "jupyter-notebook", "version": 1, "cells": listed}
+        self.notify("notebookDocument/didOpen", {"notebookDocument": notebook, "cellTextDocuments": texts})
+
     def opened(self, uri: str, version: int, text: str) -> None:
+        if uri in self.notebooks:
+            return
         item = {"uri": uri, "languageId": self.language, "version": version, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": item})
 
     def changed(self, uri: str, version: int, changes: Sequence[Change]) -> None:
         document = {"uri": uri, "version": version}
-        params = {"textDocument": document, "contentChanges": [CONVERTER.unstructure(change) for change in changes]}
-        self.notify("textDocument/didChange", params)
+        told = [CONVERTER.unstructure(change) for change in changes]
+        if notebook := self.notebooks.get(uri):
+            cells = {"textContent": [{"document": document, "changes": told}]}
+            params = {"notebookDocument": {"uri": notebook, "version": 2}, "change": {"cells": cells}}
+            self.notify("notebookDocument/didChange", params)
+            return
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": told})
 
     def closed(self, uri: str) -> None:
         self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})

@@ -10,6 +10,8 @@ import { Sessions } from "./sessions";
 import { Status, usageText } from "./status";
 
 const BRIEFLY_MS = 8_000;
+/** Where what the user works on may be: a file, one that was never saved, a notebook's cell. */
+const EDITED = ["file", "untitled", "vscode-notebook-cell"];
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const chat = new Chat();
@@ -210,7 +212,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 /** The editor that the user works in: the active one, or one beside the chat. */
 function userEditor(): vscode.TextEditor | undefined {
   const editors = [vscode.window.activeTextEditor, ...vscode.window.visibleTextEditors];
-  return editors.find((editor) => editor?.document.uri.scheme === "file");
+  return editors.find((editor) => editor && EDITED.includes(editor.document.uri.scheme));
 }
 
 function place(editor: vscode.TextEditor | undefined): Place {

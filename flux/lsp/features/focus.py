@@ -7,7 +7,9 @@ from lsprotocol import types
 from flux.context.item import Focus
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import OutsideWorkspace
-from flux.lsp.convert import EditorText
+from flux.core.text import LineIndex, Range
+from flux.lsp.convert import EditorText, all_offsets_of
+from flux.lsp.notebooks import open_notebook
 from flux.lsp.uris import path_of_uri
 from flux.lsp.workspace import LspWorkspace
 
@@ -17,7 +19,8 @@ async def focus_of(
 ) -> Focus:
     """The file and the selection. Raises OutsideWorkspace for what is no file of it, and the errors of `read`."""
     document = workspace.documents.get(uri)
-    name = path_of_uri(uri)
+    cells_notebook = workspace.documents.notebook_of(uri)
+    name = path_of_uri(cells_notebook.uri if cells_notebook else uri)
     path = workspace.path_of(document) if document else None
     if path is None and name is None:
         raise OutsideWorkspace(f"{uri} is not a file.", path=uri, hint="Save it in a folder of the workspace first.")
@@ -27,5 +30,10 @@ async def focus_of(
     if selected is None:
         return Focus(path, None, diagnostics)
     snapshot = await workspace.read(path)
+    notebook = open_notebook(workspace.documents, path)
+    if notebook is not None and cells_notebook is not None and document is not None:
+        in_cell = all_offsets_of(document.text, (selected,), workspace.documents.counting)[0]
+        index, start = LineIndex(snapshot.text), notebook.offset(document)
+        return Focus(path, Range(*(index.position(start + offset) for offset in in_cell)), diagnostics)
     selection = EditorText(snapshot.text, workspace.documents.counting).range(selected)
     return Focus(path, selection, diagnostics)
