@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +127,10 @@ class SessionStore:
     def take_notice(self) -> str:
         """What the user must be told of the file (damaged, full), in words: once, and empty where all is well."""
         return self._database.take_notice()
+
+    def chat_file(self, session_id: str) -> Path | None:
+        """Where a session is shown as a document, which is gone with it; None where all is in memory."""
+        return self.folder / "chats" / f"{session_id}.md" if self.folder else None
 
     async def settle(self) -> None:
         """Wait until all is stored that was written; that is so at once unless another process locks the file."""
@@ -295,6 +299,9 @@ class SessionStore:
         self._database.write("", write)
         self._proposals_written += 1
         self._held.discard(session_id)
+        if chat := self.chat_file(session_id):
+            with suppress(OSError):
+                chat.unlink(missing_ok=True)
 
     # Messages
 

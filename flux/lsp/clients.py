@@ -26,6 +26,8 @@ class Client:
     deletes_files: bool = False
     renames_files: bool = False
     shows_documents: bool = False
+    tells_of_any_file: bool = True
+    """It opens documents for Flux outside its folders too."""
     shows_progress: bool = False
     has_configuration: bool = False
     registers_configuration: bool = False
@@ -195,6 +197,7 @@ def _eglot(client: Client) -> Client:
         may_misplace=True,
         tells_late=True,
         has_plain_line_ends=True,
+        tells_of_any_file=False,  # a server is for the buffers of its project (eglot-current-server)
     )
 
 

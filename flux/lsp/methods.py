@@ -27,6 +27,8 @@ SECRET = "flux/secret"
 COMMIT_MESSAGE = "flux/commitMessage"
 ACTION_HELP = "flux.action.help"
 APPROVE = "flux/approve"
+CHAT_OPEN_BUFFER = "flux.chat.openBuffer"
+CHAT_SEND_BUFFER = "flux.chat.sendBuffer"
 REVIEW_ACCEPT = "flux.review.accept"
 REVIEW_REJECT = "flux.review.reject"
 DOCUMENT_SCHEME = "flux"
@@ -69,6 +71,23 @@ class ChatWithdraw:
     result: ClassVar[object] = results.Said
     message: str = _field("its `message_id`; else the last one that waits", "")
     session: str = _field("the id of its session; else the present one", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOpenBuffer:
+    """Have a session's chat as a Markdown document, in which the user writes and the answer streams in."""
+
+    result: ClassVar[object] = results.ChatBuffer | results.Started
+    session: str = _field("the id of a session; else the present one", "")
+    uri: str = _field("an open document to have it in; else a file of Flux's own is shown", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSendBuffer:
+    """Send what the user has written below the last heading of such a document; while a turn runs, after it."""
+
+    result: ClassVar[object] = results.Turn | results.Started
+    uri: str = _field("the document")
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +360,8 @@ CommandArguments = (
     | BudgetRaise
     | ChatSend
     | ChatWithdraw
+    | ChatOpenBuffer
+    | ChatSendBuffer
     | ChatNew
     | ChatList
     | SessionResume
@@ -373,6 +394,8 @@ CommandArguments = (
 COMMANDS: Mapping[str, type[CommandArguments]] = {
     "flux.chat.send": ChatSend,
     "flux.chat.withdraw": ChatWithdraw,
+    CHAT_OPEN_BUFFER: ChatOpenBuffer,
+    CHAT_SEND_BUFFER: ChatSendBuffer,
     "flux.chat.new": ChatNew,
     "flux.chat.list": ChatList,
     "flux.session.resume": SessionResume,

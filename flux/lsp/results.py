@@ -67,6 +67,12 @@ class SessionId(TypedDict):
     session: Annotated[str, "its id"]
 
 
+class ChatBuffer(SessionId):
+    """A chat in a document."""
+
+    uri: str
+
+
 class TitledSession(SessionId):
     """One session with its title."""
 

@@ -36,6 +36,7 @@ from flux.lsp.settings import SECTION, EditorSettings
 from flux.lsp.streams import Frames, ThreadWriter, read_in_thread
 
 if TYPE_CHECKING:
+    from flux.lsp.features.chat_buffer import ChatBuffers
     from flux.lsp.features.code_actions import CodeActions
     from flux.lsp.features.commands import Commands
     from flux.lsp.features.review import EditorReview
@@ -50,6 +51,7 @@ CODE_ACTION_KINDS = (
     types.CodeActionKind.RefactorRewrite,
     types.CodeActionKind.Source,
     "flux.explain",
+    "flux.chat",
     REVIEW_ACCEPT,
     REVIEW_REJECT,
 )
@@ -86,6 +88,7 @@ class FluxServer(LanguageServer):
         self._commands: Commands | None = None
         self._review: EditorReview | None = None
         self._timeline: EditorTimeline | None = None
+        self._chat_buffers: ChatBuffers | None = None
         self._key_follows = False
         self.editor_process: int | None = None
         """The number of the editor's process, where it is one of this machine."""
@@ -137,6 +140,15 @@ class FluxServer(LanguageServer):
 
             self._review = EditorReview(self)
         return self._review
+
+    @property
+    def chat_buffers(self) -> ChatBuffers:
+        """Chats in documents."""
+        if self._chat_buffers is None:
+            from flux.lsp.features.chat_buffer import ChatBuffers
+
+            self._chat_buffers = ChatBuffers(self)
+        return self._chat_buffers
 
     @property
     def timeline(self) -> EditorTimeline:
@@ -228,12 +240,17 @@ class FluxServer(LanguageServer):
 async def _offer_code_actions(ls: FluxServer, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
     await ls.sessions.open_store()
     client = ls.protocol.client
-    return [*ls.review.menu.actions(client, params), *await ls.code_actions.offer(ls.files, params)]
+    return [
+        *ls.chat_buffers.actions(client, params),
+        *ls.review.menu.actions(client, params),
+        *await ls.code_actions.offer(ls.files, params),
+    ]
 
 
 async def _show_lenses(ls: FluxServer, params: types.CodeLensParams) -> list[types.CodeLens]:
     await ls.sessions.open_store()
-    return ls.review.menu.lenses(params.text_document.uri)
+    uri = params.text_document.uri
+    return [*ls.chat_buffers.lenses(uri), *ls.review.menu.lenses(uri)]
 
 
 async def _show_document(ls: FluxServer, params: types.TextDocumentContentParams) -> types.TextDocumentContentResult:

@@ -38,6 +38,9 @@ JOIN_S = 0.025
 """Text that comes within this time goes to the editor in one notification."""
 
 
+Watch = Callable[[TurnEvent], None]
+
+
 class Talk(Protocol):
     """What a turn needs of a session, beside the call that runs it."""
 
@@ -157,12 +160,16 @@ class Turns:
         *,
         title: str,
         token: types.ProgressToken | None = None,
+        watch: Watch | None = None,
     ) -> TurnReport:
-        """Run a turn to its end, which comes soon after this is cancelled. `token` is the editor's, for progress."""
+        """Run a turn to its end, which comes soon after this is cancelled. `token` is the editor's, for progress.
+
+        `watch` sees each event too.
+        """
         running = _Running(talk, TurnReport(session=talk.id, is_waiting=talk.is_busy))
         self._running.append(running)
         # The turn goes on for a moment when its request is cancelled: its end must be seen and told.
-        following = running.following = asyncio.create_task(self._follow(running, events, title, token))
+        following = running.following = asyncio.create_task(self._follow(running, events, title, token, watch))
         try:
             await asyncio.shield(following)
         except asyncio.CancelledError:
@@ -205,11 +212,12 @@ class Turns:
         events: AsyncGenerator[TurnEvent],
         title: str,
         token: types.ProgressToken | None,
+        watch: Watch | None,
     ) -> None:
         try:
             async with aclosing(events):
                 running.token = await self._progress_token(token)
-                watchers = self._watchers(running, title)
+                watchers = [*self._watchers(running, title), *([watch] if watch else ())]
                 async for event in events:
                     _collect(running.report, event)
                     for watcher in watchers:
@@ -223,8 +231,8 @@ class Turns:
         token = f"flux-{next(self._numbers)}"
         return token if await self._editor.create_progress(token) else None
 
-    def _watchers(self, running: _Running, title: str) -> list[Callable[[TurnEvent], None]]:
-        watchers: list[Callable[[TurnEvent], None]] = []
+    def _watchers(self, running: _Running, title: str) -> list[Watch]:
+        watchers: list[Watch] = []
         if self._editor.client.takes_turn_events:
             watchers.append(_EventSender(self._editor, running.report).send)
         if running.token is not None:

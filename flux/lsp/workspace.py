@@ -31,6 +31,7 @@ from flux.edits.plan import (
     rebase_change,
     taken,
 )
+from flux.edits.text_edit import TextEdit
 from flux.lsp.asking import Asking, Bounds, Editor
 from flux.lsp.clients import Client
 from flux.lsp.delivery import TRIES, Delivery, TextMoved
@@ -174,6 +175,27 @@ class LspWorkspace:
                 raise StaleSnapshot(
                     f"{e.names} kept changing while the edit was made.", hint="Read again, then edit."
                 ) from e
+
+    async def write_into(self, uri: str, label: str, edits_of: Callable[[str], Sequence[TextEdit]]) -> None:
+        """Edit an open document of the user's or of Flux's own, inside the workspace or not.
+
+        `edits_of` gives the edits for a text, and is asked again where the user typed meanwhile. Raises what it does,
+        WriteRefused and StaleSnapshot.
+        """
+        async with self._applying:
+            for _ in range(TRIES):
+                document = self.documents.get(uri)
+                if document is None or not document.path:
+                    raise WriteRefused(f"{uri} is no open file.", path=uri)
+                folder, name = os.path.split(document.path)
+                edits = tuple(edits_of(document.text))
+                if not edits:
+                    return
+                now = snapshot_of(self._disk_of((folder,)).path(name), document)
+                with suppress(TextMoved):
+                    await self._delivery.deliver(label, [EditFile(now, edits)])
+                    return
+        raise StaleSnapshot(f"{uri} kept changing while it was written to.")
 
     async def _apply(self, plan: EditPlan) -> AppliedPlan:
         """One attempt: all files or none. Raises TextMoved where the user's typing came between."""

@@ -106,10 +106,10 @@ class HelixUser(User):
     async def choose_action(self, name: str, line: int) -> None:
         await self.keys.go(self.folder / name, line)
         self.window.type("x")
-        await self.window.until("the menu", self._has_menu)
+        await self.window.until("the menu", self.has_menu)
         self.window.press("Enter")  # the first entry is chosen
 
-    def _has_menu(self) -> bool:
+    def has_menu(self) -> bool:
         """Helix leaves out servers that are not up yet."""
         if "Flux: " not in self.window.screen():
             self.window.type(" a")
@@ -249,10 +249,9 @@ def editor(request: pytest.FixtureRequest) -> Callable[..., AbstractAsyncContext
 
 @asynccontextmanager
 async def sitting(
-    editor: Callable[..., AbstractAsyncContextManager[User]], tmp_path: Path, new: str
+    editor: Callable[..., AbstractAsyncContextManager[User]], tmp_path: Path, script: Sequence[Mapping[str, object]]
 ) -> AsyncIterator[User]:
-    """A user at the editor; what Flux does with `two` is this. Nothing may have been saved at the end."""
-    script = [answer for _, names, pace in STEPS for answer in calls(new, *names, **pace)]
+    """A user at the editor, with Flux's answers. Nothing may have been saved at the end."""
     environ = prepare(tmp_path, FILES, script)
     folder, scratch = tmp_path / "workspace", tmp_path / "scratch"
     scratch.mkdir()
@@ -266,8 +265,13 @@ async def sitting(
         assert {path.name: path.read_bytes().decode() for path in folder.iterdir()} == FILES
 
 
+def script_of(new: str) -> list[dict[str, object]]:
+    """What Flux does with `two` in each step is this."""
+    return [answer for _, names, pace in STEPS for answer in calls(new, *names, **pace)]
+
+
 async def test_the_first_steps(editor: Callable[..., AbstractAsyncContextManager[User]], tmp_path: Path) -> None:
-    async with sitting(editor, tmp_path, "TWO\n") as user:
+    async with sitting(editor, tmp_path, script_of("TWO\n")) as user:
         for step, _, _ in STEPS:
             await step(user)
 
@@ -275,7 +279,7 @@ async def test_the_first_steps(editor: Callable[..., AbstractAsyncContextManager
 async def test_a_wrong_edit_fails_each_step(
     editor: Callable[..., AbstractAsyncContextManager[User]], tmp_path: Path
 ) -> None:
-    async with sitting(editor, tmp_path, "wrong\n") as user:
+    async with sitting(editor, tmp_path, script_of("wrong\n")) as user:
         for step, _, _ in STEPS:
             with pytest.raises(AssertionError, match="wrong"):
                 await step(user)

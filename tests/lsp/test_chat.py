@@ -202,8 +202,8 @@ async def test_an_impatient_editor_is_answered_at_once_and_told_the_rest(tmp_pat
         await client.until(lambda: any(p["value"]["kind"] == "end" for p in client.sent("$/progress")))
         assert made.buffers() == {"a.py": "one\n2\nthree\n"}
         assert await client.command("flux.chat.send", {"text": "Hello?"}) == {"status": "started"}
-        await client.until(lambda: bool(client.sent("window/showDocument")))
-        assert path_of(client.sent("window/showDocument")[0]["uri"]).read_text(encoding="utf-8") == "I am here.\n"
+        await client.until(lambda: bool(client.shown()))
+        assert path_of(client.shown()[0]).read_text(encoding="utf-8") == "I am here.\n"
         assert await client.command("flux.chat.send", {"text": "And?"}) == {"status": "started"}
         await client.until(lambda: bool(client.sent("window/showMessage")))
         assert client.sent("window/showMessage") == [{"type": 1, "message": "Flux: Too much."}]
@@ -259,7 +259,7 @@ async def test_the_doctors_report_is_a_document_in_an_editor_that_does_not_wait(
     async with bench(tmp_path, {"text": "Hi."}, name="Eglot") as made:
         client = made.client
         assert await client.command("flux.doctor") == {"status": "started"}
-        await client.until(lambda: bool(client.sent("window/showDocument")))
-        text = path_of(client.sent("window/showDocument")[0]["uri"]).read_text(encoding="utf-8")
+        await client.until(lambda: bool(client.shown()))
+        text = path_of(client.shown()[0]).read_text(encoding="utf-8")
         assert "provider scripted" in text
         assert "Eglot: it takes edits" in text

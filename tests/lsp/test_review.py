@@ -237,8 +237,8 @@ async def test_a_new_file_is_one_hunk(tmp_path: Path) -> None:
 async def test_a_diff_document_is_shown(tmp_path: Path) -> None:
     async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
         turn = (await propose(made))["turn"]
-        await made.client.until(lambda: bool(made.client.sent("window/showDocument")))
-        text = path_of(made.client.sent("window/showDocument")[0]["uri"]).read_text(encoding="utf-8")
+        await made.client.until(lambda: bool(made.client.shown()))
+        text = path_of(made.client.shown()[0]).read_text(encoding="utf-8")
         assert text.startswith("3 proposed changes wait")
         assert f"hunk {turn}.3\n--- a/b.py\n+++ b/b.py\n@@ -1 +1 @@\n-b\n+B\n" in text
 
@@ -257,8 +257,8 @@ async def test_an_editor_that_asks_for_documents_gets_a_diff_that_is_kept_up_to_
         client = made.client
         turn = (await propose(made))["turn"]
         uri = f"flux:/review/{turn}.diff"
-        await client.until(lambda: bool(client.sent("window/showDocument")))
-        assert client.sent("window/showDocument")[0]["uri"] == uri
+        await client.until(lambda: bool(client.shown()))
+        assert client.shown()[0] == uri
         shown = await client.request("workspace/textDocumentContent", {"uri": uri})
         assert f"hunk {turn}.1\n" in shown["text"]
         await client.command("flux.review.accept", {"hunk": f"{turn}.1"})
@@ -326,7 +326,7 @@ async def test_the_user_takes_hunks_in_the_editors_own_dialogue(tmp_path: Path, 
             f"{turn}.2": {"label": "a.py line 8: +1 -1", "needsConfirmation": True, "description": "eight"},
             f"{turn}.3": {"label": "b.py line 1: +1 -1", "needsConfirmation": True, "description": "B"},
         }
-        assert len(made.client.sent("window/showDocument")) == (rules is Neovim)  # whose question shows no change
+        assert len(made.client.shown()) == (rules is Neovim)  # whose question shows no change
         async with asyncio.timeout(10):
             while await waiting(made):
                 pass

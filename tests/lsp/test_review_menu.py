@@ -106,8 +106,8 @@ async def test_a_new_file_is_accepted_in_the_document_that_shows_the_proposal(tm
     async with bench(tmp_path, *steps, buffers=FILES, options=REVIEW) as made:
         await propose(made)
         client = made.client
-        await client.until(lambda: bool(client.sent("window/showDocument")))
-        uri = client.sent("window/showDocument")[0]["uri"]
+        await client.until(lambda: bool(client.shown()))
+        uri = client.shown()[0]
         shown = Path(uri.removeprefix("file://")).read_text(encoding="utf-8")
         client.open(uri, shown)
         line = shown.splitlines().index("+++ b/new.py")
@@ -147,7 +147,7 @@ async def test_a_shown_proposal_has_lenses_too(tmp_path: Path) -> None:
     async with bench(tmp_path, THREE, *STEPS[1:], buffers=FILES, options=REVIEW, capabilities=WITH_CONTENT) as made:
         client = made.client
         turn = (await propose(made))["turn"]
-        await client.until(lambda: bool(client.sent("window/showDocument")))
+        await client.until(lambda: bool(client.shown()))
         uri = f"flux:/review/{turn}.diff"
         client.open(uri, (await client.request("workspace/textDocumentContent", {"uri": uri}))["text"])
         lenses = await client.request("textDocument/codeLens", {"textDocument": {"uri": uri}})

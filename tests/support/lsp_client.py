@@ -120,6 +120,10 @@ class LspClient:
     def events(self) -> list[dict[str, Any]]:
         return self.sent("flux/turnEvent")
 
+    def shown(self) -> list[str]:
+        """The URIs of the documents that were to be shown, without the chat's own."""
+        return [asked["uri"] for asked in self.sent("window/showDocument") if "/chats/" not in asked["uri"]]
+
     # Editing.
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, assert_never
 
@@ -19,7 +20,9 @@ from flux.lsp.methods import (
     BudgetShow,
     ChatList,
     ChatNew,
+    ChatOpenBuffer,
     ChatSend,
+    ChatSendBuffer,
     ChatWithdraw,
     CheckpointList,
     CheckpointRestore,
@@ -46,11 +49,12 @@ from flux.lsp.methods import (
     UsageShow,
     read_arguments,
 )
-from flux.lsp.turns import TurnReport, spent_json
+from flux.lsp.turns import TurnReport, Watch, spent_json
 
 if TYPE_CHECKING:
     from flux.agent.session import Session
     from flux.context.item import Focus
+    from flux.lsp.features.chat_buffer import Answer
     from flux.lsp.server import FluxServer
 
 Json = Mapping[str, object]
@@ -87,6 +91,10 @@ class Commands:
                 from flux.lsp.features.action_help import show_help
 
                 return await show_help(self._server)
+            case ChatOpenBuffer():
+                return await self._open_buffer(given)
+            case ChatSendBuffer(uri=uri):
+                return await self._turn(lambda: self._send_buffer(uri, token))
             case ChatWithdraw():
                 return await self._withdraw(given)
             case ChatNew():
@@ -153,8 +161,6 @@ class Commands:
         return {"status": "started"}
 
     async def _chat_send(self, given: ChatSend, token: types.ProgressToken | None) -> TurnReport:
-        from flux.lsp.features.explanations import show_text
-
         server, meanwhile = self._server, _MEANWHILE.get(given.meanwhile)
         if meanwhile is None:
             raise InvalidArguments(f"`meanwhile` is one of {', '.join(_MEANWHILE)}, not {given.meanwhile!r}.")
@@ -167,13 +173,56 @@ class Commands:
             # What the user said must not be lost because of what they happen to look at.
             server.editor.log(f"Flux: sent without the current file: {e.message}")
             focus = None
-        report = await self.run_turn(session, given.text, focus, "Flux: chat", token, meanwhile)
+        if server.protocol.client.takes_turn_events:
+            return await self._chat(session, given.text, focus, token, meanwhile)
+        answer = server.chat_buffers.transcribe(session, given.text)
+        return await self._chat_into(answer, session, focus, token, meanwhile)
+
+    async def _send_buffer(self, uri: str, token: types.ProgressToken | None) -> TurnReport:
+        answer = await self._server.chat_buffers.take(uri)
+        session = await self._server.sessions.chat(answer.session_id)
+        return await self._chat_into(answer, session, None, token, "queue")
+
+    async def _chat_into(
+        self,
+        answer: Answer,
+        session: Session,
+        focus: Focus | None,
+        token: types.ProgressToken | None,
+        meanwhile: Meanwhile,
+    ) -> TurnReport:
+        """A turn whose answer goes into a document; shown otherwise where it has none."""
+        from flux.lsp.features.explanations import show_text
+
+        writing = asyncio.create_task(answer.write())  # it ends soon after the turn
+        summary = "not done"
+        try:
+            report = await self._chat(session, answer.message, focus, token, meanwhile, answer.show)
+            summary = report.summary()
+        except FluxError as e:
+            summary = f"not done: {e.message}"
+            raise
+        finally:
+            answer.end(summary)
+            await asyncio.wait([writing])
+        self.tell(report)
+        is_seen = writing.result() or not self._server.protocol.client.waits_briefly
+        if not is_seen and report.status == "completed" and report.text:
+            await show_text(self._server.editor, f"chat-{report.turn}", report.text)
+        return report
+
+    async def _chat(
+        self,
+        session: Session,
+        text: str,
+        focus: Focus | None,
+        token: types.ProgressToken | None,
+        meanwhile: Meanwhile,
+        watch: Watch | None = None,
+    ) -> TurnReport:
+        report = await self.run_turn(session, text, focus, "Flux: chat", token, meanwhile, watch)
         if session.wants_summary and not session.is_busy:
-            server.in_background(lambda: self._compact_meanwhile(session))
-        if not server.protocol.client.takes_turn_events:
-            self.tell(report)
-        if server.protocol.client.waits_briefly and report.status == "completed" and report.text:
-            await show_text(server.editor, f"chat-{report.turn}", report.text)
+            self._server.in_background(lambda: self._compact_meanwhile(session))
         return report
 
     async def _edit(self, given: Edit, token: types.ProgressToken | None) -> TurnReport:
@@ -184,6 +233,13 @@ class Commands:
         if not self._server.protocol.client.takes_turn_events:
             self.tell(report)
         return report
+
+    async def _open_buffer(self, given: ChatOpenBuffer) -> results.ChatBuffer | results.Started:
+        server = self._server
+        if not server.protocol.client.waits_briefly:
+            return await server.chat_buffers.open(given)
+        server.in_background(lambda: server.chat_buffers.open(given))
+        return {"status": "started"}
 
     async def _withdraw(self, given: ChatWithdraw) -> results.Said:
         text = (await self._server.sessions.chat(given.session)).withdraw(given.message)
@@ -199,6 +255,7 @@ class Commands:
         title: str,
         token: types.ProgressToken | None,
         meanwhile: Meanwhile = "refuse",
+        watch: Watch | None = None,
     ) -> TurnReport:
         """One turn of the session, with approval as the settings have it."""
         from flux.agent.approval import ApproveAll
@@ -210,7 +267,7 @@ class Commands:
         events = session.send_message(
             text, focus=focus, approver=approver, is_reviewed=is_reviewed, meanwhile=meanwhile
         )
-        report = await server.turns.run(session, events, title=title, token=token)
+        report = await server.turns.run(session, events, title=title, token=token, watch=watch)
         if report.proposed:
             # The user's answer to an offer may take long, and the turn has ended.
             server.in_background(lambda: server.review.offer(report.turn))
