@@ -115,7 +115,10 @@ async def test_unknown_commands_and_wrong_arguments_are_answered_in_words(tmp_pa
             await check_refused(made.client, -32602, re.escape(words), "workspace/executeCommand", params)
 
         await refused("There is no command 'flux.nope'.", "flux.nope")
-        await refused("flux.chat.send needs `text`. It takes {text, session?, uri?, range?}.", "flux.chat.send")
+        await refused(
+            "flux.chat.send needs `text`. It takes {text, session?, uri?, range?, replaces?, meanwhile?}.",
+            "flux.chat.send",
+        )
         await refused("flux.chat.send takes one JSON object", "flux.chat.send", "Hi.")
         await refused("flux.chat.send takes one JSON object", "flux.chat.send", {"text": "Hi."}, {})
         await refused("flux.chat.send: `text` must be a string.", "flux.chat.send", {"text": ["Hi."]})
