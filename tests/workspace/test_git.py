@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flux.core.errors import WorkspaceError
-from flux.workspace.git import branch, uncommitted_changes
+from flux.workspace.git import branch, staged_changes, uncommitted_changes
 
 Git = Callable[..., None]
 
@@ -67,9 +67,23 @@ def test_secret_files_are_in_no_answer(tmp_path: Path, git: Git) -> None:
         tmp_path, {".env": "KEY=new\n", "a.py": "aa\n", "b/.env": "KEY=other\n", "b/x [1].pem": "KEY\n", "id_rsa": "K"}
     )
     text = uncommitted_changes(str(tmp_path), 10_000)
-    assert "+aa" in text
-    for word in ("KEY", ".env", ".pem", "id_rsa"):
-        assert word not in text
+    git("add", "-f", ".")
+    for told in (text, staged_changes(str(tmp_path), 10_000)):
+        assert "+aa" in told
+        for word in ("KEY", ".env", ".pem", "id_rsa"):
+            assert word not in told
+
+
+def test_what_is_staged_is_told_without_what_is_not(tmp_path: Path, git: Git) -> None:
+    write(tmp_path, {"a.py": "a\n", "b.py": "b\n"})
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    write(tmp_path, {"a.py": "aa\n", "b.py": "bb\n"})
+    assert staged_changes(str(tmp_path), 1000) == ""
+    git("add", "a.py")
+    assert staged_changes(str(tmp_path), 1000).endswith("-a\n+aa\n")
+    assert "b.py" not in staged_changes(str(tmp_path), 1000)
+    assert staged_changes(str(tmp_path), 60).endswith("… (cut)\n")
 
 
 def test_only_changes_below_the_folder_are_told(tmp_path: Path, git: Git) -> None:
