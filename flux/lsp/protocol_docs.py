@@ -184,6 +184,15 @@ With the setting `approval = "review"` a turn changes nothing: its changes wait 
 
 To change a hunk, accept it and edit it: it stands unsaved in the buffer. Or send your own text with the acceptance.
 
+## Documents
+
+Where the editor asks for documents of the server (`workspace/textDocumentContent`), it can show these; they are
+refreshed when they change.
+
+- `flux:/review/TURN.diff`: what of a turn waits for review.
+- `flux:/chat/SESSION.md`: a session's transcript.
+- `flux:/prompt.txt`: what the next message of the present session would send, as `flux.context.show` has it.
+
 ## Initialization options
 
 """.splitlines()

@@ -90,6 +90,8 @@ class FluxServer(LanguageServer):
         self._timeline: EditorTimeline | None = None
         self._chat_buffers: ChatBuffers | None = None
         self._key_follows = False
+        self.shown_documents: set[str] = set()
+        """Those of the scheme `flux:` that the editor has asked for."""
         self.editor_process: int | None = None
         """The number of the editor's process, where it is one of this machine."""
         self._frames = Frames()
@@ -254,8 +256,10 @@ async def _show_lenses(ls: FluxServer, params: types.CodeLensParams) -> list[typ
 
 
 async def _show_document(ls: FluxServer, params: types.TextDocumentContentParams) -> types.TextDocumentContentResult:
+    from flux.lsp.features.shown_documents import shown_document
+
     await ls.sessions.open_store()
-    return types.TextDocumentContentResult(ls.review.document(params.uri))
+    return types.TextDocumentContentResult(await shown_document(ls, params.uri))
 
 
 def _greet(ls: FluxServer, params: types.InitializedParams) -> None:

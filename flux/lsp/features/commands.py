@@ -12,6 +12,7 @@ from flux.agent.queue import Meanwhile
 from flux.core.errors import FluxError, InvalidArguments, WorkspaceError
 from flux.lsp import results
 from flux.lsp.approval import EditorApprover
+from flux.lsp.features.shown_documents import refresh_after_turn
 from flux.lsp.methods import (
     COMMANDS,
     ActionHelp,
@@ -271,6 +272,7 @@ class Commands:
         if report.proposed:
             # The user's answer to an offer may take long, and the turn has ended.
             server.in_background(lambda: server.review.offer(report.turn))
+        server.in_background(lambda: refresh_after_turn(server, report.session))
         return report
 
     async def _focus(self, uri: str, selected: types.Range | None) -> Focus:
