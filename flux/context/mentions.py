@@ -117,7 +117,8 @@ async def _add_path(found: Mentioned, name: str, workspace: Workspace, limit: in
         found.notices.append(f"@{name} was not sent along: {e.message}")
         return True
     near = ends[:3] or _nearest(wanted, files)
-    if near or "/" in wanted:
+    is_like_others = any(file.endswith(PurePosixPath(wanted).suffix) for file in files)
+    if near or "/" in wanted or is_like_others:
         hint = f" Did you mean {' or '.join(f'@{other}' for other in near)}?" if near else ""
         found.notices.append(f"There is no file @{wanted}, so none was sent along.{hint}")
         return True

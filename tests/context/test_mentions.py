@@ -82,6 +82,7 @@ async def test_a_path_that_does_not_exist_is_told_with_the_nearest_names() -> No
     near = "There is no file @src/ap.py, so none was sent along. Did you mean @src/app.py?"
     await check("@src/ap.py @README.md", README, notice=near)
     await check("@nowhere/at/all", notice="There is no file @nowhere/at/all, so none was sent along.")
+    await check("@zzz.py", notice="There is no file @zzz.py, so none was sent along.")
 
 
 async def test_a_secret_file_is_not_sent_and_the_user_is_told() -> None:
