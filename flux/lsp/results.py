@@ -486,7 +486,7 @@ class InitializationOptions(TypedDict, total=False):
     query: Annotated[
         list[Literal["definition", "references", "hover", "symbols", "rename", "diagnostics"]],
         "what the editor answers by `flux/editor/query`. The model has the tools `language_server` and "
-        "`rename_symbol` as far as that goes",
+        "`rename_symbol` as far as that goes; a session keeps those that it began with",
     ]
     secrets: Annotated[
         list[str],

@@ -113,6 +113,8 @@ function clientOptions(
     },
     middleware: {
       workspace: {
+        // What stands under `flux.` for this extension alone is not sent along: the server asks, by the line below.
+        didChangeConfiguration: (_sections, next) => next(undefined),
         configuration: (params) => params.items.map((item) => (item.section === "flux" ? fluxSettings() : null)),
       },
       // A code action ends here; the client's own report of a failure would not say why.
