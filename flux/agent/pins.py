@@ -39,8 +39,9 @@ class Pins:
         return pin
 
     def remove(self, path: str = "") -> Sequence[Pin]:
-        """Pin it no more, nothing any more where no file is named; what was unpinned."""
-        gone = [pin for pin in self.all() if not path or pin.name == path]
+        """Pin it no more, nothing any more where no file is named; what was unpinned. Raises OutsideWorkspace."""
+        name = str(self._workspace.path(path)) if path else ""
+        gone = [pin for pin in self.all() if name in {"", pin.name}]
         for pin in gone:
             self._store.fitted.unpin(self._session_id, pin)
         return gone

@@ -17,7 +17,22 @@ SCRIPT: list[dict[str, object]] = [
     {"text": "I do.", "expect": ["Where is the ocelot?", "I put it there.", "Do you know me?"]},
 ]
 
+MEANWHILE: list[dict[str, object]] = [
+    {"text": "slowly " * 60, "chunk": 7, "delay_s": 0.04},
+    {"text": "I mind it.", "expect": ["mind the gap"]},
+    {"text": "Second.", "expect": ["and then"]},
+    {"text": "It was about a gap."},
+    {"text": "Third.", "expect": ["and then, said otherwise"]},
+]
+
 pytestmark = pytest.mark.editor
+
+
+def test_what_is_said_meanwhile_waits_or_is_taken_along_and_a_message_is_said_otherwise(tmp_path: Path) -> None:
+    environ = prepare(tmp_path, {"a.py": "cat = 1\n"}, MEANWHILE, FLUX_TEST_BOUND_MS="15000")
+    story = STORY.with_name("meanwhile.lua")
+    done = run_neovim(environ, story, "--cmd", f"set rtp^={ROOT / 'editors/neovim'}")
+    assert done.returncode == 0, done.stderr
 
 
 def test_sessions_are_found_gone_on_with_renamed_exported_and_deleted(tmp_path: Path) -> None:

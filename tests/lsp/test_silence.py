@@ -1,4 +1,4 @@
-"""How soon all is silent when the user cancels, over a real `flux serve`: at the editor and at the provider's server."""
+"""How soon all is silent when the user cancels, over a real `flux serve`: at the editor and at the provider."""
 
 from __future__ import annotations
 

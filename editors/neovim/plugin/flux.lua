@@ -55,16 +55,33 @@ end)
 command("FluxUsage", "Show tokens and cost", {}, function(flux)
   flux.usage()
 end)
-command("FluxSession", "Go on with a stored session, or search, rename, export or delete one", {
+command("FluxSession", "Go on with a stored session, or from an earlier message; search, rename, export, delete", {
   nargs = "+",
   complete = function(lead)
     return vim.tbl_filter(function(word)
       return vim.startswith(word, lead)
-    end, { "resume", "search", "rename", "export", "delete" })
+    end, { "resume", "fork", "search", "rename", "export", "delete" })
   end,
 }, function(flux, given)
   local verb, rest = given.args:match("^(%S+)%s*(.*)$")
   flux.session(verb, rest)
+end)
+command("FluxSteer", "Say something to the turn that runs", { nargs = "*", range = true }, function(flux, given)
+  flux.chat(given.args, flux.lines_of(given), "steer")
+end)
+command("FluxWithdraw", "Take back the last message that waits", {}, function(flux)
+  flux.withdraw()
+end)
+command("FluxContext", "What the next message would send: show, pin, unpin, compact", {
+  nargs = "+",
+  complete = function(lead)
+    return vim.tbl_filter(function(word)
+      return vim.startswith(word, lead)
+    end, { "show", "pin", "unpin", "compact" })
+  end,
+}, function(flux, given)
+  local verb, rest = given.args:match("^(%S+)%s*(.*)$")
+  flux.context(verb, rest)
 end)
 command("FluxDoctor", "Show what works here and what does not", {}, function(flux)
   flux.doctor()

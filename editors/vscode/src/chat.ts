@@ -11,7 +11,10 @@ const REFRESH_MS = 40;
 export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposable {
   /** The session that is shown. */
   session: string | undefined;
+  /** A turn of it is at work, so that what is said now waits. */
+  isRunning = false;
 
+  private readonly waiting = new Map<string, string>();
   private text = "";
   private textFollows = false;
   private thoughtFollows = false;
@@ -77,8 +80,21 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
       return;
     }
     switch (event.type) {
-      case "turn_start":
+      case "queue":
+        this.waiting.set(event.message_id, event.text);
+        this.item(`${event.state}: ${event.text.replace(/\s+/g, " ")}`);
+        break;
+      case "turn_start": {
+        this.isRunning = true;
+        const said = this.waiting.get(event.message_id);
+        if (said) {
+          this.say(said, "");
+        }
         this.block(`## ${event.model}`);
+        break;
+      }
+      case "turn_end":
+        this.isRunning = false;
         break;
       case "text_delta":
         this.append(this.textFollows ? event.text : this.gap() + event.text.trimStart());
@@ -113,13 +129,22 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
     this.thoughtFollows = event.type === "reasoning_delta";
   }
 
-  /** The end of a turn; undefined where there was none, and why was shown. */
+  /** The end of a turn; undefined where there was none, and why was shown. A message that got no turn has said so. */
   finish(turn: Turn | undefined): void {
+    if (turn?.turn === "") {
+      return;
+    }
+    if (turn && this.isRunning) {
+      this.item(`the turn before: ${turn.summary}`); // one that waited for it has begun already
+      return;
+    }
     this.block(`*${turn ? turn.summary : "not done"}*`);
   }
 
   clear(): void {
     this.session = undefined;
+    this.isRunning = false;
+    this.waiting.clear();
     this.text = "";
     this.append("");
   }

@@ -52,11 +52,14 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     chat.session = (await server.ask<{ session: string }>("flux.chat.new"))?.session;
   }
 
-  async function ask(): Promise<void> {
+  /** Say something, in the chat that is shown. While a turn runs it waits for its end, or is given to that turn. */
+  async function ask(meanwhile: "queue" | "steer" = "queue", value = ""): Promise<void> {
     const editor = userEditor();
     const about = editor ? placeName(editor) : "";
+    const title = { queue: chat.isRunning ? "Flux: Ask after this turn" : "Flux: Ask", steer: "Flux: Steer this turn" };
     const text = await vscode.window.showInputBox({
-      title: "Flux: Ask",
+      title: title[meanwhile],
+      value,
       prompt: about && `About ${about}`,
       placeHolder: "A question, or what to change",
       ignoreFocusOut: true,
@@ -69,8 +72,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     }
     if (chat.session) {
       await chat.show();
-      chat.say(text, about);
-      chat.finish(await server.ask<Turn>("flux.chat.send", { text, session: chat.session, ...place(editor) }));
+      if (!chat.isRunning) {
+        chat.say(text, about); // else an event says that it waits
+      }
+      const given = { text, session: chat.session, meanwhile, ...place(editor) };
+      chat.finish(await server.ask<Turn>("flux.chat.send", given));
     }
   }
 
@@ -149,12 +155,42 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     }
   }
 
-  /** What works here and what does not, as a document that is not saved. */
-  async function showDoctor(): Promise<void> {
-    const report = await server.ask<{ text: string }>("flux.doctor");
+  /** What a command reports, as a document that is not saved. */
+  async function showReport(command: string, given: object = {}): Promise<void> {
+    const report = await server.ask<{ text: string }>(command, given);
     if (report) {
       const document = await vscode.workspace.openTextDocument({ content: report.text, language: "plaintext" });
       await vscode.window.showTextDocument(document);
+    }
+  }
+
+  async function withdraw(): Promise<void> {
+    const result = await server.ask<{ text: string }>("flux.chat.withdraw", { session: chat.session });
+    if (result) {
+      showBriefly(`taken back: ${result.text}`);
+    }
+  }
+
+  /** Keep the file, or the last turn where there is none; or keep nothing more. */
+  async function pin(pinned: boolean): Promise<void> {
+    const path = userEditor()?.document.uri.fsPath ?? "";
+    const result = await server.ask<{ pins: { name: string }[] }>("flux.context.pin", { path, pinned });
+    if (result) {
+      const names = result.pins.map(({ name }) => name).join(", ");
+      showBriefly(names ? `pinned: ${names}` : "nothing is pinned");
+    }
+  }
+
+  async function compact(): Promise<void> {
+    if (await server.ask("flux.context.compact")) {
+      showBriefly("a summary stands for the earlier turns");
+    }
+  }
+
+  async function fork(): Promise<void> {
+    const words = await sessions.fork();
+    if (words !== undefined) {
+      await ask("queue", words);
     }
   }
 
@@ -172,7 +208,14 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   }
 
   const commands: Record<string, () => unknown> = {
-    "flux.ask": ask,
+    "flux.ask": () => ask(),
+    "flux.steer": () => ask("steer"),
+    "flux.withdraw": withdraw,
+    "flux.forkChat": fork,
+    "flux.previewContext": () => showReport("flux.context.show", place(userEditor())),
+    "flux.pin": () => pin(true),
+    "flux.unpin": () => pin(false),
+    "flux.compact": compact,
     "flux.editSelection": edit,
     "flux.cancel": cancel,
     "flux.undoTurn": () => go("flux.turn.undo", "taken back"),
@@ -182,7 +225,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     "flux.chooseModel": chooseModel,
     "flux.reviewChanges": () => review.list(),
     "flux.showUsage": showUsage,
-    "flux.showDoctor": showDoctor,
+    "flux.showDoctor": () => showReport("flux.doctor"),
     "flux.setKey": setKey,
     "flux.newChat": newChat,
     "flux.resumeSession": () => sessions.resume(),

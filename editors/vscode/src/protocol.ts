@@ -10,7 +10,8 @@ export const APPROVE = "flux/approve";
 export const EDITOR_QUERY = "flux/editor/query";
 
 export type TurnEvent = { turn_id: string; session_id: string } & (
-  | { type: "turn_start"; provider: string; model: string }
+  | { type: "queue"; message_id: string; text: string; state: string }
+  | { type: "turn_start"; provider: string; model: string; message_id: string }
   | { type: "text_delta" | "reasoning_delta"; text: string }
   | { type: "tool_call"; title: string }
   | { type: "tool_result"; summary: string; is_error: boolean }
@@ -52,7 +53,9 @@ export interface Rejected {
 
 /** What a command that runs a turn results in. */
 export interface Turn {
-  status: "completed" | "cancelled" | "failed";
+  /** Empty where a message got no turn of its own. */
+  turn: string;
+  status: string;
   text: string;
   paths: string[];
   summary: string;
@@ -84,7 +87,14 @@ export interface Session {
 export interface Resumed {
   session: string;
   heldBy: string;
-  messages: { role: "user" | "assistant"; text: string; isInterrupted: boolean }[];
+  messages: { role: "user" | "assistant"; text: string; turn: string; isInterrupted: boolean }[];
+}
+
+/** A session that goes on from an earlier message of another one; `turns` changed files since, the last first. */
+export interface Forked extends Resumed {
+  changed: string[];
+  turns: string[];
+  notice: string;
 }
 
 export interface UsageReport {

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { Chat } from "./chat";
-import type { Resumed, Session } from "./protocol";
+import type { Forked, Resumed, Session } from "./protocol";
 
 type Ask = <T>(command: string, argument?: object) => Promise<T | undefined>;
 
@@ -25,6 +25,31 @@ export class Sessions {
     if (chosen) {
       await this.show(chosen.session);
     }
+  }
+
+  /** Go on from before a message of the chat that is shown; its words, undefined where none was chosen. */
+  async fork(): Promise<string | undefined> {
+    const session = this.chat.session;
+    const shown = session && (await this.ask<Resumed>("flux.session.resume", { session }));
+    const messages = shown ? shown.messages : [];
+    // A turn begins with the first of its messages; others were said in its course.
+    const asked = messages.filter(({ role, turn }, at) => role === "user" && turn !== messages[at - 1]?.turn);
+    const items = asked.map(({ text, turn }) => ({ label: text.replace(/\s+/g, " "), text, turn }));
+    const chosen = await vscode.window.showQuickPick(items, { title: "Flux: go on from before" });
+    const forked = chosen && (await this.ask<Forked>("flux.session.fork", { session, message: chosen.turn }));
+    if (!forked) {
+      return undefined;
+    }
+    this.chat.resume(forked);
+    await this.chat.show();
+    if (forked.turns.length > 0) {
+      const answers = ["Keep the files", "Take their changes back"];
+      const answer = await vscode.window.showInformationMessage(`Flux: ${forked.notice}`, ...answers);
+      for (const turn of answer === answers[1] ? forked.turns : []) {
+        await this.ask("flux.turn.undo", { turn });
+      }
+    }
+    return chosen?.text;
   }
 
   /** Find sessions by what was said in them, and go on with one. */

@@ -12,7 +12,9 @@ local namespace = vim.api.nvim_create_namespace("flux.chat")
 ---@field shown_call? string The call whose change was shown last.
 ---@field in_thought? boolean The next thought goes on with the last one.
 ---@field needs_block? boolean The next text begins a paragraph.
-local state = {}
+---@field is_running? boolean
+---@field waiting table<string, string> What the user said while a turn runs, by the id of the message.
+local state = { waiting = {} }
 
 ---@return integer
 local function chat_buffer()
@@ -115,7 +117,20 @@ end
 ---@type table<string, fun(event: table)>
 local render = {
   turn_start = function(event)
+    state.is_running = true
+    local said = state.waiting[event.message_id]
+    if said then
+      append_block("## You")
+      append_block(said)
+    end
     append_block("## " .. event.model)
+  end,
+  turn_end = function()
+    state.is_running = false
+  end,
+  queue = function(event)
+    state.waiting[event.message_id] = event.text
+    append_item(("%s: %s"):format(event.state, (event.text:gsub("%s+", " "))))
   end,
   text_delta = function(event)
     append_text(event.text)
@@ -214,15 +229,27 @@ function M.resume(client_id, resumed)
   end
 end
 
+--- Whether a turn of the session that is shown is at work, so that what is said now waits.
+---@return boolean
+function M.is_running()
+  return state.is_running == true
+end
+
 --- The session that is shown.
 ---@return string?
 function M.session()
   return state.session
 end
 
---- The end of a turn.
+--- The end of a turn; a message that got none has said so.
 ---@param turn flux.Turn
 function M.finish(turn)
+  if turn.turn == "" then
+    return
+  end
+  if state.is_running then -- one that waited for it has begun already
+    return append_item("the turn before: " .. turn.summary)
+  end
   append_block("*" .. turn.summary .. "*")
 end
 
@@ -238,7 +265,7 @@ function M.clear()
   vim.bo[buffer].modifiable = true
   vim.api.nvim_buf_set_lines(buffer, 0, -1, false, {})
   vim.bo[buffer].modifiable = false
-  state.session, state.needs_block = nil, false
+  state.session, state.needs_block, state.is_running, state.waiting = nil, false, false, {}
 end
 
 --- Show the buffer beside the present window, which keeps the cursor.

@@ -10,7 +10,8 @@ local START_MS = 10000
 ---@alias flux.Lines { first: integer, last: integer } Line numbers from 1 on, both included.
 
 ---@class flux.Turn The result of a turn, as in docs/protocol.md; what is used here.
----@field status "completed"|"cancelled"|"failed"
+---@field turn string Empty where a message got no turn of its own.
+---@field status string
 ---@field text string
 ---@field paths string[]
 ---@field summary string
@@ -145,10 +146,11 @@ local function with_text(text, question, run)
   end)
 end
 
---- Say something; the answer streams into the chat's buffer.
+--- Say something; the answer streams into the chat's buffer. While a turn runs it waits for its end.
 ---@param text string Empty: it is asked for.
 ---@param lines? flux.Lines
-function M.chat(text, lines)
+---@param meanwhile? "queue"|"steer" `steer`: the running turn takes it along.
+function M.chat(text, lines, meanwhile)
   with_text(text, "Flux: ", function(said)
     local buffer = present_buffer()
     local client = M.client(buffer)
@@ -158,8 +160,11 @@ function M.chat(text, lines)
     chat.show()
     chat.with_session(client, ask, function(session)
       local where = place(client, buffer, lines)
-      chat.say(said, where.uri and vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buffer), ":t"), lines)
-      local arguments = vim.tbl_extend("error", { text = said, session = session }, where)
+      if not chat.is_running() then -- else an event says that it waits
+        chat.say(said, where.uri and vim.fn.fnamemodify(vim.api.nvim_buf_get_name(buffer), ":t"), lines)
+      end
+      local given = { text = said, session = session, meanwhile = meanwhile or "queue" }
+      local arguments = vim.tbl_extend("error", given, where)
       ask(client, "flux.chat.send", arguments, chat.finish, chat.fail)
     end)
   end)
@@ -314,14 +319,49 @@ function M.session(verb, rest)
   run(ask_present, rest)
 end
 
---- Show what works here and what does not, in a buffer of its own.
+--- Show a text in a buffer of its own.
+---@param result { text: string }
+local function show_text(result)
+  local buffer = vim.api.nvim_create_buf(false, true)
+  vim.api.nvim_buf_set_lines(buffer, 0, -1, false, vim.split(result.text, "\n"))
+  vim.bo[buffer].modifiable = false
+  vim.cmd.sbuffer(buffer)
+end
+
+--- Show what works here and what does not.
 function M.doctor()
-  ask_present("flux.doctor", {}, function(result)
-    local buffer = vim.api.nvim_create_buf(false, true)
-    vim.api.nvim_buf_set_lines(buffer, 0, -1, false, vim.split(result.text, "\n"))
-    vim.bo[buffer].modifiable = false
-    vim.cmd.sbuffer(buffer)
+  ask_present("flux.doctor", {}, show_text)
+end
+
+--- Take back the last message that waits.
+function M.withdraw()
+  ask_present("flux.chat.withdraw", { session = chat.session() }, function(result)
+    say("taken back: " .. result.text)
   end)
+end
+
+--- What the next message would send (`show`), and what stays in it: `pin`, `unpin` (the file, or `turn`), `compact`.
+---@param verb string
+---@param what string
+function M.context(verb, what)
+  local buffer = present_buffer()
+  local path = what ~= "turn" and is_file(buffer) and vim.api.nvim_buf_get_name(buffer) or ""
+  if verb == "show" then
+    local where = is_file(buffer) and { uri = vim.uri_from_bufnr(buffer) } or {}
+    return ask_present("flux.context.show", vim.tbl_extend("error", { text = what }, where), show_text)
+  elseif verb == "pin" or verb == "unpin" then
+    return ask_present("flux.context.pin", { path = path, pinned = verb == "pin" }, function(result)
+      local names = vim.tbl_map(function(pin)
+        return pin.name
+      end, result.pins)
+      say(#names > 0 and "pinned: " .. table.concat(names, ", ") or "nothing is pinned")
+    end)
+  elseif verb == "compact" then
+    return ask_present("flux.context.compact", { undo = what == "undo" }, function(result)
+      say(result.summary ~= "" and "the earlier turns are summarized" or "no summary stands for earlier turns")
+    end)
+  end
+  complain("there is no :FluxContext " .. verb)
 end
 
 --- Begin a new chat, in an empty buffer.

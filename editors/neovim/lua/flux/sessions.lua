@@ -58,6 +58,43 @@ function M.resume(ask)
   end)
 end
 
+--- Go on from before an earlier message of the chat that is shown, in a session of its own; it can be said otherwise.
+---@param ask flux.Ask
+function M.fork(ask)
+  local session = chat.session()
+  if not session then
+    return say("there is no chat yet")
+  end
+  ask("flux.session.resume", { session = session }, function(resumed)
+    local turn -- it begins with the first of its messages; others were said in its course
+    local asked = vim.tbl_filter(function(message)
+      local begins = message.role == "user" and message.turn ~= turn
+      turn = message.turn
+      return begins
+    end, resumed.messages)
+    vim.ui.select(asked, {
+      prompt = "Go on from before:",
+      format_item = function(message)
+        return (message.text:gsub("%s+", " "))
+      end,
+    }, function(chosen)
+      if not chosen then
+        return
+      end
+      ask("flux.session.fork", { session = session, message = chosen.turn }, function(forked, client)
+        chat.resume(client.id, forked)
+        chat.show()
+        say(forked.notice)
+        vim.ui.input({ prompt = "Say there: ", default = chosen.text }, function(answer)
+          if answer and vim.trim(answer) ~= "" then
+            require("flux").chat(answer)
+          end
+        end)
+      end)
+    end)
+  end)
+end
+
 ---@param ask flux.Ask
 ---@param words string
 function M.search(ask, words)
