@@ -32,7 +32,7 @@ def edit(old: str, new: str) -> dict[str, object]:
 SCRIPT: list[dict[str, object]] = [
     {
         "tool_calls": [edit(HEAD, HEAD + DOCSTRING)],
-        "expect": ["# a note 😋 that is not saved", "document the selection"],
+        "expect": ["# a note 😋 that is not saved", "Instruction: document "],
     },
     {"text": "Documented."},
     {
