@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from flux.core.declarations import DECLARATIONS
@@ -31,6 +32,13 @@ def test_an_unset_setting_leaves_the_value_to_the_other_layers() -> None:
 
 def test_no_command_of_the_extension_hides_one_of_the_server() -> None:
     assert not {command["command"] for command in PACKAGE["contributes"]["commands"]} & COMMANDS.keys()
+
+
+def test_every_command_of_the_extension_is_in_the_palette() -> None:
+    source = (FOLDER / "src/extension.ts").read_text(encoding="utf-8")
+    table = source.partition('= {\n    "flux.')[2].partition("\n  };")[0]
+    made = {f"flux.{name}" for name in re.findall(r'^(?:    "flux\.)?(\w+)": ', table, re.MULTILINE)}
+    assert made == {command["command"] for command in PACKAGE["contributes"]["commands"]}
 
 
 def test_the_lock_file_names_no_registry() -> None:
