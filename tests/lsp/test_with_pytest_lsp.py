@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import pytest_lsp
 from lsprotocol import types
+from pygls.protocol import default_converter
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
 from tests.support.fake_editors.texts import with_edits
+from tests.support.lsp_bench import bench
 from tests.support.lsp_client import environment
 
 FOLDERS = tempfile.TemporaryDirectory()
@@ -24,13 +26,19 @@ TEXT = "# unsaved\ndef area(r):\n    return 3 * r\n"
 CALL = {"name": "edit_file", "arguments": {"path": "a.py", "old_text": "3 * r", "new_text": "3 * r**2"}}
 
 
+NEOVIMS = ("0.6", "0.7", "0.8", "0.9", "0.10", "0.11")
+RECORDED = ("visual-studio-code", *(f"neovim@v{version}" for version in NEOVIMS), "emacs")
+"""All that pytest-lsp has."""
+
+
 @pytest_lsp.fixture(
-    params=["visual-studio-code", "neovim", "emacs"],
+    params=RECORDED,
     config=ClientServerConfig([sys.executable, "-m", "flux", "serve"], server_env=environment(Path(FOLDERS.name))),
 )
 async def client(request: pytest.FixtureRequest, lsp_client: LanguageClient, tmp_path: Path) -> AsyncIterator[None]:
     script = tmp_path / "script.json"
     script.write_text(json.dumps([{"tool_calls": [CALL]}, {"text": "Done."}]), encoding="utf-8")
+    lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda params: None)
     await lsp_client.initialize_session(
         types.InitializeParams(
             capabilities=client_capabilities(request.param),
@@ -63,6 +71,17 @@ async def test_flux_edit_edits_the_buffer_of_a_recorded_client(client: LanguageC
     [params] = asked
     assert edited(params.edit, uri) == TEXT.replace("3 * r", "3 * r**2")
     assert not (tmp_path / "a.py").exists()
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_what_a_recorded_client_is_sent_it_said_that_it_can_take(tmp_path: Path, name: str) -> None:
+    """By our own check, which is stricter, and has code actions."""
+    announced = default_converter().unstructure(client_capabilities(name))
+    async with bench(
+        tmp_path, {"tool_calls": [CALL]}, {"text": "Done."}, buffers={"a.py": TEXT}, capabilities=announced
+    ) as made:
+        assert await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))
+        await made.client.command("flux.edit", {"uri": made.uri("a.py"), "instruction": "Correct the formula."})
 
 
 def edited(edit: types.WorkspaceEdit, uri: str) -> str:

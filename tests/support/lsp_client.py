@@ -21,6 +21,7 @@ from pygls.protocol import default_converter
 
 from tests.support.fake_editors import language_server
 from tests.support.fake_editors.rules import Buffer, Change, Editor, EditRefused, VsCode
+from tests.support.protocol_check import ProtocolCheck
 
 BOUND_S = 15.0
 CONVERTER = default_converter()
@@ -52,6 +53,8 @@ class Message:
 
     method: str
     params: Any
+    id: Any = None
+    """Of a request, by which it is answered."""
 
 
 @dataclass
@@ -72,6 +75,7 @@ class LspClient:
     """What to answer to requests of the server, by method; the rest is answered as an editor would."""
     watchers: list[Callable[[Message], None]] = field(default_factory=list)
     """Called with each message as it comes, before it is answered."""
+    check: ProtocolCheck = field(default_factory=ProtocolCheck)
     reads: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared, nothing more is read, and what the server writes stays in the pipe."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +87,7 @@ class LspClient:
     # Talking.
 
     def send(self, message: Mapping[str, Any]) -> None:
+        self.check.sent(message)
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         self.send_bytes(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
@@ -213,6 +218,7 @@ class LspClient:
                 future.set_exception(ConnectionError("the server has ended"))
 
     def _receive(self, message: dict[str, Any]) -> None:
+        self.check.received(message)
         if "method" not in message:
             future = self._waiting.pop(message["id"], None) if message["id"] is not None else None
             if future is None:
@@ -223,7 +229,7 @@ class LspClient:
                 else:
                     future.set_result(message.get("result"))
             return
-        self.messages.append(Message(message["method"], message.get("params")))
+        self.messages.append(Message(message["method"], message.get("params"), message.get("id")))
         for watcher in self.watchers:
             watcher(self.messages[-1])
         if "id" not in message:
@@ -324,6 +330,7 @@ async def connected(
                 await process.wait()
                 raise
         await listening
+        assert client.check.faults == []
 
 
 async def initialize(
