@@ -7,7 +7,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,11 @@ async def test_a_kill_loses_at_most_what_is_in_flight(shell: Shell) -> None:
     assert sorted(one["id"] for one in results(shell)) == [f"q{n}" for n in range(8)]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals as POSIX has them")
-async def test_ctrl_c_ends_it_and_says_how_to_go_on(shell: Shell) -> None:
-    write(shell, *numbered(3))
+@asynccontextmanager
+async def hanging_batch(
+    shell: Shell, answered: int, *arguments: str
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, ReplayServer]]:
+    """A batch that has so many answers, and has asked for one that never comes."""
     asked = asyncio.Event()
 
     async def never(exchange: Exchange) -> bool:
@@ -148,16 +151,23 @@ async def test_ctrl_c_ends_it_and_says_how_to_go_on(shell: Shell) -> None:
         return await exchange.until_hung_up()
 
     async with replay_server() as server:
-        server.next_answers = [briefly, never]
+        server.next_answers = [*[briefly] * answered, never, never]
         shell.variables |= MODEL | {"FLUX_BASE_URL": server.base_url}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "flux", "batch", "asked.jsonl", "--concurrency", "1"),
+            *(sys.executable, "-m", "flux", "batch", "asked.jsonl", *arguments),
             cwd=shell.folder,
             env=shell.environment(),
             stderr=subprocess.PIPE,
         )
         async with asyncio.timeout(60):
             await asked.wait()
+        yield process, server
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals as POSIX has them")
+async def test_ctrl_c_ends_it_and_says_how_to_go_on(shell: Shell) -> None:
+    write(shell, *numbered(3))
+    async with hanging_batch(shell, 1, "--concurrency", "1") as (process, _):
         process.send_signal(signal.SIGINT)
         _, errors = await process.communicate()
     assert process.returncode == 130
@@ -183,26 +193,10 @@ async def test_a_limit_of_money_stops_it_also_with_many_at_a_time(shell: Shell) 
 
 async def test_two_batches_do_not_work_on_one_file_of_results(shell: Shell) -> None:
     write(shell, *numbered(2))
-    begun = asyncio.Event()
-
-    async def never(exchange: Exchange) -> bool:
-        begun.set()
-        return await exchange.until_hung_up()
-
-    async with replay_server() as server:
-        server.next_answers = [never, never]
-        shell.variables |= MODEL | {"FLUX_BASE_URL": server.base_url}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "flux", "batch", "asked.jsonl"),
-            cwd=shell.folder,
-            env=shell.environment(),
-            stderr=subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(60):
-            await begun.wait()
+    async with hanging_batch(shell, 0) as (process, server):
         second = await batch(shell, server)
         process.kill()
-        await process.wait()
+        await process.communicate()
     assert second.status == 1
     assert "Another batch is at work" in second.err
 
