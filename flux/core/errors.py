@@ -9,7 +9,8 @@
     │ └ CircuitOpen · AllProvidersFailed · BudgetExceeded
     ├ EditError                    NoMatch · AmbiguousMatch · OverlappingEdits · StaleSnapshot (PiecesRefused) ·
     │                              NothingChanged
-    ├ WorkspaceError               OutsideWorkspace · FileMissing (IsFolder) · NotText · SecretFile · WriteRefused
+    ├ WorkspaceError               OutsideWorkspace · FileMissing (IsFolder) · NotText · TextUnknown ·
+    │                              SecretFile · WriteRefused
     ├ ToolError                    InvalidArguments · Denied · ToolTimedOut
     └ SessionError                 SessionMissing · SessionHeld · CheckpointMissing · UnsupportedFormat · Busy
 
@@ -247,6 +248,10 @@ class IsFolder(FileMissing):
 
 class NotText(WorkspaceError):
     """Binary, too large to show, or in an encoding that cannot be kept exactly."""
+
+
+class TextUnknown(WorkspaceError):
+    """An editor has the file open, and a message about its text was lost."""
 
 
 class SecretFile(WorkspaceError):

@@ -49,6 +49,8 @@ class Document(TextDocument):
         self.buffer = LineBuffer(text, counting)
         self.followers: list[Callable[[ContentChange], None]] = []
         """Called with each change that was made."""
+        self.is_known = True
+        """False where a message about it was lost, so that the editor's text may be another."""
         self._counting = counting
 
     @property
@@ -69,6 +71,7 @@ class Document(TextDocument):
             self.buffer.replace((start.line, start.character), (end.line, end.character), change.text)
         else:
             self.buffer = LineBuffer(change.text, self._counting)
+            self.is_known = True
         for follow in list(self.followers):
             follow(change)
 
@@ -149,6 +152,12 @@ class Documents(Workspace):
         del self._open[document.uri]
         self._folder_paths = []
         self._tell()
+
+    def distrust(self, uri: str) -> None:
+        """The text of this document, of all without `uri`, is not known until the editor tells all of it."""
+        document = self.get(uri)
+        for one in [document] if document else self:
+            one.is_known = False
 
     def use(self, document: Document) -> None:
         """The user is in this document now."""

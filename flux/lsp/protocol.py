@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcServerNotInitialized
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInternalError,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcServerNotInitialized,
+)
 from pygls.protocol import JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol, lsp_method
 
 from flux.core.errors import FluxError, InvalidArguments, refused_by_system
 from flux.lsp.clients import Client, client_of
 from flux.lsp.documents import Documents
 from flux.lsp.methods import ACTION_HELP, COMMANDS, DOCUMENT_SCHEME
+from flux.lsp.streams import LARGEST_BODY
 from flux.lsp.uris import uri_of_path
 
 if TYPE_CHECKING:
@@ -28,7 +35,6 @@ _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 
 PARSE_ERROR = -32700
-INTERNAL_ERROR = -32603
 REQUEST_FAILED = -32803
 """LSP 3.17: a valid request that could not be done."""
 LARGEST = 2**31 - 1
@@ -55,23 +61,54 @@ class FluxProtocol(LanguageServerProtocol):
         """
         try:
             data: object = json.loads(body)
-        except ValueError as e:
-            logger.warning("A message is not JSON: %s", e)
-            self._answer_error(None, PARSE_ERROR, f"The message is not JSON: {e}")
+        except (ValueError, RecursionError) as e:
+            self._lose(PARSE_ERROR, f"The message is not JSON: {e}")
             return
         if not isinstance(data, dict):
-            self._answer_error(None, JsonRpcInvalidRequest.CODE, "A message must be a JSON object.")
+            self._lose(JsonRpcInvalidRequest.CODE, "A message must be a JSON object.")
             return
         message = cast("dict[str, Any]", data)  # keys of a JSON object are strings
+        if not isinstance(message.get("id"), str | int | None) or not isinstance(message.get("method", ""), str):
+            self._lose(JsonRpcInvalidRequest.CODE, "The id of a message is a string or a number, its method a string.")
+            return
         try:
+            if "method" not in message and message.get("id") not in self._result_types:
+                logger.warning("An answer to nothing that was asked: %.100r", message)
+                return
             self._check_order(message)
             self.handle_message(self._typed(message))
         except JsonRpcException as e:
             logger.warning("%s: %s", message.get("method", "a message"), e.message)
-            if "method" in message and "id" in message:
-                self._answer_error(message["id"], e.code, e.message)
-            elif "id" in message:
-                self._handle_response(message["id"], None, e.to_response_error())
+            self._fail(message, e)
+        except Exception as e:  # what else has come with this message must still be handled
+            logger.exception("A message failed.")
+            self._fail(message, JsonRpcInternalError(_mistake(e)))
+
+    def _fail(self, message: dict[str, Any], error: JsonRpcException) -> None:
+        """Tell who is concerned that nothing comes of the message."""
+        if "method" in message and "id" in message:
+            self._answer_error(message["id"], error.code, error.message)
+        elif "id" in message:
+            self._handle_response(message["id"], None, error.to_response_error())
+        elif message["method"] in {types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE}:
+            self._distrust_documents(_uri_in(message.get("params")))
+
+    def refuse(self, size: int) -> None:
+        """A message of so many bytes was passed over."""
+        millions = f"{size / 1e6:,.0f} million bytes"
+        self._server.editor.show(f"Flux: a message of {millions} was passed over; it takes up to {LARGEST_BODY:,}.")
+        self._lose(JsonRpcInvalidRequest.CODE, f"A message of {millions} is too large.")
+
+    def _lose(self, code: int, why: str) -> None:
+        """A message that nobody can read, so that it may have been anything."""
+        logger.warning("%s", why)
+        self._answer_error(None, code, why)
+        self._distrust_documents("")
+
+    def _distrust_documents(self, uri: str) -> None:
+        """What the message said of a document, of any without `uri`, is missing from the text that is known."""
+        if self._workspace is not None:
+            self.documents.distrust(uri)
 
     def _check_order(self, message: dict[str, Any]) -> None:
         """pygls answers nothing at all after `shutdown`, and crashes in handlers before `initialize`."""
@@ -79,13 +116,14 @@ class FluxProtocol(LanguageServerProtocol):
             raise JsonRpcInvalidRequest("The server is shutting down.")
         if self._workspace is None and message.get("method") not in {types.INITIALIZE, types.EXIT}:
             raise JsonRpcServerNotInitialized("The first message must be `initialize`.")
+        if message.get("jsonrpc") != self.VERSION:
+            raise JsonRpcInvalidRequest('A message says `jsonrpc: "2.0"`.')
 
     def _typed(self, message: dict[str, Any]) -> Any:
         method = message.get("method")
-        if isinstance(method, str) and method.startswith("flux/") and "id" in message:
-            # Our own requests keep their parameters as JSON; pygls would make named tuples of them.
+        if isinstance(method, str) and "id" in message and self.get_message_type(method) is None:
+            # Our own requests keep their parameters as JSON; pygls would make named tuples of them, and fails without.
             return JsonRPCRequestMessage(message["id"], method, self.VERSION, message.get("params"))
-        message.setdefault("jsonrpc", "")
         try:
             return self.structure_message(message)
         except JsonRpcInvalidParams as e:
@@ -141,6 +179,11 @@ class FluxProtocol(LanguageServerProtocol):
             return
         super()._handle_response(msg_id, result, error)
 
+    def _handle_cancel_notification(self, msg_id: Any) -> None:
+        """pygls would cancel what we wait for ourselves, by the id of a request of ours."""
+        if isinstance(msg_id, str | int) and msg_id not in self._result_types:
+            super()._handle_cancel_notification(msg_id)
+
     def _answer_error(self, msg_id: Any, code: int, message: str) -> None:
         # As JSON: lsprotocol leaves out an id that is null, which JSON-RPC wants where the request had none to be read.
         self._send_data({"jsonrpc": self.VERSION, "id": msg_id, "error": {"code": code, "message": message}})
@@ -165,9 +208,7 @@ class FluxProtocol(LanguageServerProtocol):
                 self._answer_error(msg_id, REQUEST_FAILED, refused_by_system(e))
             case e:
                 logger.error("A request failed.", exc_info=e)
-                self._answer_error(
-                    msg_id, INTERNAL_ERROR, f"Flux made a mistake ({type(e).__name__}); its log has the details."
-                )
+                self._answer_error(msg_id, JsonRpcInternalError.CODE, _mistake(e))
 
     @lsp_method(types.INITIALIZE)
     def lsp_initialize(  # pyright: ignore[reportIncompatibleMethodOverride] -- pygls takes plain functions as well
@@ -201,6 +242,9 @@ class FluxProtocol(LanguageServerProtocol):
             types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook(notebook="*")]),
             types.PositionEncodingKind(self.client.counting.encoding),
         ).build()
+        if not self.client.takes_code_actions:
+            # LSP 3.17, `codeActionProvider`: options are for clients with codeActionLiteralSupport.
+            self.server_capabilities.code_action_provider = True
         if self.client.reads_documents and self.server_capabilities.workspace is not None:
             # pygls 2.1.1 leaves this out.
             content = types.TextDocumentContentOptions([DOCUMENT_SCHEME])
@@ -258,6 +302,17 @@ class FluxProtocol(LanguageServerProtocol):
 
 def _strings(given: object) -> list[str]:
     return [item for item in cast("list[object]", given) if isinstance(item, str)] if isinstance(given, list) else []
+
+
+def _mistake(error: BaseException) -> str:
+    return f"Flux made a mistake ({type(error).__name__}); its log has the details."
+
+
+def _uri_in(params: Any) -> str:
+    """The document that is meant; empty where it cannot be told."""
+    document = cast("dict[str, Any]", params).get("textDocument") if isinstance(params, dict) else None
+    uri = cast("dict[str, Any]", document).get("uri") if isinstance(document, dict) else None
+    return uri if isinstance(uri, str) else ""
 
 
 def _plain_response(message: dict[str, Any], kind: type[JsonRPCResponseMessage]) -> JsonRPCResponseMessage:

@@ -33,7 +33,7 @@ from flux.lsp.methods import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
 from flux.lsp.protocol import FluxProtocol
 from flux.lsp.sessions import EditorSessions
 from flux.lsp.settings import SECTION, EditorSettings
-from flux.lsp.streams import Frames, ThreadWriter, read_in_thread
+from flux.lsp.streams import Frames, ThreadWriter, TooLarge, read_in_thread
 
 if TYPE_CHECKING:
     from flux.lsp.features.chat_buffer import ChatBuffers
@@ -171,7 +171,10 @@ class FluxServer(LanguageServer):
     def feed(self, data: bytes) -> None:
         """Handle the messages that are complete with this piece of the input."""
         for body in self._frames.feed(data):
-            self.protocol.receive(body)
+            if isinstance(body, TooLarge):
+                self.protocol.refuse(body.size)
+            else:
+                self.protocol.receive(body)
 
     async def run_command(self, params: types.ExecuteCommandParams) -> Any:
         """The result of a command."""

@@ -32,6 +32,8 @@ def look_at(target: Target, documents: Documents, client: Client) -> None:
         if isinstance(change, RenameFile) and target.version is None:
             target.is_seen, target.after = path.absolute().exists(), replace(change.snapshot, path=path)
         return
+    if not document.is_known:
+        return
     expected, now = change.new_text(), snapshot_of(path, document)
     trail = target.trail if target.trail and target.trail.follow in document.followers else None
     is_merged = trail is None or trail.has_whole_texts

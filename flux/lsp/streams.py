@@ -9,27 +9,52 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
+LARGEST_BODY = 1 << 26
+"""Bytes of a message. VS Code tells servers of no file above 50 million; escapes make a text longer."""
+LARGEST_HEADER = 1 << 12
 _CHUNK_BYTES = 1 << 16
+_LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,18})[ \t]*(?:\r\n|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """In the place of a message of so many bytes, which nothing was kept of."""
+
+    size: int
 
 
 class Frames:
-    """Bytes in as they come, bodies of messages out (LSP 3.17, "Base Protocol"). Header names in any case."""
+    """Bytes in as they come, bodies of messages out (LSP 3.17, "Base Protocol"). Header names in any case.
+
+    After a wrong length the next header is looked for, also right behind the rest of a body.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._body_bytes: int | None = None
+        self._to_skip = 0
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes | TooLarge]:
         """The bodies that are complete now. A header block without a length is skipped."""
         self._buffer += data
         while True:
+            if self._to_skip:
+                skipped = min(self._to_skip, len(self._buffer))
+                del self._buffer[:skipped]
+                self._to_skip -= skipped
             if self._body_bytes is None and not self._read_header():
                 return
             if self._body_bytes is None:
+                continue
+            if self._body_bytes > LARGEST_BODY:
+                self._to_skip, self._body_bytes = self._body_bytes, None
+                yield TooLarge(self._to_skip)
                 continue
             if len(self._buffer) < self._body_bytes:
                 return
@@ -42,11 +67,10 @@ class Frames:
         """Take a header block off the buffer; whether there was a whole one."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
+            del self._buffer[:-LARGEST_HEADER]
             return False
-        for line in bytes(self._buffer[:end]).split(b"\r\n"):
-            name, _, value = line.partition(b":")
-            if name.strip().lower() == b"content-length" and value.strip().isdigit():
-                self._body_bytes = int(value)
+        lengths = _LENGTH.findall(bytes(self._buffer[:end]))
+        self._body_bytes = int(lengths[-1]) if lengths else None
         del self._buffer[: end + 4]
         return True
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lsprotocol import types
 
+from flux.core.errors import TextUnknown
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.text import with_line_feeds
 from flux.edits.plan import AppliedChange, CreateFile, DeleteFile, EditFile, FileChange, RenameFile
@@ -126,7 +127,13 @@ def applied_of(target: Target) -> AppliedChange:
 
 
 def snapshot_of(path: WorkspacePath, document: Document) -> FileSnapshot:
-    """The open document as it is now."""
+    """The open document as it is now. Raises TextUnknown where a message about it was lost."""
+    if not document.is_known:
+        raise TextUnknown(
+            f"Flux missed what the editor said of {path}, and does not know its text.",
+            path=str(path),
+            hint="Close the file in the editor and open it again.",
+        )
     return FileSnapshot(path, document.text, document.version, "buffer")
 
 

@@ -316,11 +316,11 @@ class LspWorkspace:
                     yield notebook
 
     def _open(self) -> Iterator[tuple[WorkspacePath, Document]]:
-        """The open files of the workspace, most recently used first, without secret ones."""
+        """The open files of the workspace, most recently used first, without secret ones and those of unknown text."""
         seen: set[WorkspacePath] = set()
         for document in self.documents:
             path = self.path_of(document)
-            if path is not None and path not in seen and _is_allowed(path, document.path):
+            if path is not None and path not in seen and document.is_known and _is_allowed(path, document.path):
                 seen.add(path)
                 yield path, document
 

@@ -103,6 +103,7 @@ async def test_bad_messages_are_answered_and_harm_nothing(tmp_path: Path) -> Non
             ("flux/nonsense", {"a": 1}),
         ):
             client.notify(notification, params)
+        client.open(made.uri("a.py"), AREA)
         assert (await client.command("flux.chat.send", {"text": "Hi.", "uri": made.uri("a.py")}))["text"] == "Hello."
         assert AREA in made.said()
 
