@@ -143,7 +143,8 @@ _BEGINNING = """
 # What Flux adds to LSP
 
 Generated from `flux/lsp/methods.py`, `flux/lsp/results.py` and `flux/agent/events.py` by
-`python -m flux.lsp.protocol_docs`. All else is standard LSP 3.17.
+`python -m flux.lsp.protocol_docs`. All else is standard LSP 3.17. A whole client in a hundred
+lines is in [write-a-client.md](how-to/write-a-client.md).
 
 ## Commands (`workspace/executeCommand`)
 
