@@ -90,6 +90,7 @@ def test_eglot_is_answered_at_once() -> None:
             tells_late=True,
             has_plain_line_ends=True,
             waits_briefly=True,
+            tells_of_any_file=False,
         ),
         "Eglot",
         workspace={"applyEdit": True, "workspaceEdit": {"documentChanges": True}},
