@@ -59,8 +59,7 @@ async def test_the_selection_goes_along(tmp_path: Path) -> None:
 
 async def test_a_message_is_sent_also_from_a_buffer_that_is_no_file(tmp_path: Path) -> None:
     async with bench(tmp_path, {"text": "Yes."}) as made:
-        made.client.open("untitled:Untitled-1", "draft")
-        result = await made.client.command("flux.chat.send", {"text": "Are you there?", "uri": "untitled:Untitled-1"})
+        result = await made.client.command("flux.chat.send", {"text": "Are you there?", "uri": "git:/a.py?HEAD"})
         assert result["text"] == "Yes."
         assert "without the current file" in made.client.sent("window/logMessage")[0]["message"]
 

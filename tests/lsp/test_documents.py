@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -138,11 +139,11 @@ def test_closing_what_is_not_open_is_only_logged(caplog: pytest.LogCaptureFixtur
     assert "closed but not open" in caplog.text
 
 
-def test_an_untitled_document_is_kept_and_is_no_file() -> None:
+def test_an_untitled_document_is_kept_at_a_place_where_no_file_can_be() -> None:
     docs = documents()
     open_(docs, "untitled:Untitled-1", "draft")
     check(docs, {"untitled:Untitled-1": (1, "draft")})
-    assert [document.path for document in docs] == [""]
+    assert [os.path.lexists(document.path) for document in docs] == [False]
 
 
 def test_what_pygls_is_asked_for_is_our_buffer() -> None:

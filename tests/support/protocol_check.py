@@ -15,7 +15,7 @@ import attrs
 from lsprotocol import types
 
 from flux.agent.events import TurnEvent
-from flux.lsp.methods import APPROVE, COMMANDS, EDITOR_QUERY, MESSAGES, SECRET, TURN_EVENT
+from flux.lsp.methods import APPROVE, COMMANDS, COMMIT_MESSAGE, EDITOR_QUERY, MESSAGES, SECRET, TURN_EVENT
 from tests.support.shapes import misfits
 
 NEEDED: Mapping[str, str] = {
@@ -36,6 +36,7 @@ NEEDED: Mapping[str, str] = {
     EDITOR_QUERY: "options.query",
     SECRET: "options.secrets",
     APPROVE: "options.approval",
+    COMMIT_MESSAGE: "options.commitMessages",
 }
 """What a client must have announced for a method of the server; `options` are its initialization options."""
 
