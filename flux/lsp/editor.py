@@ -16,7 +16,7 @@ from pygls.exceptions import JsonRpcException
 
 from flux.core.errors import ToolTimedOut, WorkspaceError, WriteRefused
 from flux.lsp.clients import Client
-from flux.lsp.methods import APPROVE, EDITOR_QUERY, SECRET
+from flux.lsp.names import APPROVE, EDITOR_QUERY, SECRET
 from flux.lsp.protocol import FluxProtocol
 
 if TYPE_CHECKING:

@@ -17,22 +17,20 @@ from lsprotocol.types import Position, Range
 
 from flux.core.errors import InvalidArguments
 from flux.lsp import results
+from flux.lsp.names import (
+    ACTION_HELP,
+    APPROVE,
+    CHAT_OPEN_BUFFER,
+    CHAT_SEND_BUFFER,
+    COMMIT_MESSAGE,
+    EDITOR_QUERY,
+    REVIEW_ACCEPT,
+    REVIEW_REJECT,
+    SECRET,
+    SET_SETTINGS,
+)
 
 _T = TypeVar("_T")
-
-TURN_EVENT = "flux/turnEvent"
-SET_SETTINGS = "flux/setSettings"
-EDITOR_QUERY = "flux/editor/query"
-SECRET = "flux/secret"
-COMMIT_MESSAGE = "flux/commitMessage"
-ACTION_HELP = "flux.action.help"
-APPROVE = "flux/approve"
-CHAT_OPEN_BUFFER = "flux.chat.openBuffer"
-CHAT_SEND_BUFFER = "flux.chat.sendBuffer"
-REVIEW_ACCEPT = "flux.review.accept"
-REVIEW_REJECT = "flux.review.reject"
-DOCUMENT_SCHEME = "flux"
-"""Of documents that the editor asks the server for."""
 
 
 def _field(doc: str, default: object = dataclasses.MISSING) -> Any:

@@ -23,7 +23,7 @@ from pygls.protocol import JsonRPCRequestMessage, JsonRPCResponseMessage, Langua
 from flux.core.errors import FluxError, InvalidArguments, refused_by_system
 from flux.lsp.clients import Client, client_of
 from flux.lsp.documents import Documents
-from flux.lsp.methods import ACTION_HELP, COMMANDS, DOCUMENT_SCHEME
+from flux.lsp.names import ACTION_HELP, COMMAND_NAMES, DOCUMENT_SCHEME
 from flux.lsp.streams import LARGEST_BODY
 from flux.lsp.uris import uri_of_path
 
@@ -237,7 +237,7 @@ class FluxProtocol(LanguageServerProtocol):
             self.client_capabilities,
             {*known.features, *known.builtin_features},
             known.feature_options,
-            list(COMMANDS),
+            list(COMMAND_NAMES),
             types.TextDocumentSyncKind.Incremental,
             types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook(notebook="*")]),
             types.PositionEncodingKind(self.client.counting.encoding),

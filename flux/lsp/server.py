@@ -29,7 +29,7 @@ from flux.core.living import lives
 from flux.core.log import start_logging
 from flux.lsp.clients import Client
 from flux.lsp.editor import LspEditor
-from flux.lsp.methods import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
+from flux.lsp.names import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
 from flux.lsp.protocol import FluxProtocol
 from flux.lsp.sessions import EditorSessions
 from flux.lsp.settings import SECTION, EditorSettings

@@ -31,7 +31,7 @@ from flux.agent.events import (
 from flux.core.usage import Cost, Usage
 from flux.lsp import results
 from flux.lsp.editor import LspEditor
-from flux.lsp.methods import TURN_EVENT
+from flux.lsp.names import TURN_EVENT
 from flux.lsp.progress import ProgressReporter
 
 JOIN_S = 0.025

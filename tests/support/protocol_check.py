@@ -15,7 +15,8 @@ import attrs
 from lsprotocol import types
 
 from flux.agent.events import TurnEvent
-from flux.lsp.methods import APPROVE, COMMANDS, COMMIT_MESSAGE, EDITOR_QUERY, MESSAGES, SECRET, TURN_EVENT
+from flux.lsp.methods import COMMANDS, MESSAGES
+from flux.lsp.names import APPROVE, COMMIT_MESSAGE, EDITOR_QUERY, SECRET, TURN_EVENT
 from tests.support.shapes import misfits
 
 NEEDED: Mapping[str, str] = {

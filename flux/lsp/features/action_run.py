@@ -16,7 +16,7 @@ from flux.core.snapshot import FileSnapshot
 from flux.lsp.convert import offsets_of
 from flux.lsp.features.explanations import SHORT_TEXT, show_text
 from flux.lsp.features.focus import focus_of
-from flux.lsp.methods import COMMIT_MESSAGE
+from flux.lsp.names import COMMIT_MESSAGE
 from flux.tools.registry import builtin_tools
 from flux.workspace import git
 from flux.workspace.workspace import unsaved_below

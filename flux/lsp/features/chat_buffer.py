@@ -26,7 +26,8 @@ from flux.lsp.chat_text import Rendering, draft_of
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.features.code_actions import is_wanted
-from flux.lsp.methods import CHAT_OPEN_BUFFER, CHAT_SEND_BUFFER, ChatOpenBuffer
+from flux.lsp.methods import ChatOpenBuffer
+from flux.lsp.names import CHAT_OPEN_BUFFER, CHAT_SEND_BUFFER
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
 

@@ -16,7 +16,8 @@ from flux.lsp import results
 from flux.lsp.features.explanations import show_text
 from flux.lsp.features.review_dialogue import ReviewDialogue
 from flux.lsp.features.review_menu import HUNK_LINE, ReviewMenu
-from flux.lsp.methods import DOCUMENT_SCHEME, ReviewAccept, ReviewReject
+from flux.lsp.methods import ReviewAccept, ReviewReject
+from flux.lsp.names import DOCUMENT_SCHEME
 from flux.lsp.uris import path_of_uri, uri_of_path
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document
 from flux.lsp.features.code_actions import is_wanted
-from flux.lsp.methods import REVIEW_ACCEPT, REVIEW_REJECT
+from flux.lsp.names import REVIEW_ACCEPT, REVIEW_REJECT
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flux.agent.store.export import to_markdown
-from flux.lsp.methods import DOCUMENT_SCHEME
+from flux.lsp.names import DOCUMENT_SCHEME
 
 if TYPE_CHECKING:
     from flux.lsp.server import FluxServer
