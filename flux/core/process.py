@@ -57,14 +57,13 @@ async def run(
         env=dict(environ),
         start_new_session=True,  # a group of its own, which is ended as one
     )
+    reading = [asyncio.ensure_future(_read(each, limit_bytes)) for each in (process.stdout, process.stderr)]
     try:
         async with asyncio.timeout(timeout_s):
-            output, errors = await asyncio.gather(
-                _read(process.stdout, limit_bytes), _read(process.stderr, limit_bytes)
-            )
+            output, errors = await asyncio.gather(*reading)
             return Done(await process.wait(), output, errors)
     finally:
-        await _end(process)
+        await _end(process, reading)
 
 
 def run_module(module: str, *arguments: str, timeout_s: float) -> None:
@@ -176,8 +175,11 @@ async def _read(stream: asyncio.StreamReader | None, limit_bytes: int) -> bytes:
     return bytes(found)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the group; also where the program itself has ended, since it may have left others behind."""
+async def _end(process: asyncio.subprocess.Process, reading: Sequence[asyncio.Future[bytes]]) -> None:
+    """Kill the group; also where the program itself has ended, since it may have left others behind.
+
+    A pipe is closed once it is read to its end.
+    """
     if sys.platform == "win32":
         if process.returncode is None:
             await asyncio.to_thread(_end_tree, process.pid)
@@ -187,6 +189,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(END_S):
             await process.wait()
+            await asyncio.wait(reading)
+            for stream in (process.stdout, process.stderr):
+                while stream is not None and await stream.read(1 << 16):
+                    pass
 
 
 def _end_tree(pid: int) -> None:

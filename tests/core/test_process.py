@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ async def test_the_environment_is_exactly_what_was_given_and_there_is_nothing_to
 async def test_a_program_that_writes_without_end_is_ended() -> None:
     with pytest.raises(TooMuchOutput):
         await python("while True: print('x' * 1000)", limit_bytes=10_000)
+    gc.collect()  # tells of a pipe that was left open
 
 
 async def test_a_program_that_does_not_end_is_ended_in_time() -> None:

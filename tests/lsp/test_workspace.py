@@ -361,12 +361,13 @@ async def test_a_secret_file_is_kept_out_also_as_a_buffer(tmp_path: Path) -> Non
     assert [str(path) for path in await made.workspace.list_files()] == ["a.py"]
 
 
-async def test_open_buffers_come_most_recently_used_first_and_only_files_of_the_workspace(tmp_path: Path) -> None:
+async def test_open_buffers_come_most_recently_used_first_without_files_from_elsewhere(tmp_path: Path) -> None:
     made = bench(tmp_path, buffers={"a.py": "a\n", "b.py": "b\n"})
     made.editor.open("untitled:Untitled-1", "draft")
     made.editor.open("file:///elsewhere/c.py", "c")
     made.editor.type(made.uri("a.py"), 0, 0, "x")
-    assert [str(snapshot.path) for snapshot in made.workspace.open_buffers()] == ["a.py", "b.py"]
+    buffers = [str(snapshot.path) for snapshot in made.workspace.open_buffers()]
+    assert buffers == ["a.py", "untitled:/Untitled-1", "b.py"]
 
 
 async def test_problems_hold_for_the_text_that_they_came_with(tmp_path: Path) -> None:

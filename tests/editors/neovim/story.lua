@@ -141,6 +141,7 @@ check(undone.paths ~= nil, "the undo is done: " .. tostring(undone.message))
 check(not vim.api.nvim_buf_is_valid(new), "the new buffer is gone")
 
 -- 6. An explanation, as a document.
+vim.api.nvim_win_set_buf(0, buffer)
 vim.api.nvim_win_set_cursor(0, { 1, 0 })
 run_action("Flux: explain")
 wait_for(function()
