@@ -188,11 +188,11 @@ async def _end(process: asyncio.subprocess.Process, reading: Sequence[asyncio.Fu
             os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
         async with asyncio.timeout(END_S):
-            await process.wait()
             await asyncio.wait(reading)
             for stream in (process.stdout, process.stderr):
                 while stream is not None and await stream.read(1 << 16):
                     pass
+            await process.wait()
 
 
 def _end_tree(pid: int) -> None:

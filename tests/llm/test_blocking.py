@@ -70,7 +70,7 @@ def test_an_interrupt_ends_the_wait_and_cancels_what_was_waited_for() -> None:
         from flux.llm.blocking import run
 
         async def for_ever():
-            asyncio.get_running_loop().call_soon(_thread.interrupt_main)
+            asyncio.get_running_loop().call_later(0.1, _thread.interrupt_main)  # while it is waited for
             try:
                 await asyncio.Event().wait()
             finally:
