@@ -90,8 +90,9 @@ class Asking:
             return reason
         edit = workspace_edit(targets, self.editor.client)
         for target in targets:
-            if target.trail is not None:
-                target.trail.send(target.edits)
+            if target.trail is not None and isinstance(target.change, EditFile):
+                only_on = None if self.editor.client.may_misplace else target.change.snapshot.text
+                target.trail.send(target.edits, only_on)
 
         def is_all_seen() -> bool:
             for target in targets:

@@ -50,6 +50,7 @@ class Trail:
         self._texts = [text]
         self._steps: list[_Step] = []
         self._sent: Sequence[types.TextEdit] = ()
+        self._only_on: str | None = None
         self._outcomes: dict[str, str] = {}
         self._since = 0
         self.made_on: str | None = None
@@ -59,9 +60,12 @@ class Trail:
         self.has_whole_texts = False
         """The editor told of a change by the whole text, so that several may be one."""
 
-    def send(self, edits: Sequence[types.TextEdit]) -> None:
-        """These edits are on their way now."""
-        self._sent, self._since, self.made_on = edits, len(self._steps), None
+    def send(self, edits: Sequence[types.TextEdit], only_on: str | None = None) -> None:
+        """These edits are on their way now. `only_on`: the editor makes them on no other text, as it goes by versions.
+
+        What looks like them on another was done by the user: who undoes a line may take out what an edit would have.
+        """
+        self._sent, self._only_on, self._since, self.made_on = edits, only_on, len(self._steps), None
         self._outcomes.clear()
 
     def refuse(self) -> None:
@@ -146,7 +150,7 @@ class Trail:
         for count in sorted(range(1, 2 * len(self._sent) + 1), key=lambda count: abs(count - len(self._sent))):
             first = last - count
             text = self._texts[first] if first >= self._since else now
-            if text != now and self._outcome(text) == wanted:
+            if text != now and self._only_on in {None, text} and self._outcome(text) == wanted:
                 self._steps[first:] = [replace(step, is_ours=True) for step in self._steps[first:]]
                 self.made_on, self.made = text, now
                 return

@@ -128,6 +128,15 @@ def test_an_undo_of_the_user_takes_the_edit_back() -> None:
     assert trail.way_back() == ()
 
 
+def test_what_an_editor_that_goes_by_versions_can_not_have_made_was_done_by_the_user() -> None:
+    gone = edit(1, 0, "", end_line=2)
+    trail = Trail(TEXT, COUNTING)
+    trail.send([gone], only_on=TEXT)
+    for change in (typed(1, 0, "a\n"), removed(1, 0, 2, 0)):  # which on the text between is what was sent
+        trail.follow(change)
+    assert (trail.made_on, trail.way_back()) == (None, ())
+
+
 def test_a_way_back_that_came_to_a_wrong_place_is_taken_back_with_the_edit() -> None:
     trail = Trail(TEXT, COUNTING)
     trail.send([FOUR])
