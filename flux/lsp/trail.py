@@ -22,6 +22,8 @@ from flux.lsp.convert import offsets_of
 from flux.lsp.misplaced import explained, made_on
 
 _WORDS = re.compile(r"\w+|\r\n|\W")
+_BY_CHANCE = 5
+"""Fewer equal characters than these between two changes say nothing."""
 
 ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
@@ -215,9 +217,13 @@ def _closely(text: str, edit: TextEdit) -> Sequence[TextEdit]:
 
 
 def _edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
-    """What differs, word by word in the lines that do."""
-    return tuple(
-        cut_to_change(before, TextEdit(lines.start + part.start, lines.start + part.end, part.new_text))
-        for lines in text_edits_between(before, after)
-        for part in text_edits_between(before[lines.start : lines.end], lines.new_text, _WORDS.findall)
-    )
+    """What differs, word by word in the lines that do; a word or two between changes may be alike by chance."""
+    found: list[TextEdit] = []
+    for lines in text_edits_between(before, after):
+        for part in text_edits_between(before[lines.start : lines.end], lines.new_text, _WORDS.findall):
+            start, end, new = lines.start + part.start, lines.start + part.end, part.new_text
+            if found and start - found[-1].end < _BY_CHANCE:
+                last = found.pop()
+                start, new = last.start, last.new_text + before[last.end : start] + new
+            found.append(TextEdit(start, end, new))
+    return tuple(cut_to_change(before, edit) for edit in found)
