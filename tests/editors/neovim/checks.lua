@@ -29,6 +29,32 @@ function M.listen()
   return messages, told
 end
 
+--- Flux's plugin, set up for the folder as a user would; its server starts with `vim.lsp.enable`.
+function M.set_up(folder)
+  vim.cmd("filetype on")
+  vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
+  vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
+end
+
+--- The folder of the test, with the plugin at work in its `a.py`.
+function M.open()
+  local folder = vim.env.FLUX_TEST_FOLDER
+  M.set_up(folder)
+  vim.lsp.enable("flux")
+  vim.cmd.edit(folder .. "/a.py")
+  return folder
+end
+
+--- Stop all servers, and wait for their end.
+function M.stop()
+  for _, client in ipairs(vim.lsp.get_clients()) do
+    client:stop(false)
+  end
+  M.wait_for(function()
+    return #vim.lsp.get_clients() == 0
+  end, "the server ends")
+end
+
 --- A server for the folder and the buffers, once it is initialized.
 function M.serve(folder, buffers)
   local id = assert(vim.lsp.start({

@@ -4,7 +4,8 @@
 --
 -- Exit status 0: every check passed. The checks are named on standard error.
 
-local check = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua").check
+local checks = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/checks.lua")
+local check = checks.check
 
 local function text()
   return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
@@ -15,12 +16,7 @@ local function wait_for(condition, what)
   check(came, came and what or ("%s; it is: %s"):format(what, text()))
 end
 
-local folder = vim.env.FLUX_TEST_FOLDER
-vim.cmd("filetype on")
-vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
-vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
-vim.lsp.enable("flux")
-vim.cmd.edit(folder .. "/a.py")
+checks.open()
 local file = vim.api.nvim_get_current_buf()
 vim.cmd("FluxDoctor")
 wait_for(function()
@@ -33,10 +29,5 @@ end
 check(vim.api.nvim_get_current_buf() ~= file and not vim.bo.modifiable, "in a buffer of its own")
 check(vim.api.nvim_buf_get_name(0) == "", "without a file")
 
-for _, client in ipairs(vim.lsp.get_clients()) do
-  client:stop(false)
-end
-wait_for(function()
-  return #vim.lsp.get_clients() == 0
-end, "the server ends")
+checks.stop()
 os.exit(0)

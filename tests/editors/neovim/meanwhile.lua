@@ -35,12 +35,7 @@ vim.ui.input = function(options, on_answer)
   on_answer(options.default .. ", said otherwise")
 end
 
-local folder = vim.env.FLUX_TEST_FOLDER
-vim.cmd("filetype on")
-vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
-vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
-vim.lsp.enable("flux")
-vim.cmd.edit(folder .. "/a.py")
+checks.open()
 
 -- 1. What is said while the first turn runs.
 vim.cmd("Flux the first")

@@ -23,9 +23,7 @@ local function text(buffer)
 end
 
 local folder = vim.env.FLUX_TEST_FOLDER
-vim.cmd("filetype on")
-vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
-vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
+checks.set_up(folder)
 
 -- Health before anything runs.
 vim.cmd("checkhealth flux")
@@ -131,11 +129,6 @@ check(text(chat) == "", "a new chat is empty")
 vim.cmd("checkhealth flux")
 check(text(0):find("Provider scripted, model scripted", 1, true) ~= nil, "health names the model: " .. text(0))
 
-for _, client in ipairs(vim.lsp.get_clients()) do
-  client:stop(false)
-end
-wait_for(function()
-  return #vim.lsp.get_clients() == 0
-end, "the server ends")
+checks.stop()
 check(vim.fn.readblob(folder .. "/a.py") == on_disk, "the file on disk is still as it was")
 os.exit(0)

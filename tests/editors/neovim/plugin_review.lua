@@ -35,12 +35,7 @@ local function wait_told(pattern)
   messages = {}
 end
 
-local folder = vim.env.FLUX_TEST_FOLDER
-vim.cmd("filetype on")
-vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
-vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
-vim.lsp.enable("flux")
-vim.cmd.edit(folder .. "/a.py")
+local folder = checks.open()
 local buffer = vim.api.nvim_get_current_buf()
 local on_disk = vim.fn.readblob(folder .. "/a.py")
 

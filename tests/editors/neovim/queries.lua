@@ -10,9 +10,7 @@ local function wait_for(condition, what)
 end
 
 local folder = vim.env.FLUX_TEST_FOLDER
-vim.cmd("filetype on")
-vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
-vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
+checks.set_up(folder)
 vim.lsp.config("pyright", { cmd = { vim.env.FLUX_TEST_PYRIGHT, "--stdio" }, filetypes = { "python" }, root_dir = folder })
 vim.lsp.enable({ "flux", "pyright" })
 local _, told = checks.listen()

@@ -44,12 +44,7 @@ local function has(part)
   end
 end
 
-local folder = vim.env.FLUX_TEST_FOLDER
-vim.cmd("filetype on")
-vim.cmd("runtime plugin/flux.lua") -- `-l` runs before plugins are loaded
-vim.lsp.config("flux", { cmd = { vim.env.FLUX_PYTHON, "-m", "flux", "serve" }, root_dir = folder })
-vim.lsp.enable("flux")
-vim.cmd.edit(folder .. "/a.py")
+checks.open()
 local buffer, window = vim.api.nvim_get_current_buf(), vim.api.nvim_get_current_win()
 local before = text(buffer)
 
@@ -136,10 +131,5 @@ wait_for(function()
   return text(buffer) == after
 end, "and to the point with the name")
 
-for _, client in ipairs(vim.lsp.get_clients()) do
-  client:stop(false)
-end
-wait_for(function()
-  return #vim.lsp.get_clients() == 0
-end, "the server ends")
+checks.stop()
 os.exit(0)
