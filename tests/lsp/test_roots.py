@@ -28,7 +28,9 @@ async def test_two_roots_with_the_same_file_are_told_apart_and_one_may_go(tmp_pa
         async def told() -> list[str]:
             start = len(client.events())
             await client.command("flux.chat.send", {"text": "Look."})
-            return [event["content"] for event in client.events()[start:] if event["type"] == "tool_result"]
+            events = client.events()[start:]
+            results = {event["call_id"]: event["content"] for event in events if event["type"] == "tool_result"}
+            return [results[event["call_id"]] for event in events if event["type"] == "tool_call"]
 
         folder = {"uri": uri_of(other), "name": "other"}
         (missing,) = await told()
