@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -169,7 +170,8 @@ def main() -> int:
         os.nice(NICE)  # on Windows the process is started at low priority
     if sys.platform == "linux":
         # It takes the processor from nobody who wakes up. SCHED_IDLE would wait for the end of every compiler.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with suppress(OSError):  # a container may forbid it, and musl (Alpine) has it not
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     gc.disable()  # nothing here is in a circle, and to look for that among all definitions takes a tenth of the time
     worker = Worker(None if sys.argv[1] == "-" else Path(sys.argv[1]))
     questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
