@@ -49,6 +49,7 @@ from flux.core.errors import (
     Busy,
     ConfigError,
     FluxError,
+    OutsideWorkspace,
     RequestRejected,
     SessionError,
     SessionHeld,
@@ -63,6 +64,7 @@ from flux.tools.base import Tool
 from flux.tools.registry import builtin_tools
 from flux.workspace.index.client import SymbolIndex
 from flux.workspace.language_service import LanguageService
+from flux.workspace.moves import Move
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
@@ -153,6 +155,7 @@ class Session:
         self._is_undoing = False
         self._announced = ""
         self._queue = Queue()
+        self._moves: list[Move] = []
 
     @property
     def is_busy(self) -> bool:
@@ -221,6 +224,7 @@ class Session:
         # `join` lets a question wait until all before it has been shown. None: there will be no more.
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         undecided = Undecided(self.workspace) if is_reviewed else None
+        self._moves = []
         turn = Turn(
             uuid.uuid4().hex[:12],
             self.id,
@@ -243,6 +247,7 @@ class Session:
             kept=self.pins.kept(focus),
             message_id=message_id,
             steps=0 if text else self._steps,
+            moves=self._moves,
         )
 
         def close(ended: asyncio.Task[Exception | None]) -> None:
@@ -526,6 +531,19 @@ class Session:
         """Another model, from the next message on: a running turn keeps its own."""
         self.provider = provider
         self.model = model
+
+    def follow(self, moves: Sequence[Move]) -> None:
+        """The user moved or removed files: a running turn must know at once, and the model of what it was shown."""
+        self._moves += moves
+        if self.held_by:
+            return
+        shown: list[WorkspacePath] = []
+        for name in self._conversation.memory.files():
+            with suppress(OutsideWorkspace):
+                shown.append(self.workspace.path(name))
+        for move in moves:
+            if any(map(move.of, shown)):
+                self._store.add_note(self.id, str(move))
 
     async def undo(self, turn_id: str = "", *, partial: bool = False) -> Gone:
         """Take back the changes of a turn, of the last one that changed something by default.

@@ -36,15 +36,25 @@ from flux.context.pruning import Kept
 from flux.core.errors import (
     ContextWindowExceeded,
     Denied,
+    FileMissing,
     FluxError,
     InvalidArguments,
     ProviderError,
+    StaleSnapshot,
     StreamBroken,
     TransientProviderError,
 )
 from flux.core.messages import Image, Message, ToolCall, ToolResult
 from flux.core.usage import Cost, Usage
-from flux.edits.plan import AppliedPlan, EditPlan, applied_change_diff, change_diff, paths_of
+from flux.edits.plan import (
+    AppliedPlan,
+    CreateFile,
+    EditPlan,
+    RenameFile,
+    applied_change_diff,
+    change_diff,
+    paths_of,
+)
 from flux.llm.base_provider import (
     BaseLLMProvider,
     Folder,
@@ -56,6 +66,7 @@ from flux.llm.base_provider import (
 )
 from flux.llm.exchange import Exchange
 from flux.tools.base import Arguments, Finding, Proposal, Tool
+from flux.workspace.moves import Move, followed, whole_move
 from flux.workspace.overlay import OverlayWorkspace
 from flux.workspace.workspace import Workspace
 
@@ -111,6 +122,8 @@ class Turn:
     is_always_approved: bool = False
     steps: int = 0
     """Requests that were made for the user's last words."""
+    moves: Sequence[Move] = ()
+    """What the user has moved and removed since the turn began; there may be more at any time."""
     is_stopped: bool = False
     usage: Usage = Usage()
     cost: Cost = Cost()
@@ -343,6 +356,7 @@ class Turn:
             if proposal is None:
                 continue
             try:
+                self._check_new_places(proposal.plan)
                 await overlay.apply(proposal.plan)
             except FluxError as error:
                 self._refuse(call, error)
@@ -375,7 +389,21 @@ class Turn:
         self.emit(ToolAnswered(call.id, call.name, outcome.summary, result.content, is_error=False))
         return None
 
+    def _check_new_places(self, plan: EditPlan) -> None:
+        """Raises StaleSnapshot for a file that would come where the user has just moved or removed one."""
+        for change in plan.changes:
+            if isinstance(change, CreateFile | RenameFile):
+                path = paths_of(change)[-1]
+                if move := whole_move(self.moves, path):
+                    raise StaleSnapshot(
+                        f"{move} That was while you worked, so no file is put at {path} in this turn.",
+                        hint="Go on where the file is now, or ask the user.",
+                    )
+
     def _refuse(self, call: ToolCall, error: FluxError) -> None:
+        if isinstance(error, FileMissing) and self.moves and error.path:
+            move = whole_move(self.moves, self.workspace.path(error.path))
+            error.hint = f"{move} That was while you worked." if move else error.hint
         result = self._record(call, str(error), is_error=True)
         self.emit(ToolAnswered(call.id, call.name, error.message.partition("\n")[0], result.content, is_error=True))
 
@@ -437,7 +465,11 @@ class Turn:
 
     async def _apply(self, plan: EditPlan, proposals: Sequence[tuple[ToolCall, Proposal]]) -> AppliedPlan:
         async def apply(plan: EditPlan) -> AppliedPlan:
+            known = len(self.moves)
             applied = await self.workspace.apply(plan)
+            # What the user moved since it was made is not known to the journal by another name yet.
+            moved = tuple(followed(change, self.moves[known:]) for change in applied.changes)
+            applied = replace(applied, changes=moved)
             for call, proposal in proposals:
                 self._record(call, proposal.summary, is_error=False)
             return applied

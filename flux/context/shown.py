@@ -92,6 +92,10 @@ class Memory:
                     self._texts[shown.subject] = shown.text
         self._seen = list(messages)
 
+    def files(self) -> Sequence[str]:
+        """The names of the files that are shown as a whole."""
+        return [name for kind, name in self._texts if kind == "file"]
+
     def told(self, item: ContextItem) -> ContextItem:
         """The item, with as much of its text as is not known yet."""
         return replace(item, text=self._news((item.kind, item.origin), item.text)) if item.kind == "file" else item

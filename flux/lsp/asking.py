@@ -15,7 +15,7 @@ from lsprotocol import types
 
 from flux.core.errors import WriteRefused
 from flux.core.snapshot import WorkspacePath
-from flux.edits.plan import DeleteFile, EditFile, FileChange, paths_of
+from flux.edits.plan import DeleteFile, EditFile, FileChange, RenameFile, paths_of
 from flux.lsp.clients import Client
 from flux.lsp.documents import Document, Documents
 from flux.lsp.problems import ProblemSource
@@ -23,6 +23,7 @@ from flux.lsp.quiet import told_until
 from flux.lsp.sighting import has_moved, look_at
 from flux.lsp.target import Target, lines_of, not_made, workspace_edit
 from flux.lsp.trail import Trail
+from flux.workspace.moves import Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Asking:
     documents: Documents
     editor: Editor
     bounds: Bounds
+    moved: set[Move] = field(default_factory=set[Move])
+    """The files that were to be moved or removed, until the editor tells of it."""
     _unseen: set[WorkspacePath] = field(default_factory=set[WorkspacePath])
 
     @contextmanager
@@ -90,6 +93,9 @@ class Asking:
             return reason
         edit = workspace_edit(targets, self.editor.client)
         for target in targets:
+            if isinstance(target.change, RenameFile | DeleteFile):
+                new_path = target.change.new_path if isinstance(target.change, RenameFile) else None
+                self.moved.add(Move(target.change.path, new_path))
             if target.trail is not None and isinstance(target.change, EditFile):
                 only_on = None if self.editor.client.may_misplace else target.change.snapshot.text
                 target.trail.send(target.edits, only_on)

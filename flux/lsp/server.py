@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -56,6 +56,9 @@ CODE_ACTION_KINDS = (
     REVIEW_REJECT,
 )
 
+ALL_FILES = types.FileOperationRegistrationOptions(
+    [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]
+)
 SETTINGS_FILES = ("**/.env", "**/.flux/**")
 
 CLOSING_S = 2.0
@@ -104,6 +107,8 @@ class FluxServer(LanguageServer):
         self.feature(types.INITIALIZED)(_greet)
         self.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_change_settings)
         self.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(_reread_settings)
+        self.feature(types.WORKSPACE_DID_RENAME_FILES, ALL_FILES)(_follow_renames)
+        self.feature(types.WORKSPACE_DID_DELETE_FILES, ALL_FILES)(_follow_deletions)
         self.feature(SET_SETTINGS)(_set_settings)
 
     @property
@@ -201,6 +206,11 @@ class FluxServer(LanguageServer):
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def follow(self, told: Iterable[tuple[str, str]]) -> None:
+        """Files were moved, by their old and new URIs, or removed, with an empty new one."""
+        if moves := self.files.moves_of(told):
+            self.in_background(lambda: self.sessions.follow(moves))
+
     def end(self, status: int) -> None:
         """The connection is over; the first status counts."""
         if self._ended is not None and not self._ended.done():
@@ -292,6 +302,14 @@ def _change_settings(ls: FluxServer, params: types.DidChangeConfigurationParams)
 def _reread_settings(ls: FluxServer, params: types.DidChangeWatchedFilesParams) -> None:
     ls.settings.forget()
     ls.in_background(ls.load_settings)
+
+
+def _follow_renames(ls: FluxServer, params: types.RenameFilesParams) -> None:
+    ls.follow((file.old_uri, file.new_uri) for file in params.files)
+
+
+def _follow_deletions(ls: FluxServer, params: types.DeleteFilesParams) -> None:
+    ls.follow((file.uri, "") for file in params.files)
 
 
 async def _set_settings(ls: FluxServer, params: object) -> dict[str, object]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from flux.core.errors import ConfigError, FluxError
+from flux.core.errors import ConfigError, FluxError, OutsideWorkspace
 from flux.core.usage import Cost, Usage
 from flux.lsp.editor import LspEditor
 from flux.lsp.settings import EditorSettings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flux.core.config import Settings
     from flux.tools.base import Tool
     from flux.workspace.language_service import LanguageService
+    from flux.workspace.moves import Move
     from flux.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -156,6 +157,24 @@ class EditorSessions:
         self._used.discard(session_id)
         if self._present == session_id:
             self._present = ""
+
+    async def follow(self, moves: Sequence[Move]) -> None:
+        """The user moved or removed files: what is known of them by their names is about their new places."""
+        from flux.workspace.moves import whole_move
+
+        for session in self._started:
+            session.follow(moves)
+        store, folder = await self.open_store(), self.workspace.roots[0]
+        store.journal.follow(moves, folder)
+
+        def new_name(name: str) -> str:
+            try:
+                move = whole_move(moves, self.workspace.path(name))
+            except OutsideWorkspace:
+                return name
+            return str(move.new) if move and move.new else name
+
+        store.fitted.rename_pins(folder, new_name)
 
     def usage(self, session_id: str = "") -> tuple[Usage, Cost]:
         """What a session used, or all that were at work since the server began. Raises SessionMissing."""

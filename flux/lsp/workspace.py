@@ -43,6 +43,7 @@ from flux.lsp.uris import path_of_uri, uri_of_path
 from flux.workspace.disk import is_mode_of_new_files
 from flux.workspace.encoding import shows_in_bytes
 from flux.workspace.ignore import check_allowed
+from flux.workspace.moves import Move
 from flux.workspace.paths import check_is_no_link
 from flux.workspace.workspace import Workspace, read_or_none
 
@@ -67,7 +68,8 @@ class LspWorkspace:
         self._disk_of = disk_of
         self._disk: Workspace | None = None
         self._problems = Problems(documents)
-        self._delivery = Delivery(Asking(documents, editor, bounds or Bounds()), self._now_or_none)
+        self._asking = Asking(documents, editor, bounds or Bounds())
+        self._delivery = Delivery(self._asking, self._now_or_none)
         self._applying = asyncio.Lock()
 
     @property
@@ -156,6 +158,27 @@ class LspWorkspace:
         ):
             return None
         return await self._problems.new_ones(self.editor, document, change.after, timeout_s)
+
+    def moves_of(self, told: Iterable[tuple[str, str]]) -> Sequence[Move]:
+        """What of it the user did: files by their old and new URIs, as the editor tells, the new one empty for removed.
+
+        Editors tell of what Flux moved in the same way.
+        """
+        moves: list[Move] = []
+        for old, new in told:
+            if (path := self._place(old)) is None:
+                continue
+            move = Move(path, self._place(new))
+            if move in self._asking.moved:
+                self._asking.moved.remove(move)
+            else:
+                moves.append(move)
+        return moves
+
+    def _place(self, uri: str) -> WorkspacePath | None:
+        with suppress(OutsideWorkspace):
+            return self.disk.path(path_of_uri(uri) or "")
+        return None
 
     async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
         await self.disk.clear_leftovers(beside)

@@ -106,6 +106,22 @@ async def test_what_is_typed_while_the_answer_streams_stays_where_it_was_typed(
 
 
 @every_editor
+async def test_the_answer_goes_on_in_a_document_that_was_given_another_name(
+    tmp_path: Path, rules: type[Editor]
+) -> None:
+    async with world(tmp_path, rules, {"chat.md": ""}, opened=["chat.md"]) as made:
+        await script(made, SLOW)
+        await opened(made)
+        write(made, "Hello.")
+        send(made)
+        await made.client.until(lambda: "Words" in made.text("chat.md"))
+        made.editor.move(made.uri("chat.md"), made.uri("talk.md"))
+        await made.client.until(lambda: "\n*done" in made.text("talk.md"))
+        assert f"Hello.\n\n## Flux\n\n{SLOW['text']}\n\n*done" in made.text("talk.md").replace("\r\n", "\n")
+        assert made.on_disk() == {"talk.md": ""}
+
+
+@every_editor
 async def test_a_message_that_is_sent_while_a_turn_runs_is_answered_after_it(
     tmp_path: Path, rules: type[Editor]
 ) -> None:

@@ -133,6 +133,7 @@ class LspClient:
 
     def __post_init__(self) -> None:
         self.editor = self.rules(self)
+        self.editor.tell_moved = self.moved
 
     @property
     def buffers(self) -> dict[str, Buffer]:
@@ -185,6 +186,13 @@ class LspClient:
 
     def closed(self, uri: str) -> None:
         self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+    def moved(self, old: str, new: str) -> None:
+        told = self.rules.capabilities["workspace"].get("fileOperations", {})
+        if new and "didRename" in told:
+            self.notify("workspace/didRenameFiles", {"files": [{"oldUri": old, "newUri": new}]})
+        elif not new and "didDelete" in told:
+            self.notify("workspace/didDeleteFiles", {"files": [{"uri": old}]})
 
     # Asking.
 

@@ -6,6 +6,7 @@ Decides nothing; `flux.agent.conversation`, `flux.agent.compaction` and `flux.ag
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -71,6 +72,20 @@ class Fitted:
         values = (session_id, json.dumps([pin.kind, pin.name]))
         delete = "DELETE FROM fitted WHERE session_id = ? AND kind = 'pin' AND body = ?"
         self._database.write(session_id, lambda db: db.execute(delete, values))
+
+    def rename_pins(self, folder: str, new_name: Callable[[str], str]) -> None:
+        """Files have other names now, in all sessions of the folder."""
+
+        def write(db: sqlite3.Connection) -> None:
+            query = (
+                "SELECT seq, body FROM fitted JOIN session ON session.id = session_id WHERE folder = ? AND kind = 'pin'"
+            )
+            for key, body in db.execute(query, (storable(folder),)).fetchall():
+                kind, name = json.loads(body)
+                if kind == "file" and (other := new_name(name)) != name:
+                    db.execute("UPDATE fitted SET body = ? WHERE seq = ?", (json.dumps([kind, other]), key))
+
+        self._database.write("", write)
 
     def add_rewrite(self, session_id: str, reason: str) -> None:
         """The next request will not begin with the whole of the last one."""

@@ -16,7 +16,9 @@ from typing import Any
 from flux.agent.store.database import Database
 from flux.agent.store.edits import change_from_json, change_to_json
 from flux.agent.store.values import message_from_json, said, storable
+from flux.core.snapshot import WorkspacePath
 from flux.edits.plan import AppliedChange
+from flux.workspace.moves import Move, followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,22 @@ class Journal:
         )
         return [StoredTurn(turn, session, *self._said(session, turn), first - 1) for turn, session, first in rows]
 
+    def follow(self, moves: Sequence[Move], folder: str) -> None:
+        """The user moved files: what was done to them in sessions of the folder is to be found at their new places."""
+
+        def write(db: sqlite3.Connection) -> None:
+            other: set[WorkspacePath] = set()  # where an older change is of another file, which is gone
+            for key, path, new_path, is_new, is_gone in db.execute(_PLACES, (storable(folder),)).fetchall():
+                here, there = (WorkspacePath(**json.loads(each)) for each in (path, new_path or path))
+                if not is_gone and there not in other and any(move.of(there) for move in moves):
+                    (body,) = db.execute("SELECT body FROM change WHERE seq = ?", (key,)).fetchone()
+                    moved = followed(change_from_json(json.loads(body)), moves)
+                    db.execute("UPDATE change SET body = ? WHERE seq = ?", (_json(moved), key))
+                if is_new or is_gone or here != there:
+                    other |= {here, there}
+
+        self._database.write("", write)
+
     def _said(self, session_id: str, turn_id: str) -> tuple[str, float]:
         query = "SELECT body, at FROM message WHERE session_id = ? AND turn_id = ? AND NOT is_copy ORDER BY seq LIMIT 1"
         rows = self._database.rows(query, (session_id, turn_id))
@@ -200,6 +218,14 @@ def forget_changes(db: sqlite3.Connection, session_id: str) -> None:
 
 
 _FROM = "FROM change JOIN session ON session.id = session_id WHERE ? IN ('', session_id) AND ? IN ('', folder)"
+
+
+_PLACES = """
+SELECT change.seq, json_extract(body, '$.path'), json_extract(body, '$.after.path'),
+    json_type(body, '$.before') = 'null', json_type(body, '$.after') = 'null'
+FROM change JOIN session ON session.id = session_id WHERE folder = ? ORDER BY change.seq DESC
+"""
+"""Where each change was, the newest first, without its texts."""
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -218,6 +218,10 @@ class Answer:
         return is_done
 
     async def _edit(self, edits_of: Callable[[str], Sequence[TextEdit]]) -> bool:
+        documents = self.files.documents
+        if documents.get(self.uri) is None:  # its user may have given the file another name
+            named = (one.uri for one in documents if one.path.endswith(SUFFIXES) and self.id in one.text)
+            self.uri = next(named, self.uri)
         try:
             await self.files.write_into(self.uri, LABEL, edits_of)
         except FluxError as e:

@@ -52,13 +52,23 @@ class Buffer:
 
 
 def capabilities_of(
-    *encodings: str, edit: Mapping[str, object] | None = None, actions: Mapping[str, object] | None = None
+    *encodings: str,
+    edit: Mapping[str, object] | None = None,
+    actions: Mapping[str, object] | None = None,
+    files: Sequence[str] = (),
 ) -> dict[str, Mapping[str, Any]]:
-    """What an editor announces, as far as it matters here. `actions` None: it takes code actions as commands only."""
+    """What an editor announces, as far as it matters here. `actions` None: it takes code actions as commands only.
+
+    `files`: what it tells of its user's doings with files.
+    """
     literals = {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}}
     taken = {} if actions is None else {**literals, **actions}
     return {
-        "workspace": {"applyEdit": True, **({"workspaceEdit": dict(edit)} if edit is not None else {})},
+        "workspace": {
+            "applyEdit": True,
+            **({"workspaceEdit": dict(edit)} if edit is not None else {}),
+            **({"fileOperations": dict.fromkeys(files, True)} if files else {}),
+        },
         "textDocument": {"codeAction": taken},
         "window": {"workDoneProgress": True, "showDocument": {"support": True}},
         "general": {"positionEncodings": list(encodings)} if encodings else {},
@@ -87,6 +97,8 @@ class Editor(ABC):
         """What the user does just before each edit arrives, one after the other."""
         self.after_edit: list[Callable[[], None]] = []
         self._is_look = False
+        self.tell_moved: Callable[[str, str], None] = lambda old, new: None
+        """Called with the URIs of what was moved; the new one is empty where it was removed."""
 
     # What the user does.
 
@@ -116,6 +128,22 @@ class Editor(ABC):
         self.flush()
         del self.buffers[uri]
         self.reports.closed(uri)
+
+    def move(self, old: str, new: str) -> None:
+        """A file or a folder, as the editor's own command does it; documents come along as they are."""
+        path_of(new).parent.mkdir(parents=True, exist_ok=True)
+        path_of(old).rename(path_of(new))
+        for uri in [uri for uri in self.buffers if uri == old or uri.startswith(f"{old}/")]:
+            text = self.buffers[uri].text
+            self.close(uri)
+            self.open(new + uri.removeprefix(old), text)
+        self.tell_moved(old, new)
+
+    def remove(self, uri: str) -> None:
+        path_of(uri).unlink(missing_ok=True)
+        if uri in self.buffers:
+            self.close(uri)
+        self.tell_moved(uri, "")
 
     def undo(self, uri: str) -> None:
         self.flush()
@@ -170,16 +198,9 @@ class Editor(ABC):
                         path_of(uri).write_text("", encoding="utf-8")
                 case types.RenameFile(old_uri=old, new_uri=new):
                     assert not path_of(new).exists()
-                    path_of(new).parent.mkdir(parents=True, exist_ok=True)
-                    path_of(old).rename(path_of(new))
-                    if old in self.buffers:
-                        text = self.buffers[old].text
-                        self.close(old)
-                        self.open(new, text)
+                    self.move(old, new)
                 case types.DeleteFile(uri=uri):
-                    path_of(uri).unlink(missing_ok=True)
-                    if uri in self.buffers:
-                        self.close(uri)
+                    self.remove(uri)
                 case types.TextDocumentEdit():
                     self._edit(change.text_document.uri, change.edits)
                 case _:
@@ -195,7 +216,8 @@ class Editor(ABC):
 
     def _open_closed(self, uri: str) -> None:
         if uri not in self.buffers:
-            self.open(uri, path_of(uri).read_bytes().decode("utf-8"))
+            path = path_of(uri)
+            self.open(uri, path.read_bytes().decode("utf-8") if path.exists() else "")
 
     def change(self, uri: str, edits: Sequence[types.TextEdit]) -> None:
         """One step of the user's undo."""
@@ -261,6 +283,7 @@ class VsCode(Editor):
             "tagSupport": {"valueSet": [1]},
             "documentationSupport": True,
         },
+        files=("didCreate", "didRename", "didDelete", "willCreate", "willRename", "willDelete"),
     )
     first_version = 1
 
@@ -386,6 +409,7 @@ class Helix(Editor):
             "normalizesLineEndings": False,
         },
         actions={"isPreferredSupport": True, "disabledSupport": True},
+        files=("willRename", "didRename"),
     )
     line_ends = r"\r?\n"
 
