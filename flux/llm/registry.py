@@ -133,11 +133,6 @@ class Registry:
             )
         return self._made[name]
 
-    def of_role(self, role: str) -> tuple[BaseLLMProvider, str]:
-        """The provider and the model that have the role. Raises ConfigError."""
-        assignment = assign(self._settings, role)
-        return self.provider(assignment.provider), assignment.model
-
     def entries(self) -> Sequence[Entry]:
         """All of `names`, as a list shows them. Makes no provider."""
         roles: dict[str, list[str]] = {}

@@ -75,11 +75,6 @@ class Frames:
         return True
 
 
-def frame(body: bytes) -> bytes:
-    """The body with its header."""
-    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-
-
 def read_in_thread(descriptor: int, on_data: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
     """Call back in the running loop with what arrives, and once when nothing more can come."""
     loop = asyncio.get_running_loop()
