@@ -40,6 +40,8 @@ class Client:
     marks_preferred: bool = False
     shows_disabled: bool = False
     """Code actions that cannot run, with the reason."""
+    selects_in_passing: bool = False
+    """Where nothing is selected, it tells of a character or a word at the cursor as if that were."""
     shows_action_help: bool = False
     """It has a place in its menu for what tells about a kind of code actions."""
     takes_commit_messages: bool = False
@@ -180,7 +182,14 @@ def _helix(client: Client) -> Client:
     # `ignoreIfExists` (both tried: tests/stories/seen.py). apply_workspace_edit (helix-view/src/handlers/lsp.rs) stops
     # at the first change that does not fit, and gives its number as `failedChange`.
     counting = replace(client.counting, line_ends="lf")
-    return replace(_impatient(client), counting=counting, empties_what_it_creates=True, tells_where_it_stopped=True)
+    # What its cursor stands on is always a selection, and so is what its motions passed over (tried).
+    return replace(
+        _impatient(client),
+        counting=counting,
+        selects_in_passing=True,
+        empties_what_it_creates=True,
+        tells_where_it_stopped=True,
+    )
 
 
 def _eglot(client: Client) -> Client:
@@ -190,6 +199,7 @@ def _eglot(client: Client) -> Client:
     # Until Emacs tells of what was typed (when its user pauses for eglot-send-changes-idle-time, 0.5 s) its version
     # stays, and an edit for that version is made, wherever its positions are by then (tried): `flux.lsp.quiet`.
     # Documents before one that is refused stay edited, and that is told only later (tried).
+    # Without a region, eglot--code-action-bounds gives what stands at point.
     return replace(
         _impatient(client),
         counting=counting,
@@ -197,6 +207,7 @@ def _eglot(client: Client) -> Client:
         may_misplace=True,
         tells_late=True,
         has_plain_line_ends=True,
+        selects_in_passing=True,
         tells_of_any_file=False,  # a server is for the buffers of its project (eglot-current-server)
     )
 

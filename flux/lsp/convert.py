@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from lsprotocol import types
@@ -18,6 +19,8 @@ from flux.core.text import (
 )
 from flux.edits.text_edit import TextEdit, cut_to_change
 
+_WORD = re.compile(r"\s*+(?:\w++|\S)?\s*+")
+
 
 class EditorText:
     """A text with its places as an editor counts them. Costs a pass over the text."""
@@ -31,6 +34,11 @@ class EditorText:
     def range(self, given: types.Range) -> Range:
         """The range that an editor names, the right way round; past the end is the end."""
         return Range(*sorted((self._position(given.start), self._position(given.end))))
+
+    def has_word_at_most(self, given: types.Range) -> bool:
+        """Whether the range has a word, a character or less, and blanks."""
+        place = self.range(given)
+        return _WORD.fullmatch(self._text, self._ours.offset(place.start), self._ours.offset(place.end)) is not None
 
     def diagnostic(self, given: types.Diagnostic) -> Diagnostic:
         """A problem as the editor shows it. LSP leaves the meaning of no severity to the reader: an error."""

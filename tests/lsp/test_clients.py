@@ -89,6 +89,7 @@ def test_eglot_is_answered_at_once() -> None:
             may_misplace=True,
             tells_late=True,
             has_plain_line_ends=True,
+            selects_in_passing=True,
             waits_briefly=True,
             tells_of_any_file=False,
         ),

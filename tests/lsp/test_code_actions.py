@@ -105,6 +105,20 @@ async def test_what_is_on_the_menu_depends_on_the_place(tmp_path: Path) -> None:
             assert await menu(0, kept_out) == []
 
 
+@pytest.mark.parametrize(("name", "takes_words"), [("helix", True), ("EGLOT", True), ("Visual Studio Code", False)])
+async def test_a_word_at_the_cursor_is_no_selection_in_an_editor_that_always_tells_of_one(
+    tmp_path: Path, name: str, takes_words: bool
+) -> None:
+    text = "# 😋\ndef area(r):\n    return r * 2\n"
+    places = [((1, 0), (1, 1)), ((1, 4), (1, 8)), ((1, 8), (1, 9)), ((1, 12), (2, 0)), ((2, 11), (2, 13))]
+    async with bench(tmp_path, buffers={"a.py": text}, name=name) as made:
+        uri = made.uri("a.py")
+        for start, end in places:
+            menu = titles(await made.client.code_actions(uri, start, end))
+            assert menu == menu_of("area" if takes_words else "the selection")
+        assert titles(await made.client.code_actions(uri, (1, 0), (1, 8))) == menu_of("the selection")
+
+
 async def test_what_an_editor_would_run_by_itself_at_every_save_is_not_offered(tmp_path: Path) -> None:
     async with bench(tmp_path, buffers={"a.py": AREA}) as made:
         for kind in ("quickfix", "source", "source.fixAll", ""):

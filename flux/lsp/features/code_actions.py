@@ -84,9 +84,12 @@ class CodeActions:
         if is_automatic and (params.context.only or reason):
             return []
         can_ask = "diagnostics" in self._editor.client.queries
-        subjects = Subjects(document, text, params, problems, tuple(known), can_ask=can_ask)
+        at = params.range
+        if self._editor.client.selects_in_passing and text.has_word_at_most(at):
+            at = types.Range(at.start, at.start)
+        subjects = Subjects(document, text, at, params.context.diagnostics, problems, tuple(known), can_ask=can_ask)
         # Where only the cursor came by, there is no light bulb on every line.
-        is_passing = is_automatic and params.range.start == params.range.end
+        is_passing = is_automatic and at.start == at.end
         menu: list[types.CodeAction | types.Command] = []
         for action in (*built_in(), *self._own):
             kind = next((kind for kind in action.kinds if is_wanted(kind, params.context.only)), None)

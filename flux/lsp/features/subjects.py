@@ -45,17 +45,21 @@ class Subjects:
         self,
         document: Document,
         text: EditorText,
-        params: types.CodeActionParams,
+        at: types.Range,
+        given: Sequence[types.Diagnostic],
         problems: tuple[Diagnostic, ...],
         of_file: tuple[Diagnostic, ...],
         *,
         can_ask: bool,
     ) -> None:
-        """`problems` are those of `params`, `of_file` all that are known; `can_ask`: the editor can tell of more."""
+        """`given` are the problems at the place as the editor sent them, `of_file` all that are known.
+
+        `can_ask`: the editor can tell of more.
+        """
         self._document = document
         self._text = text
-        self._at = params.range
-        self._given = params.context.diagnostics
+        self._at = at
+        self._given = given
         self._problems = problems
         self._of_file = of_file
         self._can_ask = can_ask
