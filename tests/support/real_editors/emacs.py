@@ -31,7 +31,7 @@ INIT = """
 """
 
 TEXT = """
-(when-let* ((buffer (find-buffer-visiting {path})))
+(when-let* ((buffer {buffer}))
   (with-current-buffer buffer
     (let ((text (save-restriction (widen) (buffer-string))))
       (base64-encode-string (encode-coding-string text buffer-file-coding-system) t))))
@@ -72,8 +72,12 @@ class EmacsKeys:
 
     async def text(self, path: Path) -> str:
         """What saving the buffer would write; the file's text where there is no buffer."""
-        found = await self.eval(TEXT, path=str(path))
+        found = await self.eval(TEXT.replace("{buffer}", "(find-buffer-visiting {path})"), path=str(path))
         return (path.read_bytes() if found == "nil" else base64.b64decode(found.strip('"'))).decode()
+
+    async def text_in_front(self) -> str:
+        found = await self.eval(TEXT.replace("{buffer}", "(window-buffer)"))
+        return base64.b64decode(found.strip('"')).decode()
 
 
 @asynccontextmanager

@@ -42,8 +42,9 @@ class HelixKeys:
         await self.run("open", str(path))
         self.window.type(f"{line + 1}gggh" + (f"{column}l" if column else ""))
 
-    async def type(self, text: str) -> None:
-        self.window.type("i")
+    async def insert(self, key: str, text: str) -> None:
+        """Type after a key that begins it."""
+        self.window.type(key)
         await self.window.shows("INS")
         self.window.type(text)
         self.window.press("Escape")
@@ -51,12 +52,15 @@ class HelixKeys:
 
     async def text(self, path: Path) -> str:
         """What the buffer has; it stays unsaved."""
-        out = self._scratch / f"helix-{next(self._numbers)}"
         await self.go(path)
+        return await self.text_in_front()
+
+    async def text_in_front(self) -> str:
+        out = self._scratch / f"helix-{next(self._numbers)}"
         self.window.type("%")
         await self.run("pipe-to", f"cat > {out}.part && mv {out}.part {out}")
         self.window.type(";")
-        await self.window.until(f"the text of {path.name}", out.exists)
+        await self.window.until("the text of the buffer", out.exists)
         return out.read_bytes().decode()
 
 
@@ -83,7 +87,7 @@ class HelixDesk(RealDesk):
     async def press(self, name: str, line: int, column: int, keys: str) -> None:
         wanted = self.length(name) + len(keys)
         await self.keys.go(self.folder / name, line, column)
-        await self.keys.type(keys)
+        await self.keys.insert("i", keys)
         await self.listener.until(lambda: self.length(name) == wanted)
 
     async def undo(self, name: str) -> None:

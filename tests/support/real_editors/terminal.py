@@ -7,14 +7,14 @@ import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tests.support.editors import need
 
 TMUX = Path(shutil.which("tmux") or "/usr/bin/tmux")
-BOUND_S = 10.0
+BOUND_S = 30.0
 NUMBERS = itertools.count()
 
 
@@ -39,10 +39,16 @@ class Terminal:
 
     async def until(self, what: str, holds: Callable[[], bool], bound_s: float = BOUND_S) -> None:
         """Wait for something outside of this process. Raises AssertionError with the screen."""
+        async with self.bounded(what, bound_s):
+            while not holds():  # noqa: ASYNC110 -- what is outside tells nobody
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def bounded(self, what: str, bound_s: float = BOUND_S) -> AsyncIterator[None]:
+        """Raises AssertionError with the screen where it takes longer."""
         try:
             async with asyncio.timeout(bound_s):
-                while not holds():  # noqa: ASYNC110 -- what is outside tells nobody
-                    await asyncio.sleep(0.01)
+                yield
         except TimeoutError:
             raise AssertionError(f"not seen: {what}\n{self.screen()}") from None
 
