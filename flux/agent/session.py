@@ -130,13 +130,12 @@ class Session:
         self._own_tools = frozenset(spec.name for spec in own_tools)
         if taken := sorted(self._own_tools & self._tools.keys()):
             raise ConfigError(f"Flux has tools of these names itself: {', '.join(taken)}.", key="tools")
-        stored = store.preface(session_id)
-        self._has_preface = stored is not None
-        self._preface = stored or Preface(
+        self._own_preface = Preface(
             # Flux's own instructions are about its tools.
             system_prompt(own_system_prompt) if self._tools else own_system_prompt.strip(),
             (*(tool.spec for tool in self._tools.values()), *own_tools),
         )
+        self._take_preface()
         self._steps = 0
         self._is_closed = False
         self._has_draft = False
@@ -179,6 +178,14 @@ class Session:
             self._notice = "\n".join(filter(None, told))
             self._store.mark_whole(self.id)
             self._conversation.reload()
+            self._take_preface()
+
+    def _take_preface(self) -> None:
+        """What stood before the conversation stays there, unless its tools are not those of this door."""
+        stored = self._store.preface(self.id)
+        self._other_tools = _other_tools(stored, self._own_preface) if stored else ""
+        self._has_preface = stored is not None and not self._other_tools
+        self._preface = stored if stored is not None and self._has_preface else self._own_preface
 
     def take_notice(self) -> str:
         """What the user should know of how the session was found: once, and empty where there is nothing."""
@@ -329,6 +336,7 @@ class Session:
 
     async def _work(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         await self.take_up()
+        turn.preface = self._preface
         if not turn.model.name and (own := await self._failover.own()):
             self.go_on_with(own.provider, own.model)
             turn.provider, turn.model = own.provider, own.model
@@ -462,6 +470,8 @@ class Session:
             turn.emit(Noticed(notice))
         _check_images(built.message, turn.model)
         if not self._has_preface:
+            if self._other_tools:
+                self._store.fitted.add_rewrite(self.id, self._other_tools)
             self._store.add_preface(self.id, self._preface)
             self._has_preface = True
         self._conversation.begin_turn(turn.id, built.message)
@@ -583,6 +593,7 @@ class Session:
         self._check_is_idle()
         if self._store.hold(self.id):
             self._conversation.reload()
+            self._take_preface()
 
     async def close(self) -> None:
         """End the running turn; messages are refused from now on. May be called twice."""
@@ -644,6 +655,14 @@ def _end(turn: Turn, task: asyncio.Task[Exception | None]) -> TurnEnded:
         unsaved=tuple(turn.unsaved),
         is_stopped=turn.is_stopped,
     )
+
+
+def _other_tools(before: Preface, now: Preface) -> str:
+    """Which tools came and went, in words; empty where there are the same."""
+    were, are = ({tool.name for tool in preface.tools} for preface in (before, now))
+    changes = ((are - were, "with"), (were - are, "without"))
+    named = [f"{word} {', '.join(sorted(names))}" for names, word in changes if names]
+    return f"The session goes on {' and '.join(named)}." if named else ""
 
 
 def system_prompt(own: str = "") -> str:

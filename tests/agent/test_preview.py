@@ -14,6 +14,7 @@ from flux.agent.sessions import Sessions
 from flux.context.item import Focus
 from flux.core.config import settings_of
 from flux.core.limits import ModelLimits
+from flux.core.messages import ToolSpec
 from flux.llm.scripted_provider import ScriptedProvider
 from flux.workspace.disk import DiskWorkspace
 from tests.support.replay_server import replay_server
@@ -81,3 +82,24 @@ async def test_its_bytes_are_those_that_arrive(tmp_path: Path, name: str) -> Non
             assert server.received[-1].body == shown.body
             assert json.loads(shown.body)["model"] == "m"
         await sessions.close()
+
+
+async def test_other_tools_than_before_are_recorded_once_with_their_names(tmp_path: Path) -> None:
+    provider = ScriptedProvider([step("Yes.")] * 4)
+    workspace, store = DiskWorkspace([tmp_path]), SessionStore(None)
+    own = [ToolSpec(name, "", {"type": "object"}) for name in ("weather", "news")]
+    first = open_session(workspace, provider, store=store, own_tools=own)
+    await send(first, "Hi.")
+    for _ in range(2):
+        resumed = open_session(workspace, provider, store=store)
+        shown = await resumed.preview("And?")
+        await send(resumed, "And?")
+        assert provider.requests[-1] == shown.request
+    assert [len(request.tools) for request in provider.requests] == [12, 10, 10]
+    back = open_session(workspace, provider, store=store, own_tools=own)
+    await send(back, "Again.")
+    assert provider.requests[-1].tools == provider.requests[0].tools
+    assert [rewrite.reason for rewrite in (await back.preview()).rewrites] == [
+        "The session goes on without news, weather.",
+        "The session goes on with news, weather.",
+    ]

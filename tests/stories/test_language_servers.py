@@ -11,6 +11,7 @@ import pytest
 from tests.stories.world import Step, World, world
 from tests.support.fake_editors.language_server import QUERIES
 from tests.support.fake_editors.rules import EDITORS, Editor, Helix, Plain, VsCode
+from tests.support.lsp_bench import bench
 
 FILES = {
     "a.py": "# e\u0301 \U0001f40d\r\ndef area(r):  # \U0001f40d area\r\n    return r\r\n",
@@ -134,3 +135,21 @@ async def test_what_is_proposed_and_not_made_yet_is_not_asked_about(tmp_path: Pa
         (refused,) = told.refusals()
         assert refused.startswith("The language servers do not know a.py as it is proposed.")
         made.check()
+
+
+async def test_a_chat_goes_on_without_the_tools_where_nobody_answers_for_them(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "One."}, options={"query": list(QUERIES)}) as made:
+        session = (await made.client.command("flux.chat.send", {"text": "Hi."}))["session"]
+        assert (await made.client.command("flux.context.show", {}))["rewrites"] == []
+    async with bench(tmp_path, {"text": "Two."}, {"text": "Three."}) as made:
+        await made.client.command("flux.session.resume", {"session": session})
+        for _ in range(2):
+            await made.client.command("flux.chat.send", {"text": "And?"})
+        names = [set(request["tools"]) for request in made.requests()]
+        assert names[0] - names[1] == {"language_server", "rename_symbol"}
+        assert names[1] == names[2]
+        shown = await made.client.command("flux.context.show", {})
+        assert [rewrite["reason"] for rewrite in shown["rewrites"]] == [
+            "The session goes on without language_server, rename_symbol."
+        ]
+        assert "without language_server" in shown["text"]
