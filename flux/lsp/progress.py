@@ -106,7 +106,7 @@ def doing(titles: Collection[str]) -> str:
     """What runs, in words: `editing b.py`, `reading 3 files`."""
     words = [title.partition(" ") for title in titles]
     verbs = {verb for verb, _, _ in words}
-    if len(words) == 1:
+    if len(set(words)) == 1:
         verb, _, what = words[0]
         return f"{_DOING.get(verb, verb)} {what}"
     if len(verbs) == 1 and (verb := verbs.pop()) in {"read", "edit", "write"}:

@@ -138,6 +138,19 @@ async def test_a_commit_message_is_of_what_is_staged_and_in_the_form_of_the_last
         assert path_of(shown["uri"]).read_text(encoding="utf-8") == f"{MESSAGE}\n"
 
 
+async def test_a_second_message_is_not_written_under_a_document_that_shows_the_first(tmp_path: Path) -> None:
+    """Which an editor would go on showing, and Flux writes no open file."""
+    repository(tmp_path / "workspace", staged=True)
+    async with bench(tmp_path, {"text": "one"}, {"text": "two"}, buffers={"a.py": "new in a.py\n"}) as made:
+        for _ in range(2):
+            await choose(made, "Flux: write a commit message", line=0)
+        shown = [path_of(one["uri"]) for one in made.client.sent("window/showDocument")]
+        assert [(path.name, path.read_text(encoding="utf-8")) for path in shown] == [
+            ("COMMIT_EDITMSG", "one\n"),
+            ("COMMIT_EDITMSG", "two\n"),
+        ]
+
+
 async def test_a_commit_message_goes_to_the_editors_own_place_for_it(tmp_path: Path) -> None:
     repository(tmp_path / "workspace", staged=False)
     options = {"commitMessages": True}

@@ -53,7 +53,7 @@ async def test_an_editor_without_progress_gets_none_but_for_a_request_that_bring
 
 
 def test_what_runs_side_by_side_is_said_in_few_words() -> None:
-    assert doing(["edit b.py"]) == "editing b.py"
+    assert doing(["edit b.py"]) == doing(["edit b.py", "edit b.py"]) == "editing b.py"
     assert doing(["read a.py", "read b.py, c.py"]) == "reading 3 files"
     assert doing(["read a.py", "search 'x'"]) == "2 calls: reading, searching for"
     assert doing(["git status"]) == "git status"

@@ -1,9 +1,14 @@
-"""Texts to read, Markdown or a diff: a file in Flux's state folder, shown by the editor where it can."""
+"""Texts to read, Markdown or a diff: a file in Flux's state folder, shown by the editor where it can.
+
+Each has a folder of its own: an editor that has an earlier text of its name open would go on showing that one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from flux.core.config import state_folder
@@ -11,7 +16,7 @@ from flux.core.errors import ConfigError
 from flux.lsp.editor import LspEditor
 from flux.lsp.uris import uri_of_path
 
-KEPT_FILES = 50
+KEPT_TEXTS = 50
 SHORT_TEXT = 200
 """Characters that fit a message."""
 
@@ -33,9 +38,9 @@ async def show_text(editor: LspEditor, name: str, text: str, *, kind: str = "md"
 
 def _write(folder: Path, name: str, text: str, kind: str) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}{kind and f'.{kind}'}"
+    path = Path(tempfile.mkdtemp(dir=folder)) / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}{kind and f'.{kind}'}"
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-    by_age = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
-    for old in by_age[:-KEPT_FILES]:
-        old.unlink(missing_ok=True)
+    by_age = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
+    for old in by_age[:-KEPT_TEXTS]:
+        shutil.rmtree(old, ignore_errors=True)
     return path
