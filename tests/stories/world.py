@@ -148,7 +148,7 @@ class World:
         assert self.on_disk() == {**self.files, **(disk or {})}
 
     def on_disk(self) -> dict[str, str]:
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file() and ".git" not in path.parts)
         return {path.relative_to(self.folder).as_posix(): path.read_bytes().decode() for path in files}
 
 
@@ -173,7 +173,8 @@ async def world(
     if encoding is not None:
         capabilities["general"] = {"positionEncodings": [encoding]}
     async with connected(environ, folder=folder, rules=rules) as client:
-        await initialize(client, folder, capabilities=capabilities, name=rules.name, turnEvents=True, **options)
+        taken = {"turnEvents": True, **options}
+        await initialize(client, folder, capabilities=capabilities, name=rules.name, **taken)
         made = World(folder, client, dict(files))
         for name in opened:
             client.open(made.uri(name), files[name])

@@ -42,6 +42,8 @@ def answer(editor: Editor, folder: Path, params: Mapping[str, Any]) -> Any:
         ]
         return {"symbols": _json(symbols)}
     uri = params["uri"]
+    if uri not in texts:
+        return None
     if uri in editor.buffers and params["version"] not in {0, editor.buffers[uri].version}:
         return None
     if params["kind"] == "diagnostics":

@@ -56,6 +56,7 @@ def capabilities_of(
     edit: Mapping[str, object] | None = None,
     actions: Mapping[str, object] | None = None,
     files: Sequence[str] = (),
+    asks_for_documents: bool = False,
 ) -> dict[str, Mapping[str, Any]]:
     """What an editor announces, as far as it matters here. `actions` None: it takes code actions as commands only.
 
@@ -68,6 +69,7 @@ def capabilities_of(
             "applyEdit": True,
             **({"workspaceEdit": dict(edit)} if edit is not None else {}),
             **({"fileOperations": dict.fromkeys(files, True)} if files else {}),
+            **({"textDocumentContent": {}} if asks_for_documents else {}),
         },
         "textDocument": {"codeAction": taken},
         "window": {"workDoneProgress": True, "showDocument": {"support": True}},
@@ -284,6 +286,7 @@ class VsCode(Editor):
             "documentationSupport": True,
         },
         files=("didCreate", "didRename", "didDelete", "willCreate", "willRename", "willDelete"),
+        asks_for_documents=True,
     )
     first_version = 1
 
