@@ -62,10 +62,13 @@ async def user_message(
     """
     memory = memory or Memory()
     items: list[ContextItem] = []
+    notices: list[str] = []
     if is_first:
         items += await asyncio.to_thread(user_rules, own_rules, limit // 8)
         items += await project_rules(workspace, limit // 4)
-        items += await git_changes(workspace, limit // 4)
+        changes = await git_changes(workspace, limit // 4)
+        items += changes.items
+        notices += changes.notices
     head = ""
     if focus is not None:
         snapshot = await workspace.read(focus.path)
@@ -77,6 +80,7 @@ async def user_message(
         if found := problems(snapshot, focus.diagnostics or await workspace.diagnostics(focus.path)):
             items.append(found)
     named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items), index)
+    notices += (notice for notice in named.notices if notice not in notices)
     seen = {*named.paths, focus.path} if focus else set(named.paths)
     rules = await rules_near(workspace, sorted(seen), known_rules, limit // 8)
     items = [*rules, *items] if not is_first else _after_rules(items, rules)
@@ -87,9 +91,9 @@ async def user_message(
         items += [drawn] if drawn else []
     items += [ContextItem("note", "flux", note) for note in notes]
     if not items:
-        return UserMessage(Message("user", (*named.images, Text(text))), named.notices)
+        return UserMessage(Message("user", (*named.images, Text(text))), notices)
     context = (Text(f"<context>\n{head}"), *map(rendered, items), Text("</context>\n"))
-    return UserMessage(Message("user", (*named.images, *context, Text(text))), named.notices)
+    return UserMessage(Message("user", (*named.images, *context, Text(text))), notices)
 
 
 def _after_rules(items: Sequence[ContextItem], rules: Sequence[ContextItem]) -> list[ContextItem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from flux.context.item import ContextItem
 from flux.core.errors import WorkspaceError
@@ -12,20 +13,24 @@ from flux.workspace.workspace import Workspace, unsaved_below
 MAX_CHARACTERS = 8_000
 
 
-async def git_changes(workspace: Workspace, limit: int = MAX_CHARACTERS) -> tuple[ContextItem, ...]:
-    """Status and diff of each root that is a repository; nothing where it is none or git cannot be asked.
+@dataclass(frozen=True, slots=True)
+class GitChanges:
+    """`items` are for the model, one for each repository with changes. `notices` tell the user what cannot be had."""
 
-    Unsaved text counts as changed.
+    items: tuple[ContextItem, ...]
+    notices: tuple[str, ...]
 
-    `limit` characters in all.
-    """
+
+async def git_changes(workspace: Workspace, limit: int = MAX_CHARACTERS) -> GitChanges:
+    """Status and diff of each root that is in a repository, in `limit` characters. Unsaved text counts as changed."""
     items: list[ContextItem] = []
+    notices: list[str] = []
     limit = min(limit, MAX_CHARACTERS) // len(workspace.roots)
     for root in workspace.roots:
         try:
             text = await asyncio.to_thread(uncommitted_changes, root, limit, unsaved_below(workspace, root))
-        except WorkspaceError:
-            continue
-        if text:
-            items.append(ContextItem("git_changes", root, text))
-    return tuple(items)
+        except WorkspaceError as e:
+            notices.append(f"Uncommitted changes were not sent along: {e.message}")
+        else:
+            items += [ContextItem("git_changes", root, text)] if text else []
+    return GitChanges(tuple(items), tuple(notices))

@@ -76,7 +76,11 @@ async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) ->
             items = [report for report in reports if report is not None]
             found.items += items or [ContextItem("problems", "open files", "none")]
         case "diff":
-            found.items += await git_changes(workspace, limit) or [ContextItem("git_changes", "git", "none")]
+            changes = await git_changes(workspace, limit)
+            found.notices += changes.notices
+            found.items += changes.items
+            if not changes.items and not changes.notices:
+                found.items.append(ContextItem("git_changes", "git", "none"))
         case "open":
             buffers = workspace.open_buffers()
             found.items += [

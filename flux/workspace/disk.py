@@ -217,7 +217,10 @@ def _read_bytes(target: Path, path: WorkspacePath, limit: int = MAX_TEXT_BYTES) 
         if not stat.S_ISREG(status.st_mode):
             raise NotText(f"{path} is a device or a pipe, not a text file.", path=str(path))
         check_size(status.st_size, str(path), limit)
-        return target.read_bytes(), status.st_mode & 0o777
+        with target.open("rb") as file:
+            data = file.read(limit + 1)
+        check_size(len(data), str(path), limit)  # it may have grown meanwhile
+        return data, status.st_mode & 0o777
     except (FileNotFoundError, NotADirectoryError) as e:
         raise FileMissing(f"There is no file {path}.", path=str(path)) from e
     except OSError as e:

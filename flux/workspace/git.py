@@ -85,7 +85,7 @@ def staged_changes(root: str, limit_chars: int) -> str:
 def history(root: str, path: str, commit: str, count: int, limit_chars: int) -> str:
     """The last commits, of a path or of all, up to a commit where one is named. Blocks and raises as `status`."""
     with _repository(root) as repository:
-        if repository is None or not repository.head.is_valid():
+        if repository is None or not _has_commits(repository):
             return ""
         _check_visible(path)
         form = ["--format=%h %ad %an: %s", "--date=short", f"--max-count={count}"]
@@ -96,7 +96,7 @@ def history(root: str, path: str, commit: str, count: int, limit_chars: int) -> 
 def show(root: str, commit: str, path: str, limit_chars: int) -> str:
     """A commit's message and what it changed, without secret files. Blocks and raises as `status`."""
     with _repository(root) as repository:
-        if repository is None or not repository.head.is_valid():
+        if repository is None or not _has_commits(repository):
             return ""
         _check_visible(path)
         revision = _revision(commit)
@@ -109,7 +109,7 @@ def show(root: str, commit: str, path: str, limit_chars: int) -> str:
 def blame(root: str, path: str, first: int, last: int | None, limit_chars: int) -> str:
     """Who last changed each line of a file as it is on the disk. Lines from 1. Blocks and raises as `status`."""
     with _repository(root) as repository:
-        if repository is None or not repository.head.is_valid():
+        if repository is None or not _has_commits(repository):
             return ""
         _check_visible(path)
         lines = f"-L{max(first, 1)},{max(last, first) if last else ''}"
@@ -121,7 +121,7 @@ class _Changes:
 
     def __init__(self, root: str, repository: Repo, unsaved: Mapping[str, str | None], path: str) -> None:
         self._root = root
-        self._base = ["HEAD"] if repository.head.is_valid() else ["--cached"]
+        self._base = ["HEAD"] if _has_commits(repository) else ["--cached"]
         self._paths = [path or "."]
         over = {
             name: diff
@@ -165,6 +165,15 @@ class _Changes:
         return unified_diff(before, now, name)
 
 
+def _has_commits(repository: Repo) -> bool:
+    """Whether the branch has a commit, be it one that cannot be read any more: then git says what is wrong."""
+    try:
+        repository.head.dereference_recursive(repository, "HEAD")
+    except ValueError:
+        return False
+    return True
+
+
 def _unified(text: str) -> str:
     return text.replace("\r\n", "\n")
 
@@ -205,6 +214,9 @@ def _repository(root: str) -> Generator[Repo | None]:
     try:
         from git.exc import GitError
     except ImportError as e:  # also GitPython's own word for a missing git program
+        if not any((folder / ".git").exists() for folder in (Path(root), *Path(root).parents)):
+            yield None
+            return
         raise WorkspaceError("The program git was not found.", path=root, hint="Install git, or go on without.") from e
     repository: Repo | None = None
     try:

@@ -67,6 +67,16 @@ async def test_the_first_message_has_the_rules_and_the_uncommitted_changes(tmp_p
     assert later.text() == "Go."
 
 
+async def test_changes_that_cannot_be_had_are_told_once(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(TEXT, encoding="utf-8")
+    git.Repo.init(tmp_path).index.add(["a.py"])
+    (tmp_path / ".git" / "index").write_bytes(b"damaged")
+    message = await user_message("What is in @diff?", DiskWorkspace([tmp_path]), is_first=True)
+    assert message.message.text() == "What is in @diff?"
+    (notice,) = message.notices
+    assert notice.startswith("Uncommitted changes were not sent along: git diff failed in ")
+
+
 async def test_of_a_long_file_the_part_around_the_selection_is_shown() -> None:
     text = "".join(f"line {number}\n" for number in range(1, 10_001))
     workspace = MemoryWorkspace({"long.txt": text})

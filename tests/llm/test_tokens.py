@@ -108,6 +108,16 @@ def test_a_tokenizer_counts_exactly_also_over_chunks() -> None:
     assert counter.count(" " * 1_000_000) > 0
 
 
+def test_where_a_tokenizer_panics_the_text_is_estimated() -> None:
+    encoding = tiktoken.Encoding("small", pat_str=O200K.pattern, mergeable_ranks=SMALL, special_tokens={})
+
+    class Panicking:
+        def encode_ordinary(self, text: str) -> list[int]:
+            return encoding.encode_ordinary(" " * 1_000_000)  # of tiktoken 0.14.0 a panic, which is no Exception
+
+    assert TiktokenCounter(Panicking(), is_exact=True).count("some words") == estimate_tokens("some words")
+
+
 def test_chunks_lose_nothing_and_end_at_line_ends_where_there_are_any() -> None:
     text = "one\ntwo\r\nthree" + "x" * 25 + "\nfour"
     pieces = list(chunks(text, 10))

@@ -137,6 +137,19 @@ async def test_a_second_opening_and_a_version_that_goes_back_are_believed(tmp_pa
         assert (result["status"], made.buffers()) == ("completed", {"a.py": f"# back\n{CHANGED}"})
 
 
+@pytest.mark.parametrize("line", ["x", " ", "f(", "语"])
+async def test_an_open_file_with_a_line_of_a_million_characters_is_asked_about_and_edited(
+    tmp_path: Path, line: str
+) -> None:
+    text = f"{AREA}{line * (1_000_000 // len(line))}\n"
+    async with bench(tmp_path, *EDIT, buffers={"a.py": text}) as made:
+        result = await made.client.command("flux.edit", {"uri": made.uri("a.py"), "instruction": "x"})
+        assert (result["status"], result["unsaved"]) == ("completed", ["a.py"])
+        assert made.buffers() == {"a.py": text.replace("3", "4")}
+        assert AREA in made.said(0)
+        assert len(made.said(0)) < 100_000
+
+
 async def test_answers_and_cancellations_by_ids_that_are_not_theirs_do_nothing(tmp_path: Path) -> None:
     async with bench(tmp_path, *EDIT, buffers={"a.py": AREA}) as made:
         client = made.client

@@ -148,6 +148,15 @@ async def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert await workspace.list_files() == []
 
 
+@pytest.mark.skipif(not Path("/proc/kallsyms").is_file(), reason="there is no file here that is longer than it says")
+async def test_a_file_that_has_become_too_large_while_it_was_opened_is_refused() -> None:
+    """Of /proc/kallsyms the system says that it is empty."""
+    workspace = DiskWorkspace(["/proc"])
+    assert Path("/proc/kallsyms").stat().st_size == 0
+    with pytest.raises(NotText, match="too large to show"):
+        await workspace.read(workspace.path("kallsyms"))
+
+
 async def test_a_later_file_that_cannot_be_written_undoes_the_earlier_ones(tmp_path: Path) -> None:
     """A file stands where the second change needs a folder."""
     (tmp_path / "a.py").write_text("a = 1\n", encoding="utf-8")

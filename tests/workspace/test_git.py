@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flux.core.errors import WorkspaceError
-from flux.workspace.git import branch, staged_changes, uncommitted_changes
+from flux.workspace.git import branch, history, staged_changes, uncommitted_changes
 
 Git = Callable[..., None]
 
@@ -131,12 +131,18 @@ def test_nothing_of_the_repositorys_own_settings_is_started(tmp_path: Path, git:
     assert started.exists(), "the trap itself must work"
 
 
-def test_without_the_git_program_there_is_a_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_without_the_git_program_there_is_a_message_where_it_would_be_needed(
+    tmp_path: Path, is_repository: bool
+) -> None:
+    if is_repository:
+        (tmp_path / ".git").mkdir()
     script = "import sys; from flux.workspace.git import branch; branch(sys.argv[1])"
     environment = {**os.environ, "PATH": str(tmp_path)}
     command = [sys.executable, "-c", script, str(tmp_path)]
     run = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
-    assert "WorkspaceError: The program git was not found." in run.stderr
+    assert ("WorkspaceError: The program git was not found." in run.stderr) == is_repository
+    assert (run.returncode != 0) == is_repository
 
 
 def test_a_folder_that_is_no_repository_has_an_empty_answer(tmp_path: Path) -> None:
@@ -150,11 +156,33 @@ def test_a_bare_repository_has_no_changes(tmp_path: Path, git: Git) -> None:
     assert uncommitted_changes(str(tmp_path / "bare.git"), 1000) == ""
 
 
-def test_a_damaged_repository_is_told_as_such(tmp_path: Path, git: Git) -> None:
+def damage_index(repository: Path) -> None:
+    (repository / "index").write_bytes(b"damaged")
+
+
+def damage_objects(repository: Path) -> None:
+    for file in (repository / "objects").rglob("*"):
+        if file.is_file():
+            file.unlink()
+
+
+def damage_settings(repository: Path) -> None:
+    (repository / "config").write_text("[core", encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", [damage_index, damage_objects, damage_settings])
+def test_a_damaged_repository_is_told_as_such(tmp_path: Path, git: Git, damage: Callable[[Path], None]) -> None:
     write(tmp_path, {"a.py": "a\n"})
     git("add", ".")
     git("commit", "-q", "-m", "first")
-    (tmp_path / ".git" / "index").write_bytes(b"damaged")
-    with pytest.raises(WorkspaceError, match="git diff failed") as error:
+    damage(tmp_path / ".git")
+    with pytest.raises(WorkspaceError, match=r"git \w+ failed") as error:
         uncommitted_changes(str(tmp_path), 1000)
     assert "Traceback" not in str(error.value)
+    if damage is not damage_index:  # of which the history knows nothing
+        with pytest.raises(WorkspaceError, match="git log failed"):
+            history(str(tmp_path), "", "", 10, 1000)
+
+
+def test_a_repository_without_a_commit_has_no_history(tmp_path: Path, git: Git) -> None:
+    assert history(str(tmp_path), "", "", 10, 1000) == ""
