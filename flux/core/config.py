@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -279,6 +280,20 @@ def load_settings(
     return Loaded(
         settings, tuple(warnings), tuple(actions), tuple(broken), question.items if question else (), question
     )
+
+
+def settings_stamp(folder: Path) -> tuple[object, ...]:
+    """What is another once a file that `load_settings` reads for the folder was written, made or removed."""
+    own = find_user_folders().config
+    files = [folder / ".env"]
+    for base in (folder / ".flux", *([own] if own else [])):
+        files += [base / ".env", base / "config.toml", base / "keys.json", *(base / ACTIONS_FOLDER).glob("*.toml")]
+    found: list[tuple[str, int, int]] = []
+    for file in files:
+        with suppress(OSError):
+            status = file.stat()
+            found.append((str(file), status.st_mtime_ns, status.st_size))
+    return tuple(sorted(found))
 
 
 def _settings(layers: Sequence[Layer], state: Path | None = None) -> Settings:

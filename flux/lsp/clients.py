@@ -34,6 +34,8 @@ class Client:
     """It tells of changed settings once it is asked to."""
     watches_files: bool = False
     """It tells of changed files on the disk once it is asked to."""
+    watches_anywhere: bool = False
+    """Also of those outside its folders."""
     takes_code_actions: bool = False
     """Code actions as objects; else they are plain commands."""
     marks_generated_actions: bool = False
@@ -117,6 +119,9 @@ def client_of(
         ),
         watches_files=bool(
             workspace.did_change_watched_files and workspace.did_change_watched_files.dynamic_registration
+        ),
+        watches_anywhere=bool(
+            workspace.did_change_watched_files and workspace.did_change_watched_files.relative_pattern_support
         ),
         takes_code_actions=actions.code_action_literal_support is not None,
         marks_generated_actions=types.CodeActionTag.LlmGenerated in tags,

@@ -34,6 +34,7 @@ from flux.lsp.protocol import FluxProtocol
 from flux.lsp.sessions import EditorSessions
 from flux.lsp.settings import SECTION, EditorSettings
 from flux.lsp.streams import Frames, ThreadWriter, TooLarge, read_in_thread
+from flux.lsp.uris import uri_of_path
 
 if TYPE_CHECKING:
     from flux.lsp.features.chat_buffer import ChatBuffers
@@ -60,6 +61,7 @@ ALL_FILES = types.FileOperationRegistrationOptions(
     [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]
 )
 SETTINGS_FILES = ("**/.env", "**/.flux/**")
+OWN_SETTINGS_FILES = "{.env,config.toml,actions/*.toml}"
 
 CLOSING_S = 2.0
 """Seconds for turns and connections to end in order once the editor is gone."""
@@ -281,7 +283,12 @@ def _greet(ls: FluxServer, params: types.InitializedParams) -> None:
 
 
 def _wanted(client: Client) -> list[types.Registration]:
-    """What Flux wants to be told of: its settings, also where they stand in the folders. All else it reads anew."""
+    """What Flux wants to be told of as soon as it changes: its settings, also where they stand in files.
+
+    It relies on no such notice: these files, like all others, are looked at when they are needed.
+    """
+    from flux.core.config import find_user_folders
+
     wanted: list[types.Registration] = []
     if client.registers_configuration:
         section = types.DidChangeConfigurationRegistrationOptions(SECTION)
@@ -289,6 +296,9 @@ def _wanted(client: Client) -> list[types.Registration]:
         wanted.append(types.Registration("flux-settings", method, section))
     if client.watches_files:
         watchers = [types.FileSystemWatcher(pattern) for pattern in SETTINGS_FILES]
+        if client.watches_anywhere and (own := find_user_folders().config) is not None:
+            pattern = types.RelativePattern(uri_of_path(str(own)), OWN_SETTINGS_FILES)
+            watchers.append(types.FileSystemWatcher(pattern))
         files = types.DidChangeWatchedFilesRegistrationOptions(watchers)
         wanted.append(types.Registration("flux-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, files))
     return wanted
@@ -300,7 +310,6 @@ def _change_settings(ls: FluxServer, params: types.DidChangeConfigurationParams)
 
 
 def _reread_settings(ls: FluxServer, params: types.DidChangeWatchedFilesParams) -> None:
-    ls.settings.forget()
     ls.in_background(ls.load_settings)
 
 

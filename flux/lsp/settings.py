@@ -7,6 +7,7 @@ the explicit layer of `flux.core.config`, which adds the others and decides what
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ TRUST, NOT_NOW = "Let it take effect", "Not now"
 
 
 class EditorSettings:
-    """What is set for one connection. Loaded when first used, and again after something changed.
+    """What is set for one connection. Loaded when first used, and again after something changed, also on the disk.
 
     `log_file` is the command line's word, which wins over the editor's.
     """
@@ -39,6 +40,9 @@ class EditorSettings:
         self._given: dict[str, object] = {}
         self._secrets: tuple[str, ...] = ()
         self._loaded: Loaded | None = None
+        self._loaded_for: tuple[object, ...] = ()
+        self._changes = 0
+        self._loading = asyncio.Lock()
         self._told: set[str] = set()
         self._refused: set[str] = set()
         self._trust: TrustStore | None = None
@@ -55,24 +59,27 @@ class EditorSettings:
         """Put values on top of all others, until the server ends."""
         self._given.update(values)
         self._secrets = tuple(name for name in self._secrets if name not in values)  # a new one, or none any more
-        self._loaded = None
+        self._changes += 1
 
     def change(self, settings: object) -> None:
         """The editor's configuration changed; some send it along. Loaded again at the next use."""
         section = cast("dict[str, object]", settings).get(SECTION) if isinstance(settings, dict) else None
         if isinstance(section, dict):
             self._pushed = cast("dict[str, object]", section)
-        self._loaded = None
-
-    def forget(self) -> None:
-        """Files may say something else now. Loaded again at the next use."""
-        self._loaded = None
+        self._changes += 1
 
     async def loaded(self, folder: str) -> Loaded:
-        """The settings, and what is to be told of them; nothing is asked. Raises ConfigError."""
-        if self._loaded is None:
-            self._loaded = await self._read(folder)
-        return self._loaded
+        """The settings, and what is to be told of them; nothing is asked. Raises ConfigError.
+
+        Their files are looked at each time: few editors tell of all that changes on the disk.
+        """
+        from flux.core.config import settings_stamp
+
+        async with self._loading:  # a thousand notices of changed files are one question to the editor
+            present = (self._changes, folder, settings_stamp(Path(folder)))
+            if self._loaded is None or self._loaded_for != present:
+                self._loaded, self._loaded_for = await self._read(folder), present
+            return self._loaded
 
     async def load(self, folder: str, *, may_ask: bool) -> Settings:
         """The settings for work in a folder. Raises ConfigError.

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fault_server import fault_server
 from tests.support.lsp_bench import Bench, bench
-from tests.support.lsp_client import CAPABILITIES, NO_ANSWER, ResponseError
+from tests.support.lsp_client import CAPABILITIES, NO_ANSWER, ResponseError, uri_of
 
 CONFIGURABLE = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": True}}
 NOTHING: dict[str, str] = {}
@@ -120,6 +120,58 @@ async def test_a_folders_settings_that_change_on_the_disk_count_from_then_on(tmp
         await check_answer(made, "One.")  # its script begins anew with another model
         assert [request["model"] for request in made.requests()] == ["first", "second"]
         assert len(client.sent("window/showMessageRequest")) == 2  # the folder sets something else now
+
+
+async def test_a_folders_settings_count_as_they_are_where_nobody_tells_of_files(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "One."}, disk={".flux/config.toml": 'model = "first"\n'}) as made:
+        await check_answer(made, "One.")
+        (made.folder / ".flux/config.toml").write_text('model = "second"\n', encoding="utf-8")
+        await check_answer(made, "One.")
+        (made.folder / ".flux/config.toml").unlink()
+        (made.folder.parent / "config").mkdir(exist_ok=True)
+        (made.folder.parent / "config" / "config.toml").write_text('model = "own"\n', encoding="utf-8")
+        await check_answer(made, "One.")
+        assert [request["model"] for request in made.requests()] == ["first", "second", "own"]
+
+
+async def test_what_is_wrong_in_the_users_own_file_is_said_when_it_is_written(tmp_path: Path) -> None:
+    watched = {"dynamicRegistration": True, "relativePatternSupport": True}
+    workspace = {**CAPABILITIES["workspace"], "didChangeWatchedFiles": watched}
+    own = tmp_path / "config"
+    async with bench(tmp_path, capabilities={**CAPABILITIES, "workspace": workspace}) as made:
+        await made.client.until(lambda: bool(made.client.sent("client/registerCapability")))
+        [files] = made.client.sent("client/registerCapability")[0]["registrations"]
+        assert files["registerOptions"]["watchers"][-1]["globPattern"] == {
+            "baseUri": uri_of(own),
+            "pattern": "{.env,config.toml,actions/*.toml}",
+        }
+        own.mkdir()
+        (own / "config.toml").write_text("no_such = 1\n", encoding="utf-8")
+        made.client.notify(
+            "workspace/didChangeWatchedFiles", {"changes": [{"uri": uri_of(own / "config.toml"), "type": 1}]}
+        )
+        await made.client.until(lambda: "no_such" in str(made.client.sent("window/showMessage")))
+
+
+async def test_five_thousand_changed_files_are_looked_at_once(tmp_path: Path) -> None:
+    workspace = {
+        **CAPABILITIES["workspace"],
+        "configuration": True,
+        "didChangeWatchedFiles": {"dynamicRegistration": True},
+    }
+    async with bench(tmp_path, {"text": "One."}, capabilities={**CAPABILITIES, "workspace": workspace}) as made:
+        await check_answer(made, "One.")
+        before = len(made.client.sent("workspace/configuration"))
+        changes = [{"uri": made.uri(f"packages/{number}/.env"), "type": 2} for number in range(5000)]
+        made.client.notify("workspace/didChangeWatchedFiles", {"changes": changes})
+        for change in changes:
+            made.client.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+        (made.folder / ".env").write_text("FLUX_MODEL=second\n", encoding="utf-8")
+        for change in changes:
+            made.client.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+        await check_answer(made, "One.")
+        assert made.requests()[-1]["model"] == "second"
+        assert len(made.client.sent("workspace/configuration")) - before <= 4
 
 
 async def test_an_editor_is_asked_to_tell_only_what_it_can_tell(tmp_path: Path) -> None:

@@ -7,16 +7,13 @@ arguments; what it stands for is kept here. What comes of a choice is `action_ru
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
 from flux.agent.actions import Action, built_in, filled, own_actions
-from flux.core.config import ACTIONS_FOLDER, find_user_folders
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import ConfigError, FluxError, InvalidArguments, StaleSnapshot
 from flux.lsp.convert import EditorText
@@ -58,7 +55,6 @@ class CodeActions:
         self._offers: dict[str, Offer] = {}
         self._numbers = itertools.count(1)
         self._loaded: Loaded | None = None
-        self._stamp: tuple[object, ...] = ()
         self._own: Sequence[Action] = ()
         self._no_model = ""
         self._told: set[str] = set()
@@ -153,10 +149,6 @@ class CodeActions:
 
     async def _load(self, folder: str) -> None:
         """See which actions there are now and whether there is a model. What is wrong with one is told once."""
-        stamp = _stamp(folder)
-        if self._stamp not in {(), stamp}:
-            self._settings.forget()
-        self._stamp = stamp
         try:
             loaded = await self._settings.loaded(folder)
         except ConfigError as e:
@@ -198,20 +190,6 @@ def _why_no_model(loaded: Loaded) -> str:
     except ConfigError as e:
         return e.message
     return ""
-
-
-def _stamp(folder: str) -> tuple[object, ...]:
-    """What is another once an action was written, changed or removed."""
-    own = find_user_folders().config
-    folders = [Path(folder, ".flux", ACTIONS_FOLDER), *([own / ACTIONS_FOLDER] if own else [])]
-    found: list[tuple[str, int, int]] = []
-    for one in folders:
-        try:
-            with os.scandir(one) as entries:
-                found += [(entry.path, (seen := entry.stat()).st_mtime_ns, seen.st_size) for entry in entries]
-        except OSError:
-            continue
-    return ("seen", *sorted(found))
 
 
 def _on_a_line(title: str) -> str:
