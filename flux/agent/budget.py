@@ -81,17 +81,26 @@ class Budget:
         ]
 
     def check(self, forecast: Forecast, also_usd: float = 0.0) -> Sequence[str]:
-        """What the user should know before the request is sent. Raises BudgetExceeded where it must not be.
+        """What the user should know before the request is sent. Raises as `allow`."""
+        balances = self.allow(forecast, also_usd)
+        if balances and forecast.price is None:
+            return self._say_unpriced(forecast)
+        notices: list[str] = []
+        for balance in balances:
+            told = (balance.period, balance.limit_usd)
+            if balance.spent.cost.usd >= WARN_SHARE * balance.limit_usd and told not in self._told:
+                self._told.add(told)
+                notices.append(f"Most of the budget is spent: {balance}.")
+        return notices
+
+    def allow(self, forecast: Forecast, also_usd: float = 0.0) -> Sequence[Balance]:
+        """How the limits stand. Raises BudgetExceeded where the request could pass one and must not be sent.
 
         `also_usd` is what other requests may cost that are at work.
         """
-        if not self._limits:
-            return ()
-        if forecast.price is None:
-            return self._say_unpriced(forecast)
-        most = forecast.price.cost_usd(forecast.usage)
-        notices: list[str] = []
-        for balance in self.balances():
+        balances = self.balances()
+        most = forecast.price.cost_usd(forecast.usage) if forecast.price else 0.0
+        for balance in balances if forecast.price else ():
             if balance.spent.cost.usd + also_usd + most > balance.limit_usd:
                 raise BudgetExceeded(
                     f"The next request may cost up to ${most:.4f}, which would pass the limit: {balance}.",
@@ -99,11 +108,7 @@ class Budget:
                     hint=f"`/budget {balance.period} AMOUNT` in the chat, `flux budget {balance.period} AMOUNT`, or the"
                     f" command flux.budget.raise allows so many dollars more. The setting is budget_{balance.period}.",
                 )
-            told = (balance.period, balance.limit_usd)
-            if balance.spent.cost.usd >= WARN_SHARE * balance.limit_usd and told not in self._told:
-                self._told.add(told)
-                notices.append(f"Most of the budget is spent: {balance}.")
-        return notices
+        return balances
 
     def _say_unpriced(self, forecast: Forecast) -> Sequence[str]:
         if forecast.model in self._unpriced:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from flux.agent.budget import Budget, Forecast
 from flux.agent.conversation import Conversation, summary_as_text
+from flux.agent.events import Summarized
 from flux.agent.next_request import ModelChoice, NextRequest
 from flux.agent.pins import Pins
 from flux.agent.session_store import SessionStore
 from flux.agent.store.values import said
+from flux.agent.tally import Size
 from flux.context.pruning import Kept, staying_parts
 from flux.core.errors import ProviderError, SessionError
 from flux.core.messages import Message, Summary, ToolResult, user_message
-from flux.core.usage import Cost
+from flux.core.usage import Cost, Usage
 from flux.llm.base_provider import BaseLLMProvider, ModelRequest, Response
 from flux.llm.exchange import Exchange
 
@@ -69,11 +72,11 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a conversation can go on with, and the conversation that it was made of. `text` is the summary."""
+    """What a conversation can go on with, and the conversation that it was made of."""
 
     before: tuple[Message, ...]
     messages: tuple[Message, ...]
-    text: str
+    told: Summarized
     reason: str
 
 
@@ -95,11 +98,14 @@ def divide(messages: Sequence[Message], kept: Kept) -> Division:
 class Compaction:
     """Of one session."""
 
-    def __init__(self, store: SessionStore, session_id: str, conversation: Conversation, pins: Pins) -> None:
+    def __init__(
+        self, store: SessionStore, session_id: str, conversation: Conversation, pins: Pins, budget: Budget
+    ) -> None:
         self._store = store
         self._session_id = session_id
         self._conversation = conversation
         self._pins = pins
+        self._budget = budget
 
     def is_due(self, desk: NextRequest) -> bool:
         """Whether the conversation has more than two turns, and fills most of what the model takes."""
@@ -111,31 +117,56 @@ class Compaction:
     async def ask(self, desk: NextRequest, find: Callable[[], Awaitable[Summarizer]]) -> Compacted:
         """A summary of the earlier turns: by the chat's own provider where it shall make it, else by who is found.
 
-        Raises ProviderErrors, and SessionError where there are no earlier turns.
+        Raises ProviderErrors, BudgetExceeded among them, and SessionError where there are no earlier turns.
         """
         before = self._conversation.messages
         division = divide(before, self._pins.kept(None))
         who, reason = Summarizer(desk.provider, desk.model), BY_PROVIDER
-        response = await _summarized_by_provider(desk, division)
-        if response is None:
-            who, reason = await find(), BY_MODEL
-            exchanges: list[Exchange] = []
-            try:
-                response = await summarize(who, division, self._session_id, exchanges)
-            finally:
-                self._store.exchanges.add(self._session_id, "", exchanges)
+        exchanges: list[Exchange] = []
+        try:
+            response = await self._ask_provider(desk, division, exchanges)
+            if response is None:
+                who, reason = await find(), BY_MODEL
+                response = await self._ask_model(who, division, exchanges)
+        finally:
+            self._store.exchanges.add(self._session_id, "", exchanges)
         cost = Cost.of(response.usage, who.model.price)
         self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
-        return Compacted(before, joined(division, response), _shown(response), reason)
+        words = f"A summary stands for the earlier turns now · {response.usage.total_tokens:,} tokens · {cost}"
+        return Compacted(before, joined(division, response), Summarized(_shown(response), words), reason)
 
-    def put(self, compacted: Compacted) -> str:
-        """Go on with the summary; its text, empty where messages came in the meantime."""
+    async def _ask_provider(self, desk: NextRequest, division: Division, exchanges: list[Exchange]) -> Response | None:
+        """What the provider itself makes of the earlier turns; None where it makes nothing of them."""
+        if not desk.provider.summary_wire:
+            return None
+        try:
+            prepared = await desk.prepare(division.old)
+            self._check_budget(Summarizer(desk.provider, desk.model), prepared.size.at_most)
+            return await desk.provider.summarized(replace(prepared.request, exchanges=exchanges))
+        except ProviderError as error:
+            logger.info("%s made no summary of its own: %s", desk.provider.name, error)
+            return None
+
+    async def _ask_model(self, who: Summarizer, division: Division, exchanges: list[Exchange]) -> Response:
+        """The summary as the model wrote it. Raises ProviderErrors, and SessionError where it is none."""
+        request = replace(_request(who, division, self._session_id), exchanges=exchanges)
+        self._check_budget(who, Size(estimated=who.model.counter.count(request.messages[0].text())).at_most)
+        response = await who.provider.complete(request)
+        if not response.content.strip():
+            raise SessionError(f"{who.model.name} wrote no summary.", hint="Try again, or set [roles] summary.")
+        return response
+
+    def _check_budget(self, who: Summarizer, sent_tokens: int) -> None:
+        self._budget.allow(Forecast(who.model.name, Usage(sent_tokens, SUMMARY_TOKENS), who.model.price))
+
+    def put(self, compacted: Compacted) -> Summarized | None:
+        """Go on with the summary; None where messages came in the meantime."""
         if self._conversation.messages != compacted.before:
-            return ""
+            return None
         messages = compacted.messages
         self._store.fitted.add_summary(self._session_id, messages[0], len(messages), compacted.before)
         self._conversation.rewrite(messages, compacted.reason)
-        return compacted.text
+        return compacted.told
 
     def take_back(self) -> None:
         """Put back what the last summary stands for. Raises SessionError where there is none."""
@@ -147,37 +178,16 @@ class Compaction:
         self._store.fitted.forget_summary(self._session_id, replaced)
 
 
-async def _summarized_by_provider(desk: NextRequest, division: Division) -> Response | None:
-    """What the provider itself makes of the earlier turns; None where it makes nothing of them."""
-    if not desk.provider.summary_wire:
-        return None
-    try:
-        prepared = await desk.prepare(division.old)
-        return await desk.provider.summarized(prepared.request)
-    except ProviderError as error:
-        logger.info("%s made no summary of its own: %s", desk.provider.name, error)
-        return None
-
-
-async def summarize(who: Summarizer, division: Division, session_id: str, exchanges: list[Exchange]) -> Response:
-    """The summary as the model wrote it; what is sent for it is added to `exchanges`.
-
-    Raises ProviderErrors, and SessionError where it is none.
-    """
+def _request(who: Summarizer, division: Division, session_id: str) -> ModelRequest:
     limits = who.model.limits
     room = min(limits.input_tokens, limits.total_tokens - SUMMARY_TOKENS) * CHARACTERS_PER_TOKEN - len(SYSTEM + FORM)
-    request = ModelRequest(
+    return ModelRequest(
         who.model.name,
         (user_message(f"<conversation>\n{_transcript(division.old, max(room, 1000))}\n</conversation>\n\n{FORM}"),),
         SYSTEM,
         max_output_tokens=min(SUMMARY_TOKENS, limits.max_output_tokens),
         session_id=f"{session_id}-summary",
-        exchanges=exchanges,
     )
-    response = await who.provider.complete(request)
-    if not response.content.strip():
-        raise SessionError(f"{who.model.name} wrote no summary.", hint="Try again, or set [roles] summary.")
-    return response
 
 
 def joined(division: Division, response: Response) -> tuple[Message, ...]:

@@ -138,6 +138,18 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Summarized:
+    """A summary (`text`) stands for the earlier turns from now on. It comes between two turns.
+
+    `words` tell so, with what it cost. `flux.context.compact` with `undo` takes it back.
+    """
+
+    type: ClassVar[str] = "summary"
+    text: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReported:
     """One request's tokens and money, and how full the window is.
 
@@ -188,6 +200,7 @@ TurnEvent = (
     | EditsProposed
     | Retrying
     | Noticed
+    | Summarized
     | UsageReported
     | TurnEnded
 )

@@ -24,6 +24,7 @@ from flux.agent.events import (
     MessageQueued,
     Noticed,
     ProposedHunk,
+    Summarized,
     TurnEnded,
     TurnEvent,
     TurnStarted,
@@ -145,13 +146,14 @@ class Session:
         self._conversation = Conversation(store, session_id, messages, role)
         self.pins = Pins(store, session_id, workspace)
         self._surroundings = Surroundings(self._conversation, self.pins, index, own_rules)
-        self._compaction = Compaction(store, session_id, self._conversation, self.pins)
+        self._compaction = Compaction(store, session_id, self._conversation, self.pins, self.budget)
         self._focus_path: WorkspacePath | None = None
         self.review = Review(store, workspace)
         self._timeline = Timeline(store, workspace, session_id)
         self._is_always_approved = False
         self._running: asyncio.Task[Exception | None] | None = None
         self._is_undoing = False
+        self._is_summarizing = False
         self._announced = ""
         self._queue = Queue()
         self._moves: list[Move] = []
@@ -429,17 +431,22 @@ class Session:
     @property
     def wants_summary(self) -> bool:
         """Whether the conversation is so long that a summary should stand for its beginning before the next message."""
-        return self._settings.prunes and self._compaction.is_due(self._desk(Kept()))
+        is_free = self._settings.prunes and not self._is_summarizing
+        return is_free and self._compaction.is_due(self._desk(Kept()))
 
-    async def compact(self) -> str:
-        """Put a summary in the place of the earlier turns; the summary, empty where messages came in the meantime.
+    async def compact(self) -> Summarized | None:
+        """Put a summary in the place of the earlier turns; None where messages came in the meantime.
 
         It is in nobody's way: a message may be sent while it is made. Raises Busy, SessionHeld, ProviderErrors, and
         SessionError where there is nothing to summarize.
         """
         self.hold()
-        compacted = await self._compaction.ask(self._desk(Kept()), self._find_summarizer)
-        return "" if self.is_busy else self._compaction.put(compacted)
+        self._is_summarizing = True
+        try:
+            compacted = await self._compaction.ask(self._desk(Kept()), self._find_summarizer)
+        finally:
+            self._is_summarizing = False
+        return None if self.is_busy else self._compaction.put(compacted)
 
     async def _find_summarizer(self) -> Summarizer:
         return await self._summarizer() if self._summarizer else Summarizer(self.provider, self.model)

@@ -47,7 +47,10 @@ class AnthropicProvider(BaseLLMProvider):
         if not self.summary_wire:
             return None
         body = ask_anthropic(self._transport.fitted(request))
-        return read_anthropic(await self._transport.ask(ANTHROPIC_PATH, body, model=request.model, timeout_s=SUMMARY_S))
+        answer = await self._transport.ask(
+            ANTHROPIC_PATH, body, model=request.model, timeout_s=SUMMARY_S, exchanges=request.exchanges
+        )
+        return read_anthropic(answer)
 
     async def models(self) -> Sequence[ServedModel]:
         return read_models(await self._transport.ask("/v1/models?limit=1000"), runs_here=False)

@@ -45,7 +45,10 @@ class OpenAIProvider(BaseLLMProvider):
         if not self.summary_wire:
             return None
         body = ask_openai(self._transport.fitted(request))
-        return read_openai(await self._transport.ask(OPENAI_PATH, body, model=request.model, timeout_s=SUMMARY_S))
+        answer = await self._transport.ask(
+            OPENAI_PATH, body, model=request.model, timeout_s=SUMMARY_S, exchanges=request.exchanges
+        )
+        return read_openai(answer)
 
     async def _stored_deltas(self, request: ModelRequest, *, may_continue: bool = True) -> AsyncGenerator[Delta]:
         sent = StoredRequest(may_continue)

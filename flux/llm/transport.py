@@ -230,26 +230,40 @@ class Transport:
         counted = (await self.ask(path, asked, model=model)).get("input_tokens")
         return counted if isinstance(counted, int) and counted > 0 else None
 
-    async def ask(self, path: str, body: bytes | None = None, *, model: str = "", timeout_s: float = ASK_S) -> Object:
+    async def ask(
+        self,
+        path: str,
+        body: bytes | None = None,
+        *,
+        model: str = "",
+        timeout_s: float = ASK_S,
+        exchanges: list[Exchange] | None = None,
+    ) -> Object:
         """The JSON object at a path, by POST where there is a body. Raises ProviderErrors.
 
-        For what a server says of itself: a whole answer that must come soon.
+        For what comes as one whole answer, most of all what a server says of itself. What is sent and what comes is
+        added to `exchanges`.
         """
+        exchange = Exchange()
+        if exchanges is not None:
+            exchanges.append(exchange)
         sdk, outgoing = await self._ready()
         fault: BaseException
         try:
             async with asyncio.timeout(timeout_s):
-                with sending(outgoing):
+                with sending(replace(outgoing, exchange=exchange)):
                     response = await (sdk.get(path, _RAW) if body is None else sdk.post(path, body, _RAW))
                 async with aclosing(response):
-                    return parse_object((await _read(response)).decode("utf-8", "replace"))
+                    return parse_object((await _read(response, exchange)).decode("utf-8", "replace"))
         except TimeoutError:
             fault = TimedOut(f"nothing came for {timeout_s:g} seconds.")
         except ValueError as e:
             fault = RequestRejected(f"what came from {path} is not what was asked for: {e}.")
         except (ProviderError, sdk.error, *transport_errors()) as e:
             fault = e
-        raise self._located(fault, model, "", has_begun=False)
+        error = self._located(fault, model, "", has_begun=False)
+        exchange.error = error.message
+        raise error
 
     async def lines(self, path: str, body: bytes, *, model: str = "") -> AsyncGenerator[Object]:
         """The JSON objects of an answer that is one on each line. Raises ProviderErrors."""
@@ -467,9 +481,10 @@ def _rest(decoder: Decoder) -> Iterator[Delta]:
         yield from decoder.end()
 
 
-async def _read(response: httpx2.Response) -> bytes:
+async def _read(response: httpx2.Response, exchange: Exchange) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
+        exchange.add(chunk)
         body += chunk
         if len(body) > MAX_ASKED_BYTES:
             raise ValueError("it is far too long")

@@ -17,6 +17,7 @@ from flux.agent.events import (
     MessageQueued,
     Noticed,
     Retrying,
+    Summarized,
     TextStreamed,
     ToolAnswered,
     ToolCalled,
@@ -98,6 +99,12 @@ def answering(text: str, answer_id: str, piece: str) -> tuple[TextEdit, ...]:
     return (TextEdit(at, at, _with_line_ends(piece.lstrip(), text) + gap),)
 
 
+def told(text: str, piece: str) -> tuple[TextEdit, ...]:
+    """Put what is no part of an answer above the place to write in."""
+    draft = draft_of(text)
+    return (TextEdit(draft.start, draft.start, _with_line_ends(f"{piece}\n\n", text)),) if draft else ()
+
+
 def ending(text: str, answer_id: str, last: str) -> tuple[TextEdit, ...]:
     """Put the last words in the place of the answer."""
     place = _answer_place(answer_id)
@@ -133,6 +140,9 @@ class Rendering:
                 return self._joined("item", f"- {len(hunks)} changes wait for your review")
             case MessageQueued(state="steered", text=text):
                 return self._joined("item", f"- you said meanwhile: {' '.join(text.split())}")
+            case Summarized(text, words):
+                quoted = "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+                return self._joined("block", f"*{words}*\n\n{quoted}")
             case Retrying(reason=reason, wait_s=wait_s):
                 return self._joined("item", f"- {reason}; again in {wait_s:.0f} s")
             case Noticed(text):

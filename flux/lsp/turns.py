@@ -179,6 +179,13 @@ class Turns:
             raise
         return running.report
 
+    def tell(self, session_id: str, event: TurnEvent) -> bool:
+        """Tell of what happens between two turns, where the editor takes events; whether it does."""
+        if not self._editor.client.takes_turn_events:
+            return False
+        _EventSender(self._editor, TurnReport(session=session_id)).send(event)
+        return True
+
     def cancel(self, turn_id: str = "", session_id: str = "") -> list[str]:
         """Stop the turn of that id, those of that session, or all; the ids of those that were stopped."""
         chosen = [

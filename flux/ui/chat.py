@@ -310,17 +310,14 @@ class _Chat:
         if what == "undo":
             self._session.undo_compaction()
             print("The summary is gone, and the earlier turns are back.")
-        elif summary := await self._session.compact():
-            print(visible(summary, sys.stdout))
-            print(painted("This stands for the earlier turns now. /compact undo takes it back.", "dim", sys.stdout))
+        elif summarized := await self._session.compact():
+            self._renderer.show(summarized)
 
     async def _compact_meanwhile(self) -> None:
         """Summarize while the user reads and types; a message that comes earlier is not waited for."""
         try:
-            if await self._session.compact():
-                print(
-                    painted("! The earlier turns were summarized: /compact undo takes it back.", "yellow", sys.stdout)
-                )
+            if summarized := await self._session.compact():
+                self._renderer.show(summarized)
         except FluxError as error:
             logger.info("No summary was made: %s", error)
 

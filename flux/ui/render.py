@@ -12,6 +12,7 @@ from flux.agent.events import (
     Noticed,
     ReasoningStreamed,
     Retrying,
+    Summarized,
     TextStreamed,
     ToolAnswered,
     ToolCalled,
@@ -90,6 +91,9 @@ class Renderer:
                 self._say(f"  {len(hunks)} changes of {', '.join(paths)} wait for your review", "yellow")
             case Noticed(text):
                 self._say(f"! {text}", "yellow")
+            case Summarized(text, words):
+                self._say(text, "dim")
+                self._say(f"! {words} · /compact undo takes it back", "yellow")
             case Retrying():
                 self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
             case MessageQueued():

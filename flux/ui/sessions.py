@@ -43,6 +43,8 @@ def _list(store: SessionStore, arguments: argparse.Namespace) -> int:
     if arguments.as_json:
         _print_json([asdict(session) for session in sessions])
         return DONE
+    if not sessions:
+        print("No session is stored yet.", file=sys.stderr)
     for session in sessions:
         print(f"{session.id}  {_when(session.used_at)}  {one_line(session.folder)}  {one_line(session.title)}")
     return DONE

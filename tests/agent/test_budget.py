@@ -44,7 +44,7 @@ def opened(limits: Mapping[Period, float], *, spent: float = 0.0) -> tuple[Budge
 def test_without_a_limit_nothing_is_looked_at() -> None:
     budget, store, _ = opened({}, spent=1e9)
     store.close()
-    assert budget.check(MOST) == ()
+    assert budget.check(MOST) == []
 
 
 @pytest.mark.parametrize("period", ["session", "day", "month"])

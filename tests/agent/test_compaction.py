@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from flux.agent.budget import raise_limit
+from flux.agent.next_request import TurnSettings
 from flux.agent.session_store import SessionStore
 from flux.context.shown import UNCHANGED
-from flux.core.errors import SessionError
+from flux.core.errors import BudgetExceeded, SessionError
 from flux.core.limits import ModelLimits
-from flux.core.usage import Usage
+from flux.core.usage import Cost, Usage
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.workspace.disk import DiskWorkspace
 from flux.workspace.memory import MemoryWorkspace
@@ -30,7 +32,9 @@ async def test_a_summary_stands_for_the_earlier_turns_and_is_taken_back() -> Non
     for words in ("first", "second", "third"):
         await send(session, words)
     before = provider.requests[-1].messages
-    assert await session.compact() == SUMMARY
+    summarized = await session.compact()
+    assert summarized is not None
+    assert summarized.text == SUMMARY
     asked = provider.requests[-1]
     assert asked.tools == ()
     assert "User: first\n\nAssistant: One." in asked.messages[0].text()
@@ -61,6 +65,7 @@ async def test_there_must_be_something_to_summarize_and_a_summary() -> None:
 async def test_a_message_that_comes_meanwhile_is_answered_and_the_summary_let_go() -> None:
     class Slow(ScriptedProvider):
         async def complete(self, *arguments: object, **more: object) -> object:  # type: ignore[override]
+            assert not session.wants_summary, "one is on its way"
             await send(session, "meanwhile")
             return await super().complete(*arguments, **more)  # type: ignore[arg-type]
 
@@ -68,12 +73,26 @@ async def test_a_message_that_comes_meanwhile_is_answered_and_the_summary_let_go
     session = open_session(MemoryWorkspace({}), provider)
     await send(session, "first")
     await send(session, "second")
-    assert await session.compact() == ""
+    assert await session.compact() is None
     assert [message.text() for message in session.history() if message.role == "assistant"] == [
         "One.",
         "Two.",
         "Quick.",
     ]
+
+
+async def test_a_summary_that_could_pass_a_limit_of_money_is_not_asked_for() -> None:
+    provider, store = await talk()
+    settings = TurnSettings(budget={"session": 1.0}, max_output_tokens=100)
+    session = open_session(MemoryWorkspace({}), provider, store=store, settings=settings)
+    await send(session, "first")
+    await send(session, "second")
+    store.ledger.add("s1", "t", "p", "m", Usage(1, 1), Cost(0.985))
+    with pytest.raises(BudgetExceeded, match=r"\$0.98\d+ of \$1.00"):
+        await session.compact()
+    assert len(provider.requests) == 2
+    raise_limit(store.ledger, "session", "1", "s1")
+    assert await session.compact() is not None
 
 
 async def test_a_long_conversation_wants_a_summary() -> None:

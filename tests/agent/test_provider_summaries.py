@@ -107,6 +107,19 @@ async def test_it_is_made_of_the_request_as_it_was_sent_and_goes_first_from_then
 
 
 @pytest.mark.parametrize("provider", ANSWERS)
+async def test_what_was_sent_for_it_and_what_came_is_kept(provider: str) -> None:
+    async with talk(provider) as one:
+        one.server.next_answers = [answer(200, ANSWERS[provider])]
+        await one.session.compact()
+        one.store.exchanges.store_left()
+        last = one.store.exchanges.of_session(one.session.id)[-1].told
+        request, came = last["request"], last["answer"]
+        assert request["url"].endswith(one.server.received[-1].path)
+        assert json.loads(request["body"]) == one.bodies()[-1]
+        assert (came["status"], json.loads(came["body"])) == (200, ANSWERS[provider])
+
+
+@pytest.mark.parametrize("provider", ANSWERS)
 async def test_it_is_taken_back_like_any_other(provider: str) -> None:
     async with talk(provider) as one:
         before = without_marks(one.server.received[-1].body)[1]
@@ -138,7 +151,9 @@ async def test_a_provider_that_makes_none_is_asked_for_words_instead(provider: s
     refusal = {"error": {"type": "invalid_request_error", "message": "no such field"}}
     async with talk(provider) as one:
         one.server.next_answers = [answer(400, refusal)]
-        assert await one.session.compact() == "Hello wörld"
+        summarized = await one.session.compact()
+        assert summarized is not None
+        assert summarized.text == "Hello wörld"
         assert [r.reason for r in one.store.fitted.rewrites(one.session.id)] == [
             "A summary stands for the earlier turns."
         ]

@@ -22,14 +22,17 @@ MEANWHILE: list[dict[str, object]] = [
     {"text": "I mind it.", "expect": ["mind the gap"]},
     {"text": "Second.", "expect": ["and then"]},
     {"text": "It was about a gap."},
-    {"text": "Third.", "expect": ["and then, said otherwise"]},
+    {"text": "Third.", "expect": ["and then, said otherwise"], "usage": {"input_tokens": 13_000, "output_tokens": 9}},
+    {"text": "In short:\na gap."},
 ]
 
 pytestmark = pytest.mark.editor
 
 
 def test_what_is_said_meanwhile_waits_or_is_taken_along_and_a_message_is_said_otherwise(tmp_path: Path) -> None:
-    environ = prepare(tmp_path, {"a.py": "cat = 1\n"}, MEANWHILE, FLUX_TEST_BOUND_MS="15000")
+    environ = prepare(
+        tmp_path, {"a.py": "cat = 1\n"}, MEANWHILE, FLUX_TEST_BOUND_MS="15000", FLUX_CONTEXT_WINDOW="20000"
+    )
     story = STORY.with_name("meanwhile.lua")
     done = run_neovim(environ, story, "--cmd", f"set rtp^={ROOT / 'editors/neovim'}")
     assert done.returncode == 0, done.stderr

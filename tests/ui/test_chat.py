@@ -539,7 +539,8 @@ def test_a_chat_that_is_nearly_full_is_summarized_by_itself_while_its_user_reads
 ) -> None:
     chat = open_chat([*COUNTING, {"text": "Four."}, {"text": "Five."}], FLUX_CONTEXT_WINDOW="20000")
     count_to_three(chat)
-    chat.sees("The earlier turns were summarized: /compact undo takes it back")
+    shown = chat.sees(r"A summary stands for the earlier turns now · .* tokens · \$.* · /compact undo takes it back")
+    assert "To count." in shown
     chat.types("fourth")
     chat.sees("Four")
     chat.at_prompt()
@@ -577,7 +578,7 @@ def test_a_summary_is_made_on_demand_a_pinned_turn_stays_and_a_cleared_chat_is_e
         chat.at_prompt()
     chat.at_prompt()
     chat.types("/compact")
-    shown = chat.sees("This stands for the earlier turns now")
+    shown = chat.sees("A summary stands for the earlier turns now")
     assert "To count." in shown
     chat.at_prompt()
     chat.types("fourth")

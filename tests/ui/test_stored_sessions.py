@@ -46,6 +46,11 @@ def test_sessions_are_listed_shown_searched_exported_and_deleted(shell: Shell) -
     assert shell.flux("sessions", "show", first["id"]).status == 2
 
 
+def test_where_no_session_is_stored_the_list_says_so(shell: Shell) -> None:
+    ended = shell.flux("sessions", "list")
+    assert (ended.status, ended.out, ended.err) == (0, "", "No session is stored yet.\n")
+
+
 def test_usage_is_shown_by_day_and_model_as_a_table_json_and_csv(shell: Shell) -> None:
     assert shell.flux("usage").out == "Nothing was used.\n"
     shell.script([{"text": "Yes.", "usage": {"input_tokens": 1200, "output_tokens": 30, "cache_read_tokens": 1000}}])

@@ -124,6 +124,10 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
       case "notice":
         this.item(event.text);
         break;
+      case "summary":
+        this.block(`*${event.words}*`);
+        this.block(`> ${event.text.replace(/\r?\n/g, "\n> ")}`);
+        break;
     }
     this.textFollows = event.type === "text_delta";
     this.thoughtFollows = event.type === "reasoning_delta";

@@ -19,6 +19,7 @@ export type TurnEvent = { turn_id: string; session_id: string } & (
   | { type: "review"; hunks: ProposedHunk[] }
   | { type: "retry"; reason: string; wait_s: number }
   | { type: "notice"; text: string }
+  | { type: "summary"; text: string; words: string }
   | { type: "usage"; used_tokens: number; window_tokens: number }
   | { type: "turn_end" }
 );

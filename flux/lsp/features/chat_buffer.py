@@ -139,6 +139,18 @@ class ChatBuffers:
         answer.open = open_
         return answer
 
+    async def tell(self, session_id: str, event: TurnEvent) -> bool:
+        """Write what happens between two turns into the chat, where it is open; whether it stands there."""
+        uri = self._uri_of(session_id)
+        if not uri:
+            return False
+        try:
+            await self._server.files.write_into(uri, LABEL, partial(chat_text.told, piece=Rendering().piece(event)))
+        except FluxError as e:
+            logger.info("The chat %s could not be written into: %s", uri, e)
+            return False
+        return True
+
     def _uri_of(self, session_id: str) -> str:
         """The open document with this chat; empty where there is none."""
         for document in self._server.files.documents:

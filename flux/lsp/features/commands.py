@@ -311,7 +311,8 @@ class Commands:
                 return {"pins": [{"kind": pin.kind, "name": pin.name} for pin in session.pins.all()]}
             case ContextCompact(undo=undo):
                 if not undo:
-                    return {"summary": await session.compact()}
+                    summarized = await session.compact()
+                    return {"summary": summarized.text if summarized else ""}
                 session.undo_compaction()
                 return {"summary": ""}
         assert_never(given)
@@ -319,10 +320,16 @@ class Commands:
     async def _compact_meanwhile(self, session: Session) -> None:
         """Summarize while the user reads: a message that comes earlier is not waited for."""
         try:
-            if await session.compact():
-                self._server.editor.log("Flux: the earlier turns were summarized.")
+            summarized = await session.compact()
         except FluxError as e:
             self._server.editor.log(f"Flux: no summary was made: {e}")
+            return
+        if summarized is None:
+            return
+        server = self._server
+        if not server.turns.tell(session.id, summarized) and not await server.chat_buffers.tell(session.id, summarized):
+            server.editor.show(f"Flux: {summarized.words}")
+        await refresh_after_turn(server, session.id)
 
     async def _model_list(self) -> results.Models:
         sessions = await self._server.sessions.sessions()

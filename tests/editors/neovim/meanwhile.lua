@@ -70,4 +70,8 @@ wait_for(told("goes on from before message 2"), "the user is told where it goes 
 wait_for(has("## You\n\nand then, said otherwise"), "the message is said otherwise")
 wait_for(has("Third."), "and answered")
 checks.check(not has("Second.")(), "what came after it is no part of the new session")
+
+-- 4. The window is nearly full by now.
+wait_for(has("*A summary stands for the earlier turns now · "), "the earlier turns are summarized by themselves")
+wait_for(has("\n\n> In short:\n> a gap.\n"), "and the summary is shown")
 os.exit(0)

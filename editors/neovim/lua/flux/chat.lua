@@ -161,6 +161,10 @@ local render = {
   notice = function(event)
     append_item(event.text)
   end,
+  summary = function(event)
+    append_block("*" .. event.words .. "*")
+    append_block("> " .. event.text:gsub("\r?\n", "\n> "))
+  end,
 }
 
 --- Show what happened in a turn, if it is the chat's.
