@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from flux.core.config import Settings
-from flux.core.errors import ConfigError
+from flux.core.errors import ConfigError, ModelNotFound
 from flux.llm.base_provider import BaseLLMProvider, Delta, ModelRequest, Response, ServedModel, Waiting
 from flux.llm.catalogue import find_model
 from flux.llm.endpoints import ENDPOINTS, Endpoint
@@ -107,9 +107,8 @@ class AutoProvider(BaseLLMProvider):
                 self._create(self._settings, word)  # says so where it lacks a key or an address
                 reason = f"Using {word}, as the setting auto_order has it and nothing before it answers."
                 return word, self._model_of(word), reason
-        raise ConfigError(
+        raise ModelNotFound(  # of the world and not of the settings: a fallback may answer instead
             f"auto found no provider: {'; '.join(seen)}.",
-            key="provider",
             hint="Start a local server that has a model, or set a provider's key.",
         )
 

@@ -38,7 +38,7 @@ from flux.llm.tokens import EstimatedCounter
 from flux.workspace.memory import MemoryWorkspace
 from tests.support.attempts import Attempt, Attempts
 from tests.support.fault_server import fault_server
-from tests.support.ollama_server import ollama_server
+from tests.support.ollama_server import FakeModel, ollama_server
 from tests.support.talks import LIMITS, end, open_session, send
 
 DOWN = Overloaded("the service failed on its own side: busy.")
@@ -300,6 +300,26 @@ async def test_a_server_on_this_machine_without_the_model_is_replaced_where_the_
         (notice,) = notices(events)
         assert texts(events) == "Hello wörld"
         assert notice.endswith(f"{why} Going on with there/ok (setting fallback).")
+        await opened.close()
+
+
+async def test_where_auto_finds_nobody_the_fallback_answers_until_somebody_is_there() -> None:
+    async with ollama_server() as here, fault_server() as there:
+        here.models = {}
+        providers = {
+            "there": {"kind": "compatible", "base_url": f"{there.base_url}/v1", "model": "ok"},
+            "ollama": {"base_url": here.base_url},
+        }
+        given = {"provider": "auto", "auto_order": "ollama", "providers": providers, "fallback": ["there"]}
+        opened = Sessions(settings_of(given), SessionStore(None))
+        session = await opened.start(MemoryWorkspace({}))
+        events = await send(session, "Hi")
+        assert texts(events) == "Hello wörld"
+        why = f"auto found no provider: Ollama at {here.base_url} has no model."
+        assert notices(events) == [f"{why} Going on with there/ok (setting fallback)."]
+        here.models = {"ok": FakeModel()}
+        events = await send(session, "Hi again")
+        assert (session.provider.name, session.model.name, end(events).status) == ("ollama", "ok", "completed")
         await opened.close()
 
 

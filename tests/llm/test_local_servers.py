@@ -165,7 +165,7 @@ async def test_the_order_is_the_users(ollama: OllamaServer, other: Lists) -> Non
 
 async def test_where_nothing_answers_all_that_was_tried_is_named(ollama: OllamaServer) -> None:
     ollama.models = {}
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(ModelNotFound) as error:
         await name_of(settings({"ollama": ollama.base_url}))
     assert str(error.value) == (
         f"auto found no provider: Ollama at {ollama.base_url} has no model; no provider's own key is set.\n"
