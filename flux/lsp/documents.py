@@ -94,6 +94,7 @@ class Documents(Workspace):
         self.counting = counting
         self._open: dict[str, Document] = {}
         self._cell_numbers = itertools.count(1)
+        self._unknown_notebooks: set[str] = set()
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
     def __iter__(self) -> Iterator[Document]:
@@ -154,9 +155,11 @@ class Documents(Workspace):
         self._tell()
 
     def distrust(self, uri: str) -> None:
-        """The text of this document, of all without `uri`, is not known until the editor tells all of it."""
+        """The text of this document or notebook, of all without `uri`, is not known until all of it is told."""
+        known = [notebook.uri for notebook in self.notebook_documents.values()]
+        self._unknown_notebooks.update([uri] if uri in known else [] if uri else known)
         document = self.get(uri)
-        for one in [document] if document else self:
+        for one in [document] if document else [] if uri in known else self:
             one.is_known = False
 
     def use(self, document: Document) -> None:
@@ -223,6 +226,10 @@ class Documents(Workspace):
         texts = (cells.text_content if cells else None) or ()
         if cells is not None:
             cells.text_content = None
+            if cells.structure is not None:
+                # A cell that is another now (code that became text) is closed and opened in one message.
+                opened = {cell.uri for cell in cells.structure.did_open or ()}
+                cells.structure.did_close = [one for one in cells.structure.did_close or () if one.uri not in opened]
         try:
             super().update_notebook_document(params)
         except KeyError:
@@ -230,6 +237,15 @@ class Documents(Workspace):
             return
         for text in texts:
             self.change(text.document, text.changes)
+
+    def put_notebook_document(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        super().put_notebook_document(params)
+        self._unknown_notebooks.discard(params.notebook_document.uri)
+
+    def is_known_notebook(self, notebook: types.NotebookDocument) -> bool:
+        """Whether no message about its cells was lost."""
+        cells = (self.get(cell.document) for cell in notebook.cells)
+        return notebook.uri not in self._unknown_notebooks and all(cell is None or cell.is_known for cell in cells)
 
     def notebook_at(self, path: str) -> types.NotebookDocument | None:
         """The open notebook of an absolute path."""

@@ -90,7 +90,7 @@ class FluxProtocol(LanguageServerProtocol):
             self._answer_error(message["id"], error.code, error.message)
         elif "id" in message:
             self._handle_response(message["id"], None, error.to_response_error())
-        elif message["method"] in {types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE}:
+        elif message["method"] in _TELLING_TEXT:
             self._distrust_documents(_uri_in(message.get("params")))
 
     def refuse(self, size: int) -> None:
@@ -304,13 +304,22 @@ def _strings(given: object) -> list[str]:
     return [item for item in cast("list[object]", given) if isinstance(item, str)] if isinstance(given, list) else []
 
 
+_TELLING_TEXT = {
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
+}
+
+
 def _mistake(error: BaseException) -> str:
     return f"Flux made a mistake ({type(error).__name__}); its log has the details."
 
 
 def _uri_in(params: Any) -> str:
     """The document that is meant; empty where it cannot be told."""
-    document = cast("dict[str, Any]", params).get("textDocument") if isinstance(params, dict) else None
+    given = cast("dict[str, Any]", params) if isinstance(params, dict) else {}
+    document = given.get("textDocument", given.get("notebookDocument"))
     uri = cast("dict[str, Any]", document).get("uri") if isinstance(document, dict) else None
     return uri if isinstance(uri, str) else ""
 

@@ -129,12 +129,17 @@ def applied_of(target: Target) -> AppliedChange:
 def snapshot_of(path: WorkspacePath, document: Document) -> FileSnapshot:
     """The open document as it is now. Raises TextUnknown where a message about it was lost."""
     if not document.is_known:
-        raise TextUnknown(
-            f"Flux missed what the editor said of {path}, and does not know its text.",
-            path=str(path),
-            hint="Close the file in the editor and open it again.",
-        )
+        raise text_unknown(path)
     return FileSnapshot(path, document.text, document.version, "buffer")
+
+
+def text_unknown(path: WorkspacePath) -> TextUnknown:
+    """The refusal to go by a text that may be outdated."""
+    return TextUnknown(
+        f"Flux missed what the editor said of {path}, and does not know its text.",
+        path=str(path),
+        hint="Close the file in the editor and open it again.",
+    )
 
 
 def lines_of(edits: Sequence[types.TextEdit]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from flux.core.diagnostics import Diagnostic, ProblemReport
-from flux.core.errors import FileMissing, FluxError, OutsideWorkspace, StaleSnapshot, WriteRefused
+from flux.core.errors import FileMissing, FluxError, OutsideWorkspace, StaleSnapshot, TextUnknown, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.text import with_line_feeds
 from flux.edits.plan import (
@@ -289,10 +289,14 @@ class LspWorkspace:
                 check_allowed(path)
             document = self._document(change.path)
             notebook = open_notebook(self.documents, change.path)
-            now = snapshot_of(change.path, document) if document else on_disk.get(change.path)
             if notebook is not None:
                 now = notebook.snapshot
-            present = rebase_change(change, now)
+            else:
+                now = snapshot_of(change.path, document) if document else on_disk.get(change.path)
+            if notebook is not None and isinstance(change, EditFile):
+                present = notebook.rebased(change)
+            else:
+                present = rebase_change(change, now)
             if isinstance(present, DeleteFile):
                 present = DeleteFile(_in_form_of(present.snapshot, on_disk[change.path]))
             if isinstance(present, DeleteFile | RenameFile):
@@ -334,7 +338,7 @@ class LspWorkspace:
 
     def _notebooks(self) -> Iterator[OpenNotebook]:
         for opened in self.documents.notebook_documents.values():
-            with suppress(OutsideWorkspace):
+            with suppress(OutsideWorkspace, TextUnknown):
                 if notebook := open_notebook(self.documents, self.disk.path(path_of_uri(opened.uri) or "")):
                     yield notebook
 

@@ -168,6 +168,13 @@ class LspClient:
         notebook = {"uri": uri, "notebookType": "jupyter-notebook", "version": 1, "cells": listed}
         self.notify("notebookDocument/didOpen", {"notebookDocument": notebook, "cellTextDocuments": texts})
 
+    def change_cells(self, uri: str, cells: Mapping[str, object]) -> None:
+        """What LSP calls the `cells` of a change, of which the client's own buffers know already."""
+        self.notify(
+            "notebookDocument/didChange",
+            {"notebookDocument": {"uri": uri, "version": 2}, "change": {"cells": cells}},
+        )
+
     def opened(self, uri: str, version: int, text: str) -> None:
         if uri in self.notebooks:
             return
@@ -178,9 +185,7 @@ class LspClient:
         document = {"uri": uri, "version": version}
         told = [CONVERTER.unstructure(change) for change in changes]
         if notebook := self.notebooks.get(uri):
-            cells = {"textContent": [{"document": document, "changes": told}]}
-            params = {"notebookDocument": {"uri": notebook, "version": 2}, "change": {"cells": cells}}
-            self.notify("notebookDocument/didChange", params)
+            self.change_cells(notebook, {"textContent": [{"document": document, "changes": told}]})
             return
         self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": told})
 
