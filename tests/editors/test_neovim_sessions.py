@@ -20,7 +20,8 @@ SCRIPT: list[dict[str, object]] = [
 MEANWHILE: list[dict[str, object]] = [
     {"text": "slowly " * 60, "chunk": 7, "delay_s": 0.04},
     {"text": "I mind it.", "expect": ["mind the gap"]},
-    {"text": "Second.", "expect": ["and then"]},
+    {"tool_calls": [EDIT], "expect": ["and then"]},
+    {"text": "Second."},
     {"text": "It was about a gap."},
     {"text": "Third.", "expect": ["and then, said otherwise"], "usage": {"input_tokens": 13_000, "output_tokens": 9}},
     {"text": "In short:\na gap."},

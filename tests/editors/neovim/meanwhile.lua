@@ -28,7 +28,10 @@ local function has(part)
 end
 
 vim.ui.select = function(items, options, choose)
-  checks.check(options.format_item(items[2]) == "and then", "the messages are offered: " .. vim.inspect(items))
+  table.insert(messages, options.prompt)
+  local shown = vim.tbl_map(options.format_item or tostring, items)
+  local wanted = shown[1] == "Keep the files" and "Take their changes back" or "and then"
+  checks.check(shown[2] == wanted, ("%s is offered: %s"):format(wanted, vim.inspect(shown)))
   choose(items[2])
 end
 vim.ui.input = function(options, on_answer)
@@ -36,6 +39,7 @@ vim.ui.input = function(options, on_answer)
 end
 
 checks.open()
+local buffer = vim.api.nvim_get_current_buf()
 
 -- 1. What is said while the first turn runs.
 vim.cmd("Flux the first")
@@ -64,9 +68,13 @@ wait_for(told("^Flux: nothing is pinned$"), "the file is pinned no more")
 vim.cmd("FluxContext compact")
 wait_for(told("^Flux: the earlier turns are summarized$"), "the earlier turns are summarized")
 
--- 3. From before the second message, which is said otherwise.
+-- 3. From before the second message, which is said otherwise; what came of it is taken back.
+checks.check(text(buffer) == "ocelot = 1", "the second turn has edited the file: " .. text(buffer))
 vim.cmd("FluxSession fork")
 wait_for(told("goes on from before message 2"), "the user is told where it goes on")
+wait_for(function()
+  return text(buffer) == "cat = 1"
+end, "the file is as it was before that message")
 wait_for(has("## You\n\nand then, said otherwise"), "the message is said otherwise")
 wait_for(has("Third."), "and answered")
 checks.check(not has("Second.")(), "what came after it is no part of the new session")

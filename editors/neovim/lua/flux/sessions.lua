@@ -58,6 +58,34 @@ function M.resume(ask)
   end)
 end
 
+--- Take back what the turns changed, one after the other.
+---@param ask flux.Ask
+---@param turns string[]
+---@param run fun()
+local function take_back(ask, turns, run)
+  local turn = table.remove(turns, 1)
+  if not turn then
+    return run()
+  end
+  ask("flux.turn.undo", { turn = turn }, function()
+    take_back(ask, turns, run)
+  end)
+end
+
+--- Tell from where a fork goes on; where later turns changed files, the user may have that taken back.
+---@param ask flux.Ask
+---@param forked { notice: string, turns: string[] }
+---@param run fun()
+local function offer_files(ask, forked, run)
+  if #forked.turns == 0 then
+    say(forked.notice)
+    return run()
+  end
+  vim.ui.select({ "Keep the files", "Take their changes back" }, { prompt = forked.notice }, function(answer)
+    take_back(ask, answer == "Take their changes back" and forked.turns or {}, run)
+  end)
+end
+
 --- Go on from before an earlier message of the chat that is shown, in a session of its own; it can be said otherwise.
 ---@param ask flux.Ask
 function M.fork(ask)
@@ -84,11 +112,12 @@ function M.fork(ask)
       ask("flux.session.fork", { session = session, message = chosen.turn }, function(forked, client)
         chat.resume(client.id, forked)
         chat.show()
-        say(forked.notice)
-        vim.ui.input({ prompt = "Say there: ", default = chosen.text }, function(answer)
-          if answer and vim.trim(answer) ~= "" then
-            require("flux").chat(answer)
-          end
+        offer_files(ask, forked, function()
+          vim.ui.input({ prompt = "Say there: ", default = chosen.text }, function(answer)
+            if answer and vim.trim(answer) ~= "" then
+              require("flux").chat(answer)
+            end
+          end)
         end)
       end)
     end)
