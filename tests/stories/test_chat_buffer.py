@@ -198,11 +198,16 @@ async def test_sending_is_offered_where_something_is_written_and_chatting_where_
 ) -> None:
     async with world(tmp_path, rules, {"chat.md": "", "notes.md": "# Notes\n"}, opened=["chat.md", "notes.md"]) as made:
 
-        async def titles(name: str) -> list[str]:
+        async def titles_at(uri: str) -> list[str]:
             made.editor.flush()
-            actions = await made.client.code_actions(made.uri(name), (0, 0), (0, 0), only=["flux.chat"])
+            actions = await made.client.code_actions(uri, (0, 0), (0, 0), only=["flux.chat"])
             return [action["title"] for action in actions]
 
+        async def titles(name: str) -> list[str]:
+            return await titles_at(made.uri(name))
+
+        made.editor.open("untitled:Untitled-1", "")
+        assert await titles_at("untitled:Untitled-1") == ["Flux: chat in this document"]
         assert await titles("notes.md") == []
         assert await titles("chat.md") == ["Flux: chat in this document"]
         await opened(made)

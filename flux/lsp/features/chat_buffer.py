@@ -25,6 +25,7 @@ from flux.lsp import chat_text, results
 from flux.lsp.chat_text import Rendering, draft_of
 from flux.lsp.clients import Client
 from flux.lsp.convert import EditorText
+from flux.lsp.documents import UNTITLED_ROOT, Document
 from flux.lsp.features.code_actions import is_wanted
 from flux.lsp.methods import ChatOpenBuffer
 from flux.lsp.names import CHAT_OPEN_BUFFER, CHAT_SEND_BUFFER
@@ -61,7 +62,7 @@ class ChatBuffers:
     def actions(self, client: Client, params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:
         """To send what is written in a chat; and to chat in an empty document."""
         document = self._server.files.documents.get(params.text_document.uri)
-        if document is None or not document.path.endswith(SUFFIXES) or not is_wanted(KIND, params.context.only):
+        if document is None or not _may_be_chat(document) or not is_wanted(KIND, params.context.only):
             return []
         draft = draft_of(document.text)
         if draft is not None and draft.text:
@@ -76,7 +77,7 @@ class ChatBuffers:
     def lenses(self, uri: str) -> list[types.CodeLens]:
         """One where the user writes."""
         document = self._server.files.documents.get(uri)
-        draft = draft_of(document.text) if document and document.path.endswith(SUFFIXES) else None
+        draft = draft_of(document.text) if document and _may_be_chat(document) else None
         if document is None or draft is None:
             return []
         at = EditorText(document.text, self._server.files.documents.counting).place(draft.comment)
@@ -154,7 +155,7 @@ class ChatBuffers:
     def _uri_of(self, session_id: str) -> str:
         """The open document with this chat; empty where there is none."""
         for document in self._server.files.documents:
-            draft = draft_of(document.text) if document.path.endswith(SUFFIXES) else None
+            draft = draft_of(document.text) if _may_be_chat(document) else None
             if draft is not None and draft.session_id == session_id:
                 return document.uri
         return ""
@@ -232,7 +233,7 @@ class Answer:
     async def _edit(self, edits_of: Callable[[str], Sequence[TextEdit]]) -> bool:
         documents = self.files.documents
         if documents.get(self.uri) is None:  # its user may have given the file another name
-            named = (one.uri for one in documents if one.path.endswith(SUFFIXES) and self.id in one.text)
+            named = (one.uri for one in documents if _may_be_chat(one) and self.id in one.text)
             self.uri = next(named, self.uri)
         try:
             await self.files.write_into(self.uri, LABEL, edits_of)
@@ -240,6 +241,11 @@ class Answer:
             logger.info("The answer could not be written into %s yet: %s", self.uri, e)
             return False
         return True
+
+
+def _may_be_chat(document: Document) -> bool:
+    """By its name; one that was never saved has none that says anything."""
+    return document.path.endswith(SUFFIXES) or document.path.startswith(UNTITLED_ROOT)
 
 
 def _text(session: Session) -> str:
