@@ -99,13 +99,15 @@ def script_of(new: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize("editor", EDITORS)
 async def test_the_first_steps(editor: Editor, tmp_path: Path) -> None:
     async with sitting(editor, tmp_path, FILES, script_of("TWO\n")) as user:
-        for step, _, _ in STEPS:
+        for number, (step, _, _) in enumerate(STEPS, 1):
             await step(user)
+            await user.asked(2 * number)
 
 
 @pytest.mark.parametrize("editor", EDITORS)
 async def test_a_wrong_edit_fails_each_step(editor: Editor, tmp_path: Path) -> None:
     async with sitting(editor, tmp_path, FILES, script_of("wrong\n")) as user:
-        for step, _, _ in STEPS:
+        for number, (step, _, _) in enumerate(STEPS, 1):
             with pytest.raises(AssertionError, match="wrong"):
                 await step(user)
+            await user.asked(2 * number)

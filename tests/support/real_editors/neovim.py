@@ -54,10 +54,10 @@ class NeovimKeys:
         assert process.returncode == 0, out.decode()
         return json.loads(out)
 
-    async def go(self, path: Path, line: int = 0) -> None:
-        """Open the file, or go to its buffer."""
-        code = "vim.cmd.drop(vim.fn.fnameescape(_A.path)) vim.api.nvim_win_set_cursor(0, { _A.line + 1, 0 })"
-        await self.eval(code, path=str(path), line=line)
+    async def go(self, path: Path, line: int = 0, column: int = 0) -> None:
+        """Open the file, or go to its buffer; the place is zero-based, the column in bytes."""
+        code = "vim.cmd.drop(vim.fn.fnameescape(_A.path)) vim.api.nvim_win_set_cursor(0, { _A.line + 1, _A.column })"
+        await self.eval(code, path=str(path), line=line, column=column)
 
     async def insert(self, key: str, text: str) -> None:
         """Type after a key that begins it."""

@@ -25,6 +25,9 @@ from tests.support.real_editors.terminal import BOUND_S, Terminal
 
 T = TypeVar("T")
 
+BIN = Path(sys.executable).parent
+FLUX = {"flux": BIN / "flux"}
+
 
 class User(ABC):
     """What a person does in the editor, whose folder this is."""
@@ -32,6 +35,9 @@ class User(ABC):
     def __init__(self, folder: Path, window: Terminal) -> None:
         self.folder = folder
         self.window = window
+        self.record = folder.with_name("record.jsonl")
+        self.written: set[str] = set()
+        """The files that Flux was allowed to write to the disk."""
 
     @abstractmethod
     async def begin(self, name: str) -> None:
@@ -57,8 +63,8 @@ class User(ABC):
         """What the document has that is shown, as it would be saved."""
 
     @abstractmethod
-    async def place(self, name: str, line: int) -> None:
-        """Go to the beginning of a line, which is zero-based."""
+    async def place(self, name: str, line: int, column: int = 0) -> None:
+        """Go to a place, which is zero-based."""
 
     @abstractmethod
     async def choose(self, title: str) -> None:
@@ -67,6 +73,10 @@ class User(ABC):
     @abstractmethod
     async def run(self, command: str, **arguments: str) -> None:
         """A command of Flux."""
+
+    @abstractmethod
+    async def allow_new(self, name: str) -> None:
+        """Answer what is asked where Flux is to make a file."""
 
     async def text(self, name: str) -> str:
         return await self.text_of(self.folder / name)
@@ -78,9 +88,12 @@ class User(ABC):
         """The text of the document once this holds for it."""
         return await self._once(str(path), lambda: self.text_of(self.folder / path), holds)
 
-    async def shown_that(self, holds: Callable[[str], bool]) -> str:
-        """The text of the document in front once this holds for it."""
-        return await self._once("what is shown", self.text_in_front, holds)
+    async def asked(self, count: int) -> None:
+        """Wait until the model was asked so often in all: what it wanted before that is done."""
+        await self._once("how often the model was asked", self._requests, lambda number: number >= count)
+
+    async def _requests(self) -> int:
+        return self.record.read_bytes().count(b"\n") if self.record.exists() else 0
 
     async def _once(self, what: str, read: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
         found = await read()
@@ -92,7 +105,7 @@ class User(ABC):
         return found
 
 
-HELIX_ENTRY = re.compile(r"(?<!“)((?:Flux|Ruff \(\w+\)): .*?)(?:\s{2,}|$)", re.MULTILINE)
+HELIX_ENTRY = re.compile(r"(?<!“)((?:Flux|Ruff|Ruff \(\w+\)): .*?)(?:\s{2,}|$)", re.MULTILINE)
 HELIX_HAS_NO_MENU = "No configured language server|No code actions available"
 
 
@@ -104,7 +117,7 @@ class HelixUser(User):
     async def begin(self, name: str) -> None:
         await self.window.shows("NOR")
         await self.place(name, 0)
-        await self._open_menu()  # it leaves out servers that are not up yet
+        await self._offered("Flux: ")  # the menu leaves out servers that are not up yet
         await self._close_menu()
 
     async def type(self, name: str, text: str) -> None:
@@ -126,15 +139,19 @@ class HelixUser(User):
     async def text_in_front(self) -> str:
         return await self.keys.text_in_front()
 
-    async def place(self, name: str, line: int) -> None:
-        await self.keys.go(self.folder / name, line)
+    async def place(self, name: str, line: int, column: int = 0) -> None:
+        await self.keys.go(self.folder / name, line, column)
 
     async def choose(self, title: str) -> None:
+        above = await self._offered(title)
+        self.window.press(*["Down"] * above, "Enter")  # the first entry is chosen
+
+    async def _offered(self, title: str) -> int:
+        """How many entries stand above this one in the menu, which is open then."""
         async with self.window.bounded(title):
             while not any(entry.startswith(title) for entry in await self._open_menu()):
                 await self._close_menu()
-        above = next(at for at, entry in enumerate(self._menu()) if entry.startswith(title))
-        self.window.press(*["Down"] * above, "Enter")  # the first entry is chosen
+        return next(number for number, entry in enumerate(self._menu()) if entry.startswith(title))
 
     async def _open_menu(self) -> Sequence[str]:
         """Its entries, once there are any."""
@@ -157,6 +174,9 @@ class HelixUser(User):
 
     def _menu(self) -> Sequence[str]:
         return HELIX_ENTRY.findall(self.window.screen())
+
+    async def allow_new(self, name: str) -> None:
+        """Nothing is asked: it is made by the editor."""
 
     async def run(self, command: str, **arguments: str) -> None:
         await self.keys.run("lsp-workspace-command", f"{command} {json.dumps(arguments)}")
@@ -199,13 +219,19 @@ class EmacsUser(User):
     async def text_in_front(self) -> str:
         return await self.keys.text_in_front()
 
-    async def place(self, name: str, line: int) -> None:
-        await self.keys.go(self.folder / name, line)
+    async def place(self, name: str, line: int, column: int = 0) -> None:
+        await self.keys.go(self.folder / name, line, column)
 
     async def choose(self, title: str) -> None:
         async with self.window.bounded(title):
             while not await self._choose(title):
                 self.window.press("C-g")
+
+    async def allow_new(self, name: str) -> None:
+        await self.window.shows(f"Flux wants to write {name} to the disk")
+        await self.window.shows("Choose an option: Write")
+        self.window.press("Enter")
+        self.written.add(name)
 
     async def _choose(self, title: str) -> bool:
         """Whether there was such an entry."""
@@ -244,6 +270,8 @@ class NeovimUser(User):
         self.keys = keys
 
     async def begin(self, name: str) -> None:
+        # What is opened before all of the init file is read would have no server.
+        await self._once("Neovim is up", lambda: self.keys.eval("return vim.v.vim_did_enter == 1"), bool)
         await self.place(name, 0)
         await self._once("Flux is up", lambda: self.keys.eval(NEOVIM_STARTED), bool)
 
@@ -266,8 +294,8 @@ class NeovimUser(User):
     async def text_in_front(self) -> str:
         return await self.keys.text_in_front()
 
-    async def place(self, name: str, line: int) -> None:
-        await self.keys.go(self.folder / name, line)
+    async def place(self, name: str, line: int, column: int = 0) -> None:
+        await self.keys.go(self.folder / name, line, column)
 
     async def choose(self, title: str) -> None:
         async with self.window.bounded(title):
@@ -291,6 +319,9 @@ class NeovimUser(User):
         if found is None and "Type number" in screen:
             self.window.press("Enter")  # without a number: nothing is chosen
         return found[1] if found else None
+
+    async def allow_new(self, name: str) -> None:
+        """Nothing is asked: it is made by the editor."""
 
     async def run(self, command: str, **arguments: str) -> None:
         await self.keys.eval(NEOVIM_COMMAND, command=command, arguments=arguments)
@@ -320,9 +351,17 @@ async def in_emacs(folder: Path, scratch: Path, environ: Mapping[str, str]) -> A
         yield EmacsUser(folder, keys)
 
 
+NEOVIM_RUFF = """
+if vim.fn.executable("ruff") == 1 then
+  vim.lsp.config("ruff", { cmd = { "ruff", "server" }, filetypes = { "python" } })
+  vim.lsp.enable("ruff")
+end
+"""
+
+
 @asynccontextmanager
 async def in_neovim(folder: Path, scratch: Path, environ: Mapping[str, str]) -> AsyncIterator[User]:
-    init = block_of("editors/neovim/README.md", "lua", "## Without the plugin")
+    init = block_of("editors/neovim/README.md", "lua", "## Without the plugin") + NEOVIM_RUFF
     async with neovim(folder, init, environ) as keys:
         yield NeovimUser(folder, keys)
 
@@ -333,17 +372,33 @@ Editor = Callable[[Path, Path, Mapping[str, str]], AbstractAsyncContextManager[U
 
 @asynccontextmanager
 async def sitting(
-    editor: Editor, tmp_path: Path, files: Mapping[str, str], script: Sequence[Mapping[str, object]]
+    editor: Editor,
+    tmp_path: Path,
+    files: Mapping[str, str],
+    script: Sequence[Mapping[str, object]],
+    programs: Mapping[str, Path] = FLUX,
 ) -> AsyncIterator[User]:
-    """A user at the editor, with Flux's answers. Nothing may have been saved at the end."""
-    environ = prepare(tmp_path, files, script)
+    """A user at the editor, with Flux's answers and these programs on the path, no others from beside them.
+
+    Nothing may have been saved at the end.
+    """
+    environ = prepare(tmp_path, files, [])
     folder, scratch = tmp_path / "workspace", tmp_path / "scratch"
+    steps = {"steps": script, "record": "record.jsonl"}
+    (tmp_path / "script.json").write_text(json.dumps(steps), encoding="utf-8")
     scratch.mkdir()
-    # `flux` on the path, and no linter from beside it.
-    (scratch / "flux").symlink_to(Path(sys.executable).with_name("flux"))
-    others = [part for part in environ["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent]
+    for name, program in programs.items():
+        (scratch / name).symlink_to(program)
+    others = [part for part in environ["PATH"].split(os.pathsep) if Path(part) != BIN]
     environ["PATH"] = os.pathsep.join([str(scratch), *others])
     async with editor(folder, scratch, environ) as user:
         await user.begin(next(iter(files)))
         yield user
-        assert {path.name: path.read_bytes().decode() for path in folder.iterdir()} == files
+        # An editor may make the empty file whose text it has as unsaved.
+        left = {name: text for name, text in on_disk(folder).items() if name not in user.written}
+        assert {name: text for name, text in left.items() if text or name in files} == files
+
+
+def on_disk(folder: Path) -> dict[str, str]:
+    paths = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts]
+    return {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
