@@ -11,7 +11,7 @@ import pytest
 
 from tests.lsp.test_code_actions import AREA
 from tests.support.lsp_bench import Bench, bench, edit
-from tests.support.lsp_client import CAPABILITIES, LspClient, ResponseError
+from tests.support.lsp_client import CAPABILITIES, NO_ANSWER, LspClient, ResponseError
 
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
 EDIT = ({"tool_calls": [edit("a.py", "3", "4")]}, {"text": "Done."})
@@ -192,3 +192,63 @@ async def test_a_shutdown_in_mid_turn_leaves_the_turn_stored_and_answers_what_wa
         resumed = await made.client.command("flux.session.resume", {})
         assert [message["role"] for message in resumed["messages"]] == ["user", "assistant"]
         assert resumed["messages"][1]["text"].startswith("word word")
+
+
+async def test_a_client_that_dies_in_mid_turn_or_in_a_message_ends_the_server_and_the_turn_is_stored(
+    tmp_path: Path,
+) -> None:
+    steps = [{"text": "word " * 1000, "chunk": 5, "delay_s": 0.02}]
+    async with bench(tmp_path, *steps, options={"turnEvents": True}) as made:
+        _, running = made.client.begin_request(
+            "workspace/executeCommand", {"command": "flux.chat.send", "arguments": [{"text": "Go."}]}
+        )
+        running.add_done_callback(lambda done: done.exception())  # its answer may be lost
+        await made.client.until(lambda: any(event["type"] == "text_delta" for event in made.client.events()))
+        assert made.client.process.stdin is not None
+        made.client.send_bytes(b"Content-Length: 100\r\n\r\n{")
+        made.client.process.stdin.close()
+        assert await made.client.process.wait() == 1
+    async with bench(tmp_path) as made:
+        resumed = await made.client.command("flux.session.resume", {})
+        assert [message["role"] for message in resumed["messages"]] == ["user", "assistant"]
+        assert resumed["messages"][1]["text"].startswith("word word")
+
+
+async def test_a_client_that_never_answers_an_edit_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """An edit is waited for as long as its user may look at it; all else goes on, and the end is in order."""
+    async with bench(tmp_path, *EDIT, buffers={"a.py": AREA}) as made:
+        client = made.client
+        client.answers["workspace/applyEdit"] = lambda _: NO_ANSWER
+        ask = {"uri": made.uri("a.py"), "instruction": "x"}
+        _, running = client.begin_request("workspace/executeCommand", {"command": "flux.edit", "arguments": [ask]})
+        await client.until(lambda: bool(client.sent("workspace/applyEdit")))
+        assert await client.code_actions(made.uri("a.py"), (0, 0), (1, 5))
+        await check_lives(client)
+        assert not running.done()
+        assert await client.request("shutdown") is None
+        client.notify("exit")
+        assert await client.process.wait() == 0
+        running.add_done_callback(lambda done: done.exception())  # its answer may be lost
+        assert made.buffers() == {"a.py": AREA}
+    async with bench(tmp_path, buffers={"a.py": AREA}) as made:
+        with pytest.raises(ResponseError, match="There is no change of Flux to take back"):
+            await made.client.command("flux.turn.undo", {})
+
+
+@pytest.mark.parametrize("uri", ["", "nonsense", "http://[::1", "file:///", "file:///%00", "file://host/x", "git:/a"])
+async def test_a_document_that_is_none_is_refused_in_words_and_harms_nothing(tmp_path: Path, uri: str) -> None:
+    async with bench(tmp_path, *EDIT, buffers={"a.py": AREA}) as made:
+        client = made.client
+        document = {"textDocument": {"uri": uri, "version": 1}}
+        client.notify("textDocument/didChange", change(uri=uri, version=1))
+        client.notify("textDocument/didClose", document)
+        client.notify("notebookDocument/didChange", {"notebookDocument": {"uri": uri, "version": 1}, "change": {}})
+        client.notify("notebookDocument/didClose", {"notebookDocument": {"uri": uri}, "cellTextDocuments": []})
+        client.notify("workspace/didRenameFiles", {"files": [{"oldUri": uri, "newUri": made.uri("a.py")}]})
+        client.notify("workspace/didDeleteFiles", {"files": [{"uri": uri}]})
+        assert await client.code_actions(uri, (0, 0), (99, 99)) == []
+        with pytest.raises(ResponseError) as refused:
+            await client.command("flux.edit", {"uri": uri, "instruction": "x"})
+        assert (refused.value.code, made.requests()) == (-32803, [])
+        await client.command("flux.edit", {"uri": made.uri("a.py"), "instruction": "x"})
+        assert made.buffers() == {"a.py": CHANGED}
