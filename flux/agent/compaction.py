@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from flux.agent.budget import Budget, Forecast
@@ -18,10 +19,10 @@ from flux.agent.session_store import SessionStore
 from flux.agent.store.values import said
 from flux.agent.tally import Size
 from flux.context.pruning import Kept, staying_parts
-from flux.core.errors import ProviderError, SessionError
+from flux.core.errors import ProviderError, SessionError, StreamBroken
 from flux.core.messages import Message, Summary, ToolResult, user_message
 from flux.core.usage import Cost, Usage
-from flux.llm.base_provider import BaseLLMProvider, ModelRequest, Response
+from flux.llm.base_provider import BaseLLMProvider, Folder, ModelRequest, Response
 from flux.llm.exchange import Exchange
 
 logger = logging.getLogger(__name__)
@@ -131,7 +132,6 @@ class Compaction:
         finally:
             self._store.exchanges.add(self._session_id, "", exchanges)
         cost = Cost.of(response.usage, who.model.price)
-        self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, response.usage, cost, "summary")
         words = f"A summary stands for the earlier turns now · {response.usage.total_tokens:,} tokens · {cost}"
         return Compacted(before, joined(division, response), Summarized(_shown(response), words), reason)
 
@@ -140,21 +140,38 @@ class Compaction:
         if not desk.provider.summary_wire:
             return None
         try:
-            prepared = await desk.prepare(division.old)
-            self._check_budget(Summarizer(desk.provider, desk.model), prepared.size.at_most)
-            return await desk.provider.summarized(replace(prepared.request, exchanges=exchanges))
+            who, prepared = Summarizer(desk.provider, desk.model), await desk.prepare(division.old)
+            self._check_budget(who, prepared.size.at_most)
+            response = await desk.provider.summarized(replace(prepared.request, exchanges=exchanges))
         except ProviderError as error:
             logger.info("%s made no summary of its own: %s", desk.provider.name, error)
             return None
+        if response is not None:
+            self._count(who, response.usage)
+        return response
 
     async def _ask_model(self, who: Summarizer, division: Division, exchanges: list[Exchange]) -> Response:
         """The summary as the model wrote it. Raises ProviderErrors, and SessionError where it is none."""
         request = replace(_request(who, division, self._session_id), exchanges=exchanges)
         self._check_budget(who, Size(estimated=who.model.counter.count(request.messages[0].text())).at_most)
-        response = await who.provider.complete(request)
+        folder = Folder()
+        try:
+            async with aclosing(who.provider.stream(request)) as deltas:
+                async for delta in deltas:
+                    folder.add(delta)
+        finally:  # what was used is used, also where it broke off or was let go
+            response = folder.response()
+            self._count(who, response.usage)
+        if not folder.is_finished:
+            raise StreamBroken("The summary ended before it was complete.", model=who.model.name)
         if not response.content.strip():
             raise SessionError(f"{who.model.name} wrote no summary.", hint="Try again, or set [roles] summary.")
         return response
+
+    def _count(self, who: Summarizer, usage: Usage) -> None:
+        if usage.total_tokens:
+            cost = Cost.of(usage, who.model.price)
+            self._store.ledger.add(self._session_id, "", who.provider.name, who.model.name, usage, cost, "summary")
 
     def _check_budget(self, who: Summarizer, sent_tokens: int) -> None:
         self._budget.allow(Forecast(who.model.name, Usage(sent_tokens, SUMMARY_TOKENS), who.model.price))

@@ -6,7 +6,6 @@ Each has a fate, which the one who sent it waits for. Decides nothing about turn
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,10 +24,10 @@ Fate = Literal["sent", "steered", "withdrawn", "returned"]
 class Waiting:
     """A message that waits. `fate` is set once."""
 
+    id: str
     text: str
     focus: Focus | None
     is_steering: bool
-    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     fate: asyncio.Future[Fate] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 

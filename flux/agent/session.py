@@ -216,8 +216,8 @@ class Session:
         """
         message_id = ""
         while meanwhile != "refuse" and self._running is not None:
-            waiting = Waiting(text, focus, meanwhile == "steer")
-            message_id = waiting.id
+            message_id = message_id or uuid.uuid4().hex[:12]  # it waits again where another one came before it
+            waiting = Waiting(message_id, text, focus, meanwhile == "steer")
             async with aclosing(self._wait(waiting)) as told:
                 async for event in told:
                     yield event

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from flux.agent.budget import raise_limit
+from flux.agent.compaction import SYSTEM
 from flux.agent.next_request import TurnSettings
 from flux.agent.session_store import SessionStore
 from flux.context.shown import UNCHANGED
 from flux.core.errors import BudgetExceeded, SessionError
 from flux.core.limits import ModelLimits
 from flux.core.usage import Cost, Usage
+from flux.llm.base_provider import Delta, ModelRequest, UsageDelta
 from flux.llm.scripted_provider import ScriptedProvider, Step
 from flux.workspace.disk import DiskWorkspace
 from flux.workspace.memory import MemoryWorkspace
@@ -64,10 +69,13 @@ async def test_there_must_be_something_to_summarize_and_a_summary() -> None:
 
 async def test_a_message_that_comes_meanwhile_is_answered_and_the_summary_let_go() -> None:
     class Slow(ScriptedProvider):
-        async def complete(self, *arguments: object, **more: object) -> object:  # type: ignore[override]
-            assert not session.wants_summary, "one is on its way"
-            await send(session, "meanwhile")
-            return await super().complete(*arguments, **more)  # type: ignore[arg-type]
+        async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+            if request.system == SYSTEM:
+                assert not session.wants_summary, "one is on its way"
+                await send(session, "meanwhile")
+            async with aclosing(super().deltas(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
 
     provider = Slow([step("One."), step("Two."), step("Quick."), step(SUMMARY)])
     session = open_session(MemoryWorkspace({}), provider)
@@ -79,6 +87,31 @@ async def test_a_message_that_comes_meanwhile_is_answered_and_the_summary_let_go
         "Two.",
         "Quick.",
     ]
+
+
+async def test_what_a_summary_used_counts_also_where_it_is_let_go() -> None:
+    begun = asyncio.Event()
+
+    class Endless(ScriptedProvider):
+        async def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
+            if request.system == SYSTEM:
+                yield UsageDelta(Usage(input_tokens=700))
+                begun.set()
+                await asyncio.Event().wait()
+            async with aclosing(super().deltas(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+
+    store = SessionStore(None)
+    session = open_session(MemoryWorkspace({}), Endless([step("One."), step("Two.")]), store=store)
+    await send(session, "first")
+    await send(session, "second")
+    summarizing = asyncio.create_task(session.compact())
+    await begun.wait()
+    summarizing.cancel()
+    await asyncio.wait([summarizing])
+    used = {group.key: group.spent.usage.input_tokens for group in store.ledger.groups("role")}
+    assert used["summary"] == 700
 
 
 async def test_a_summary_that_could_pass_a_limit_of_money_is_not_asked_for() -> None:

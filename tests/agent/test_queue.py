@@ -69,6 +69,21 @@ class Meeting:
         return [said(message) for message in self.provider.requests[number].messages if message.role == "user"]
 
 
+async def test_one_that_another_comes_before_at_the_last_moment_waits_on_and_is_kept_once() -> None:
+    met = Meeting(SLOW, step("C"), step("B"))
+    met.say("a")
+    await met.until(TextStreamed)
+    waiting = met.say("b", "queue")
+    async with asyncio.timeout(BOUND_S):
+        while met.session.is_busy:  # noqa: ASYNC110  the very round of the loop in which it is so no more
+            await asyncio.sleep(0)
+        await send(met.session, "c")
+    await met.over()
+    assert [event.state for event in waiting.result() if isinstance(event, MessageQueued)] == ["queued", "queued"]
+    assert (met.asked(1), met.asked(2)) == (["a", "c"], ["a", "c", "b"])
+    assert met.store.in_flight.asked("s1") == []
+
+
 async def test_messages_that_are_queued_have_their_turns_in_their_order() -> None:
     met = Meeting(SLOW, step("B"), step("C"))
     met.say("a")
