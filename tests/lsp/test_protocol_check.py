@@ -73,6 +73,13 @@ def test_what_is_right_is_let_pass(message: Json) -> None:
         ({"method": "window/logMessage", "params": {"type": 3, "text": "Hm."}}, "LogMessageParams has no such field"),
         ({"method": "window/logMessage", "params": {"type": 3}}, "LogMessageParams needs it"),
         ({"id": 3, "method": "window/logMessage", "params": {"type": 3, "message": ""}}, "a notification has no id"),
+        ({"method": "textDocument/didOpen", "params": {"textDocument": {}}}, "it is the client's to send"),
+        ({"id": 3, "method": "workspace/configuration", "params": {"items": [{"part": "x"}]}}, "has no such field"),
+        ({"method": "window/logMessage", "params": {"type": 3, "message": ""}, "more": 1}, "a message has no {'more'}"),
+        ({"id": 3, "method": "window/workDoneProgress/create", "params": {"token": -(2**31) - 1}}, "is no integer"),
+        (edit(changes={"file:///a.py": [{**EDIT, "range": {**AT, "end": {"line": -1, "character": 0}}}]}), "-1 is no"),
+        (edit(documentChanges=[document_change({"range": AT, "snippet": {"kind": "no", "value": ""}})]), "'no' is not"),
+        ({**edit(), "params": {"edit": {}, "metadata": {"isRefactoring": True}}}, "metadata: it is only proposed"),
         ({"method": "$/progress", "params": {"token": "no", "value": {"kind": "end"}}}, "nobody began progress 'no'"),
         (edit(documentChanges=[document_change({**EDIT, "range": None})]), "None is no Range"),
         (edit(documentChanges=[document_change({**EDIT, "annotationId": "a"})]), "there is no annotation 'a'"),
@@ -93,6 +100,12 @@ def test_what_is_right_is_let_pass(message: Json) -> None:
             ]}},
             "did not announce textDocument.codeLens.dynamicRegistration",
         ),
+        (
+            {"id": 3, "method": "client/registerCapability", "params": {"registrations": [
+                {"id": "1", "method": "workspace/didChangeWatchedFiles", "registerOptions": {"watchers": [{"kind": 1}]}}
+            ]}},
+            "options.watchers[0].globPattern: FileSystemWatcher needs it",
+        ),
     ],
 )  # fmt: skip
 def test_a_planted_fault_is_found(message: Json, fault: str) -> None:
@@ -105,10 +118,14 @@ def test_a_planted_fault_is_found(message: Json, fault: str) -> None:
         (ACTIONS, [{"title": "Do", "command": 3}], "3 is no"),
         (ACTIONS, [{"title": "Do", "isPreferred": True}], "`isPreferred` without textDocument.codeAction.isPreferred"),
         (ACTIONS, [{"title": "Do", "tags": [1]}], "`tags` without textDocument.codeAction.tagSupport"),
-        (ACTIONS, [{"title": "Do", "edit": {"documentChanges": [{"kind": "delete", "uri": 3}]}}], "3 is no str"),
+        (
+            ACTIONS,
+            [{"title": "Do", "edit": {"documentChanges": [{"kind": "delete", "uri": 3}]}}],
+            "3 is no DocumentUri",
+        ),
         (CANCEL, {"cancelled": "all"}, "'all' is no list"),
         (CANCEL, {"cancelled": [], "turn": "t"}, "CancelledTurns has no such field"),
-        (asked("shutdown"), True, "True is not null"),
+        (asked("shutdown"), True, "True is no null"),
     ],
 )
 def test_a_fault_in_an_answer_is_found(question: Json, result: Any, fault: str) -> None:

@@ -1,7 +1,6 @@
-"""Holds every message of a server against LSP's own types, and against what the client said that it can take.
+"""Holds every message of a server against LSP's own meta model, and against what the client said that it can take.
 
-lsprotocol's types are generated from the protocol's meta model (2025.0.0: LSP 3.18), which has what a method carries.
-Which capability a method or a field needs stands here, each with the path at which a client announces it. What goes
+The model has which methods there are, who sends them, what they carry, and mostly which capability they need. What goes
 over the wire beside LSP is held against `flux.lsp.methods` and `flux.lsp.results`.
 """
 
@@ -9,30 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, NotRequired, TypedDict, get_args
 
-import attrs
 from lsprotocol import types
 
 from flux.agent.events import TurnEvent
 from flux.lsp.methods import COMMANDS, MESSAGES
 from flux.lsp.names import APPROVE, COMMIT_MESSAGE, EDITOR_QUERY, SECRET, TURN_EVENT
+from tests.support import meta_model
+from tests.support.meta_model import METHODS
 from tests.support.shapes import misfits
 
+BASIC = {types.WINDOW_SHOW_MESSAGE, types.WINDOW_SHOW_MESSAGE_REQUEST}
+"""Every client takes these: the capability that the model names is for what they may carry more."""
 NEEDED: Mapping[str, str] = {
-    types.WORKSPACE_APPLY_EDIT: "workspace.applyEdit",
-    types.WORKSPACE_CONFIGURATION: "workspace.configuration",
-    types.WORKSPACE_WORKSPACE_FOLDERS: "workspace.workspaceFolders",
+    **{
+        name: method["clientCapability"]
+        for name, method in METHODS.items()
+        if method["messageDirection"] != "clientToServer" and "clientCapability" in method and name not in BASIC
+    },
     types.WORKSPACE_CODE_LENS_REFRESH: "workspace.codeLens.refreshSupport",
-    types.WORKSPACE_SEMANTIC_TOKENS_REFRESH: "workspace.semanticTokens.refreshSupport",
-    types.WORKSPACE_INLAY_HINT_REFRESH: "workspace.inlayHint.refreshSupport",
-    types.WORKSPACE_INLINE_VALUE_REFRESH: "workspace.inlineValue.refreshSupport",
-    types.WORKSPACE_DIAGNOSTIC_REFRESH: "workspace.diagnostics.refreshSupport",
-    types.WORKSPACE_FOLDING_RANGE_REFRESH: "workspace.foldingRange.refreshSupport",
     types.WORKSPACE_TEXT_DOCUMENT_CONTENT_REFRESH: "workspace.textDocumentContent",
-    types.WINDOW_SHOW_DOCUMENT: "window.showDocument.support",
-    types.WINDOW_WORK_DONE_PROGRESS_CREATE: "window.workDoneProgress",
-    types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS: "textDocument.publishDiagnostics",
     TURN_EVENT: "options.turnEvents",
     EDITOR_QUERY: "options.query",
     SECRET: "options.secrets",
@@ -41,35 +37,23 @@ NEEDED: Mapping[str, str] = {
 }
 """What a client must have announced for a method of the server; `options` are its initialization options."""
 
-UNCONDITIONAL = {
-    types.WINDOW_SHOW_MESSAGE,
-    types.WINDOW_SHOW_MESSAGE_REQUEST,
-    types.WINDOW_LOG_MESSAGE,
-    types.TELEMETRY_EVENT,
-    types.LOG_TRACE,
-    types.CANCEL_REQUEST,
-    types.PROGRESS,
-    types.CLIENT_REGISTER_CAPABILITY,
-    types.CLIENT_UNREGISTER_CAPABILITY,
-}
-
-REGISTRABLE: Mapping[str, str] = {
-    types.WORKSPACE_DID_CHANGE_CONFIGURATION: "workspace.didChangeConfiguration",
-    types.WORKSPACE_DID_CHANGE_WATCHED_FILES: "workspace.didChangeWatchedFiles",
-    types.WORKSPACE_EXECUTE_COMMAND: "workspace.executeCommand",
-    types.WORKSPACE_TEXT_DOCUMENT_CONTENT: "workspace.textDocumentContent",
-}
-"""Where the others are below `textDocument`, by the last part of their names."""
-
 CODE_ACTION_FIELDS: Mapping[str, str] = {
     "isPreferred": "isPreferredSupport",
     "disabled": "disabledSupport",
     "data": "dataSupport",
     "tags": "tagSupport",
 }
-RESOURCE_OPERATIONS = {"create", "rename", "delete"}
 TAKES_UNANNOUNCED: Mapping[str, set[str]] = {"Neovim": {"workspace.workspaceEdit.documentChanges"}}
 """What an editor was seen to take without saying so: `flux.lsp.clients` has the source."""
+
+
+class _Error(TypedDict):
+    """JSON-RPC 2.0, "Error object", which the model leaves to it."""
+
+    code: int
+    message: str
+    data: NotRequired[Any]
+
 
 _PROGRESS = types.WorkDoneProgressBegin | types.WorkDoneProgressReport | types.WorkDoneProgressEnd
 _OWN = {message.name: message for message in MESSAGES}
@@ -113,7 +97,7 @@ class ProtocolCheck:
         if (needed := NEEDED.get(method)) is not None:
             if not self._has(needed):
                 yield f"the client did not announce {needed}"
-        elif method not in UNCONDITIONAL:
+        elif method not in METHODS:
             yield "no client can expect it"
         if wrong := self._misfits(message):
             yield from wrong
@@ -126,9 +110,7 @@ class ProtocolCheck:
             yield f"nobody began progress {params['token']!r}"
         if method == types.CLIENT_REGISTER_CAPABILITY:
             for registered in params["registrations"]:
-                path = REGISTRABLE.get(registered["method"]) or registered["method"].replace("/", ".")
-                if not self._has(f"{path}.dynamicRegistration"):
-                    yield f"the client did not announce {path}.dynamicRegistration"
+                yield from self._faults_of_registration(registered)
         if method == types.WORKSPACE_APPLY_EDIT:
             yield from self._faults_of_edit(params["edit"])
 
@@ -139,27 +121,24 @@ class ProtocolCheck:
             return list(self._faults_of_event(params))
         if method in _OWN:
             return misfits(params, _OWN[method].params)
-        if method == types.PROGRESS:
-            return [*self._faults_of_message(message), *misfits((params or {}).get("value"), _PROGRESS, "value")]
-        return list(self._faults_of_message(message)) if method in types.METHOD_TO_TYPES else []
+        wrong = list(_faults_of_message(message)) if method in METHODS else []
+        if method == types.PROGRESS and not wrong:
+            wrong = misfits(params["value"], _PROGRESS, "value")
+        return wrong
 
-    def _faults_of_message(self, message: Mapping[str, Any]) -> Iterator[str]:
-        kind = types.METHOD_TO_TYPES[message["method"]][0]
-        is_request = "Request" in kind.__name__
-        if is_request != ("id" in message):
-            yield "a request needs an id" if is_request else "a notification has no id"
-        direction = types.message_direction(message["method"])
-        if direction not in {"serverToClient", "both"}:
-            yield f"it goes {direction}"
-        # A method without parameters may have them left out or null.
-        if message.get("params") is not None or types.METHOD_TO_TYPES[message["method"]][2] is not None:
-            yield from misfits(dict(message), kind)
+    def _faults_of_registration(self, registered: Mapping[str, Any]) -> Iterator[str]:
+        declared = METHODS.get(registered["method"], {})
+        path = f"{declared.get('clientCapability', registered['method'])}.dynamicRegistration"
+        if not self._has(path):
+            yield f"the client did not announce {path}"
+        if "registrationOptions" in declared:
+            yield from meta_model.misfits(registered.get("registerOptions"), declared["registrationOptions"], "options")
 
     def _faults_of_answer(self, message: Mapping[str, Any]) -> Iterator[str]:
         if ("result" in message) == ("error" in message):
             yield "an answer has either a result or an error"
         if "error" in message:
-            yield from misfits(message["error"], types.ResponseError, "error")
+            yield from misfits(message["error"], _Error, "error")
         if message.get("id") is None:
             if "error" not in message:
                 yield "a result needs the id of its request"
@@ -173,13 +152,12 @@ class ProtocolCheck:
     def _faults_of_result(self, asked: Mapping[str, Any], result: Any) -> Iterator[str]:
         method = asked["method"]
         if method == types.WORKSPACE_EXECUTE_COMMAND:
-            declared: Any = COMMANDS[asked["params"]["command"]].result
+            wrong = misfits(result, COMMANDS[asked["params"]["command"]].result)
         elif method in _OWN:
-            declared = _OWN[method].result
+            wrong = misfits(result, _OWN[method].result)
         else:
-            response = types.METHOD_TO_TYPES[method][1]
-            declared = attrs.fields_dict(response)["result"].type if response else None
-        if wrong := misfits(result, declared):
+            wrong = meta_model.misfits(result, METHODS[method]["result"])
+        if wrong:
             yield from wrong
             return
         match method:
@@ -261,6 +239,21 @@ class ProtocolCheck:
         for key in path.split("."):
             found = found.get(key) if isinstance(found, dict) else None
         return found
+
+
+def _faults_of_message(message: Mapping[str, Any]) -> Iterator[str]:
+    method = METHODS[message["method"]]
+    is_request = "result" in method
+    if is_request != ("id" in message):
+        yield "a request needs an id" if is_request else "a notification has no id"
+    if method["messageDirection"] == "clientToServer":
+        yield "it is the client's to send"
+    if unknown := message.keys() - {"jsonrpc", "id", "method", "params"}:
+        yield f"a message has no {unknown}"
+    if "params" in method:
+        yield from meta_model.misfits(message.get("params"), method["params"])
+    elif message.get("params") is not None:  # what has no parameters may have them left out or null
+        yield "it has no parameters"
 
 
 def _title(message: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Whether JSON is of a declared shape: of LSP's own types or of a TypedDict of ours, to the last field.
+"""Whether JSON is of a shape that Flux declares, to the last field; what is of LSP in it, by LSP's own meta model.
 
 Stricter than what reads such JSON: an unknown field, a null where none belongs, a number out of range are misfits too.
 """
@@ -6,17 +6,13 @@ Stricter than what reads such JSON: an unknown field, a null where none belongs,
 from __future__ import annotations
 
 import dataclasses
-import enum
-import re
 import types as python_types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-import attrs
 from lsprotocol import types
-from pygls.protocol import default_converter
 
-default_converter()  # resolves what the types of LSP name before they have it
+from tests.support import meta_model
 
 
 def misfits(value: object, hint: Any, where: str = "") -> list[str]:
@@ -31,8 +27,7 @@ def _misfits(value: object, hint: Any, where: str) -> Iterator[str]:
         case origin if origin in {Annotated, NotRequired}:
             yield from _misfits(value, get_args(hint)[0], where)
         case origin if origin in {Union, python_types.UnionType}:
-            wrong = [misfits(value, choice, where) for choice in get_args(hint)]
-            yield from () if [] in wrong else max(wrong, key=_depth)
+            yield from meta_model.nearest([misfits(value, choice, where) for choice in get_args(hint)])
         case origin if origin is Literal:
             if value not in get_args(hint):
                 yield f"{where}: {value!r} is none of {get_args(hint)}"
@@ -60,15 +55,8 @@ def _misfits(value: object, hint: Any, where: str) -> Iterator[str]:
 
 
 def _misfits_of_class(value: object, hint: Any, where: str) -> Iterator[str]:
-    if attrs.has(hint):
-        fields = {
-            _json_name(field.name): (
-                field.type if types.is_special_property(hint, field.name) else _without_null(field.type),
-                field.default is attrs.NOTHING,
-            )
-            for field in attrs.fields(hint)
-        }
-        yield from _misfits_of_fields(value, fields, hint.__name__, where)
+    if hint.__module__ == types.__name__:
+        yield from meta_model.misfits(value, meta_model.named(hint.__name__), where)
     elif dataclasses.is_dataclass(hint):
         given = get_type_hints(hint)
         shown = {field.name: (given[field.name], True) for field in dataclasses.fields(hint)}
@@ -77,9 +65,6 @@ def _misfits_of_class(value: object, hint: Any, where: str) -> Iterator[str]:
         given = get_type_hints(hint, include_extras=True)
         fields = {name: (kind, hint.__total__ and get_origin(kind) is not NotRequired) for name, kind in given.items()}
         yield from _misfits_of_fields(value, fields, hint.__name__, where)
-    elif isinstance(hint, type) and issubclass(hint, enum.Enum):
-        if value not in [member.value for member in hint]:
-            yield f"{where}: {value!r} is no {hint.__name__}"
     elif hint in {None, type(None)}:
         if value is not None:
             yield f"{where}: {value!r} is not null"
@@ -105,19 +90,3 @@ def _misfits_of_fields(value: object, fields: Mapping[str, tuple[Any, bool]], na
             yield from _misfits(value[key], kind, f"{where}.{key}")
         elif is_needed:
             yield f"{where}.{key}: {name} needs it"
-
-
-def _without_null(hint: Any) -> Any:
-    """The types of LSP have None for a field that may be left out; as null it may only stand where that is said."""
-    if get_origin(hint) is not Union:
-        return hint
-    return Union[tuple(kind for kind in get_args(hint) if kind is not type(None))]  # noqa: UP007 -- of a tuple
-
-
-def _json_name(name: str) -> str:
-    return re.sub(r"_(\w)", lambda found: found[1].upper(), name.removesuffix("_"))
-
-
-def _depth(wrong: Sequence[str]) -> tuple[int, int]:
-    """Of several types that a value could have been meant for, that which it fits furthest."""
-    return -len(wrong), max(item.partition(":")[0].count(".") for item in wrong)
