@@ -57,3 +57,14 @@ async def test_another_day_it_has_all_that_was_said_and_what_was_written_and_not
         assert chat(made).endswith("-->\n\na draft\n")
         await made.client.command("flux.session.delete", {"session": session})
         assert not file.exists()
+
+
+async def test_where_the_document_cannot_be_written_the_answer_is_shown_otherwise(tmp_path: Path) -> None:
+    chats = tmp_path / "state/chats"
+    chats.parent.mkdir()
+    chats.write_text("no folder", encoding="utf-8")
+    async with bench(tmp_path, {"text": "A"}, name="helix") as made:
+        opens_what_is_shown(made)
+        await made.client.command("flux.chat.send", {"text": "a"})
+        await made.client.until(lambda: [one.text for one in made.client.buffers.values()] == ["A\n"])
+        assert made.client.sent("window/showMessage") == []

@@ -205,8 +205,10 @@ class Answer:
     async def write(self) -> bool:
         """Write what comes until the end; whether the document has it, or the user removed its place."""
         if self.open is not None:
-            with suppress(FluxError):
+            try:
                 self.uri = await self.open()
+            except (FluxError, OSError, ValueError) as e:  # a file of Flux's own that cannot be read or written too
+                logger.info("The chat has no document: %s", e)
         if not self.uri:
             return False
         while not self._over.is_set():
