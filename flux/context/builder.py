@@ -15,7 +15,7 @@ from flux.context.buffers import MAX_CHARACTERS, current_file
 from flux.context.definitions import Index
 from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
-from flux.context.item import ContextItem, Focus, rendered
+from flux.context.item import ContextItem, Focus, cut, rendered
 from flux.context.mentions import mentioned
 from flux.context.rules import KIND, project_rules, rules_near, user_rules
 from flux.context.selection import selected_text
@@ -76,7 +76,7 @@ async def user_message(
         left = limit - sum(len(item.text) for item in items)
         items.append(current_file(snapshot, focus, min(left, MAX_CHARACTERS)))
         if focus.selection is not None and (selected := selected_text(snapshot, focus.selection)):
-            items.append(selected)
+            items.append(cut(selected, max(limit - sum(len(item.text) for item in items), 0)))
         if found := problems(snapshot, focus.diagnostics or await workspace.diagnostics(focus.path)):
             items.append(found)
     named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items), index)

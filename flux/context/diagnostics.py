@@ -14,6 +14,8 @@ from flux.workspace.workspace import Workspace
 
 MAX_PROBLEMS = 50
 MAX_NEW_PROBLEMS = 20
+MAX_LINE = 300
+"""Of a longer line so many characters around the problem are shown."""
 
 
 def problems(snapshot: FileSnapshot, diagnostics: Sequence[Diagnostic]) -> ContextItem | None:
@@ -53,6 +55,14 @@ def _lines(snapshot: FileSnapshot, diagnostics: Sequence[Diagnostic], limit: int
         name = " ".join(word for word in (problem.source, problem.code) if word)
         yield f"line {number + 1}: {problem.severity.name.lower()}: {problem.message}{f' ({name})' if name else ''}"
         if number < index.line_count:
-            yield f"    {line_content(index.line(number))}"
+            yield f"    {_near(line_content(index.line(number)), problem.range.start.column)}"
     if len(ordered) > limit:
         yield f"[{len(ordered) - limit} more]"
+
+
+def _near(line: str, column: int) -> str:
+    """The line, or what of a long one stands around the column."""
+    if len(line) <= MAX_LINE:
+        return line
+    start = min(max(column - MAX_LINE // 2, 0), len(line) - MAX_LINE)
+    return f"{'[…] ' if start else ''}{line[start : start + MAX_LINE]}{' […]' if start + MAX_LINE < len(line) else ''}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flux.core.diagnostics import Diagnostic
 from flux.core.messages import Text
@@ -30,6 +30,14 @@ class ContextItem:
     kind: str
     origin: str
     text: str
+
+
+def cut(item: ContextItem, limit: int) -> ContextItem:
+    """The item with at most `limit` characters of its text, and how many are missing."""
+    if len(item.text) <= limit:
+        return item
+    left_out = len(item.text) - limit
+    return replace(item, text=f"{item.text[:limit]}\n[… {left_out} more characters; read_file shows them]")
 
 
 _BEGIN = re.compile(r'<(\w+) from="([^"\n]*)">\n')

@@ -16,7 +16,7 @@ from flux.context.definitions import Index, definitions_of
 from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
 from flux.context.images import is_image, read_image
-from flux.context.item import ContextItem
+from flux.context.item import ContextItem, cut
 from flux.core.errors import FileMissing, IsFolder, OutsideWorkspace, ToolTimedOut, WorkspaceError
 from flux.core.messages import Image
 from flux.core.snapshot import WorkspacePath
@@ -84,7 +84,7 @@ async def _add(found: Mentioned, name: str, workspace: Workspace, limit: int) ->
         case "open":
             buffers = workspace.open_buffers()
             found.items += [
-                _cut(ContextItem("file", str(buffer.path), buffer.text), limit // len(buffers)) for buffer in buffers
+                cut(ContextItem("file", str(buffer.path), buffer.text), limit // len(buffers)) for buffer in buffers
             ]
         case _:
             return await _add_path(found, name, workspace, limit)
@@ -99,7 +99,7 @@ async def _add_symbol(found: Mentioned, name: str, workspace: Workspace, index: 
     except WorkspaceError as e:
         found.notices.append(f"@{name} was not sent along: {e.message}")
     else:
-        found.items += [_cut(item, limit // len(items)) for item in items]
+        found.items += [cut(item, limit // len(items)) for item in items]
 
 
 async def _add_path(found: Mentioned, name: str, workspace: Workspace, limit: int) -> bool:
@@ -153,7 +153,7 @@ async def _add_named(
     item = ContextItem("file", str(path), snapshot.text)
     found.paths.append(path)
     found.items.append(
-        _cut(_part(item, int(lines["first"]), int(lines["last"] or lines["first"])) if lines else item, limit)
+        cut(_part(item, int(lines["first"]), int(lines["last"] or lines["first"])) if lines else item, limit)
     )
     return True
 
@@ -163,13 +163,6 @@ def _part(item: ContextItem, first: int, last: int) -> ContextItem:
     index = LineIndex(item.text)
     text = "".join(index.line(number) for number in range(max(first, 1) - 1, min(last, index.line_count)))
     return replace(item, origin=f"{item.origin} lines {first}-{last}", text=text)
-
-
-def _cut(item: ContextItem, limit: int) -> ContextItem:
-    if len(item.text) <= limit:
-        return item
-    left_out = len(item.text) - limit
-    return replace(item, text=f"{item.text[:limit]}\n[… {left_out} more characters; read_file shows them]")
 
 
 def _listing(name: str, paths: Sequence[WorkspacePath]) -> ContextItem:

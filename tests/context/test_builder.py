@@ -52,6 +52,16 @@ async def test_problems_come_with_their_lines_gravest_first() -> None:
     )
 
 
+async def test_of_a_line_of_a_megabyte_what_stands_around_the_problem_is_shown() -> None:
+    line = f"{'a' * 500_000}oss{'b' * 500_000}"
+    workspace = MemoryWorkspace({"min.js": f"{line}\n"})
+    at = Range(Position(0, 500_000), Position(0, 500_003))
+    problems = (Diagnostic(at, "no oss"),) * 20
+    message = (await user_message("?", workspace, Focus(workspace.path("min.js"), None, problems), limit=1000)).message
+    assert f"line 1: error: no oss\n    […] {'a' * 150}oss{'b' * 147} […]\n" in message.text()
+    assert len(message.text()) < 10_000
+
+
 async def test_the_first_message_has_the_rules_and_the_uncommitted_changes(tmp_path: Path) -> None:
     repository = git.Repo.init(tmp_path)
     (tmp_path / "a.py").write_text(TEXT, encoding="utf-8")
@@ -85,6 +95,15 @@ async def test_of_a_long_file_the_part_around_the_selection_is_shown() -> None:
     assert "line 5001\n" in shown
     assert "of 10001, cut" in shown
     assert len(shown) < 2500
+
+
+async def test_a_selection_of_more_than_there_is_room_for_is_cut_and_says_so() -> None:
+    workspace = MemoryWorkspace({"long.txt": f"{'x' * 99}\n" * 10_000})
+    everything = Focus(workspace.path("long.txt"), Range(Position(0, 0), Position(10_000, 0)))
+    shown = (await user_message("?", workspace, everything, limit=100_000)).message.text()
+    assert '<selection from="long.txt lines 1-10000">' in shown
+    assert "more characters; read_file shows them]" in shown
+    assert len(shown) < 101_000
 
 
 async def test_of_a_long_file_the_definition_around_the_selection_is_whole() -> None:
