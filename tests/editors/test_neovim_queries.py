@@ -63,3 +63,9 @@ def test_another_name_fails_the_story_of_questions(tmp_path: Path) -> None:
     done = run(tmp_path, "circle")
     assert done.returncode != 0
     assert "FAIL the rename is in the buffer" in done.stderr
+
+
+def test_a_rename_is_for_the_text_that_was_asked_about_also_where_the_user_types_meanwhile(tmp_path: Path) -> None:
+    story = STORY.with_name("rename_meanwhile.lua")
+    done = run_neovim(prepare(tmp_path, {"a.py": A}, []), story, "--cmd", f"set rtp^={ROOT / 'editors/neovim'}")
+    assert done.returncode == 0, done.stderr

@@ -44,10 +44,12 @@ export async function answerQuery(client: LanguageClient, question: Question): P
       return { text: parts.map((part) => (typeof part === "string" ? part : part.value)).join("\n\n") };
     }
     case "rename": {
+      // The edits are for these: the user may type while they are made.
+      const versions = new Map(vscode.workspace.textDocuments.map((open) => [open.uri.toString(), open.version]));
       const edit = await vscode.commands.executeCommand<vscode.WorkspaceEdit | undefined>(
         "vscode.executeDocumentRenameProvider", uri, position, question.newName,
       );
-      return edit ? { documentChanges: changesOf(client, edit) } : null;
+      return edit ? { documentChanges: changesOf(client, edit, versions) } : null;
     }
   }
 }
@@ -79,16 +81,13 @@ function symbolOf(client: LanguageClient, { name, kind }: { name: string; kind: 
 }
 
 /** The text edits with the versions that they are for. What does more than edit text is refused: it would be done in part. */
-function changesOf(client: LanguageClient, edit: vscode.WorkspaceEdit): object[] {
+function changesOf(client: LanguageClient, edit: vscode.WorkspaceEdit, versions: ReadonlyMap<string, number>): object[] {
   const files = edit.entries();
   if (edit.size !== files.length) {
     throw new Error("it would do more than edit text.");
   }
-  return files.map(([uri, edits]) => {
-    const open = vscode.workspace.textDocuments.find((document) => document.uri.toString() === uri.toString());
-    return {
-      textDocument: { uri: client.code2ProtocolConverter.asUri(uri), version: open?.version ?? null },
-      edits: edits.map(({ range, newText }) => ({ range: client.code2ProtocolConverter.asRange(range), newText })),
-    };
-  });
+  return files.map(([uri, edits]) => ({
+    textDocument: { uri: client.code2ProtocolConverter.asUri(uri), version: versions.get(uri.toString()) ?? null },
+    edits: edits.map(({ range, newText }) => ({ range: client.code2ProtocolConverter.asRange(range), newText })),
+  }));
 }

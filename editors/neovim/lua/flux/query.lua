@@ -162,13 +162,14 @@ end
 --- The text edits of the first server that renames, with the versions that they are for.
 ---@param flux vim.lsp.Client
 ---@param answer flux.Answer
+---@param versions table<integer, integer> Of the buffers, as they were when it was asked: the user may type meanwhile.
 ---@return lsp.TextDocumentEdit[]
-local function changes(flux, answer)
+local function changes(flux, answer, versions)
   local found = {}
   local function add(uri, edits)
     local buffer = loaded(uri)
     table.insert(found, {
-      textDocument = { uri = uri, version = buffer and vim.lsp.util.buf_versions[buffer] or vim.NIL },
+      textDocument = { uri = uri, version = buffer and versions[buffer] or vim.NIL },
       edits = vim.tbl_map(function(edit)
         local range = recoded_range(uri, edit.range, answer.client.offset_encoding, flux.offset_encoding)
         return { range = range, newText = edit.newText }
@@ -213,8 +214,9 @@ local function answer(flux, query)
   elseif query.kind == "symbols" then
     return { symbols = symbols(flux, ask(flux, query, "workspace/symbol", { query = query.words })) }
   end
+  local versions = vim.deepcopy(vim.lsp.util.buf_versions)
   local renamed = ask(flux, query, "textDocument/rename", { newName = query.newName })[1]
-  return renamed and { documentChanges = changes(flux, renamed) } or vim.NIL
+  return renamed and { documentChanges = changes(flux, renamed, versions) } or vim.NIL
 end
 
 ---@param query flux.Query
