@@ -54,7 +54,8 @@ def test_typescript_is_asked_and_renames_in_an_unsaved_buffer(tmp_path: Path) ->
     assert "Of a circle." in hover
     assert symbols.startswith("a.js:3: function area")
     assert "'unused' is declared but its value is never read." in problems
-    assert renamed[0]["content"] == "Renamed area to square in a.js, b.js."
+    # What TypeScript finds in it while the project is being read may come behind.
+    assert renamed[0]["content"].startswith("Renamed area to square in a.js, b.js.")
 
 
 def test_another_name_fails_the_story_of_questions_in_vscode(tmp_path: Path) -> None:
