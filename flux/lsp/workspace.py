@@ -214,7 +214,7 @@ class LspWorkspace:
                 edits = tuple(edits_of(document.text))
                 if not edits:
                     return
-                now = snapshot_of(self._disk_of((folder,)).path(name), document)
+                now = snapshot_of(self.path_of(document) or self._disk_of((folder,)).path(name), document)
                 with suppress(TextMoved):
                     await self._delivery.deliver(label, [EditFile(now, edits)])
                     return

@@ -214,3 +214,19 @@ async def test_sending_is_offered_where_something_is_written_and_chatting_where_
         assert await titles("chat.md") == []
         write(made, "Hello")
         assert await titles("chat.md") == ["Flux: send this message"]
+
+
+@every_editor
+async def test_a_document_that_was_never_saved_holds_a_chat(tmp_path: Path, rules: type[Editor]) -> None:
+    uri = "untitled:Untitled-1"
+    async with world(tmp_path, rules, {"a.py": "one\n"}) as made:
+        await script(made, {"text": "Here."})
+        made.editor.open(uri, "")
+        await made.client.command("flux.chat.openBuffer", {"uri": uri})
+        await made.client.until(lambda: COMMENT.search(made.editor.as_saved(uri)) is not None)
+        made.editor.flush()
+        made.editor.insert(uri, len(made.editor.as_saved(uri).rstrip("\r\n")), "\n\nHello 😋")
+        made.editor.flush()
+        await made.client.command("flux.chat.sendBuffer", {"uri": uri})
+        await made.client.until(lambda: "Hello 😋\n\n## Flux\n\nHere.\n\n*done" in made.editor.as_saved(uri))
+        assert made.on_disk() == {"a.py": "one\n"}
