@@ -8,7 +8,7 @@ of yesterday goes on. Pure; knows no editor.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flux.agent.events import (
@@ -52,12 +52,32 @@ def open_end(session_id: str) -> str:
 
 def transcript(messages: Iterable[Message]) -> str:
     """What was said so far."""
-    blocks: list[str] = []
+    return "".join(f"{heading}\n\n{words}\n\n" for heading, words in _said(messages))
+
+
+def brought_up(text: str, messages: Iterable[Message], session_id: str) -> str:
+    """The document of a chat, with what was said since it was written and a place to write in; all else of it stays."""
+    at, news = 0, ""
+    for heading, words in _said(messages):
+        # Answers do not stand below their heading alone: what the model did is told between them.
+        known = f"{heading}\n\n{words}" if heading == YOU else words
+        found = text.find(known, at)
+        if found >= 0:
+            at, news = found + len(known), ""
+        else:
+            news += f"{heading}\n\n{words}\n\n"
+    draft = draft_of(text)
+    if draft is not None and draft.session_id == session_id:
+        return text[: draft.start] + news + text[draft.start :]
+    above = f"{text.rstrip()}\n\n" if text.strip() else ""
+    return above + news + open_end(session_id)
+
+
+def _said(messages: Iterable[Message]) -> Iterator[tuple[str, str]]:
+    """Each message in words, with its heading; not the results of tools."""
     for message in messages:
-        text = said(message).strip()
-        if message.role != "tool" and text:
-            blocks.append(f"{YOU if message.role == 'user' else FLUX}\n\n{text}\n\n")
-    return "".join(blocks)
+        if message.role != "tool" and (words := said(message).strip()):
+            yield (YOU if message.role == "user" else FLUX), words
 
 
 def draft_of(text: str) -> Draft | None:

@@ -50,6 +50,7 @@ class EditorSessions:
         self._present = ""
         self._opening = asyncio.Lock()
         self._opening_store = asyncio.Lock()
+        self._choosing = asyncio.Lock()
 
     def begin(self, workspace: Workspace, languages: LanguageService | None = None) -> None:
         """The workspace of all sessions of this connection, and what can be asked of its code."""
@@ -113,20 +114,21 @@ class EditorSessions:
     async def chat(self, session_id: str = "") -> Session:
         """The session of that id, also of an earlier day; else the present one, a new one where there is none."""
         sessions = await self.sessions()
-        wanted = session_id or self._present
-        if not wanted:
-            return await self.start_chat()
-        if wanted in self._outdated and not self.is_busy(wanted):
-            self._outdated.discard(wanted)
-            del self._chats[wanted]
-        if wanted not in self._chats:
-            session = await sessions.resume(wanted, self.workspace)
-            self._started.add(session)
-            self._chats.setdefault(session.id, session)
-            self._used.add(session.id)
-            wanted = session.id
-        self._present = wanted
-        return self._chats[wanted]
+        async with self._choosing:  # two first messages are of one session
+            wanted = session_id or self._present
+            if not wanted:
+                return await self.start_chat()
+            if wanted in self._outdated and not self.is_busy(wanted):
+                self._outdated.discard(wanted)
+                del self._chats[wanted]
+            if wanted not in self._chats:
+                session = await sessions.resume(wanted, self.workspace)
+                self._started.add(session)
+                self._chats[session.id] = session
+                self._used.add(session.id)
+                wanted = session.id
+            self._present = wanted
+            return self._chats[wanted]
 
     async def fork(self, session_id: str, message: str) -> Fork:
         """Go on from before a message of a session, in a new one, which is the present one."""

@@ -53,6 +53,14 @@ async def test_a_queued_message_has_its_turn_and_a_steered_one_is_taken_along(tm
         assert started["message_id"] == waiting["message_id"]
 
 
+async def test_two_first_messages_at_once_are_of_one_session(tmp_path: Path) -> None:
+    async with bench(tmp_path, {"text": "A"}, {"text": "B"}) as made:
+        results = await asyncio.gather(*(say(made, text, meanwhile="queue") for text in ("a", "b")))
+        assert [each["status"] for each in results] == ["completed"] * 2
+        assert len({each["session"] for each in results}) == 1
+        assert asked(made) == ["a", "b"]
+
+
 async def test_what_waits_is_taken_back_by_id_by_nothing_and_by_the_request_itself(tmp_path: Path) -> None:
     async with bench(tmp_path, SLOW, {"text": "C"}, {"text": "E"}, options={"turnEvents": True}) as made:
         first = say(made, "a")

@@ -48,13 +48,16 @@ async def test_another_day_it_has_all_that_was_said_and_what_was_written_and_not
     async with bench(tmp_path, {"text": "A"}) as made:
         session = (await made.client.command("flux.chat.send", {"text": "a"}))["session"]
     (file,) = (tmp_path / "state/chats").iterdir()
-    file.write_text(file.read_text(encoding="utf-8") + "a draft\n", encoding="utf-8")
+    noted = "# my notes\n\n## You\n\na\n\nto be asked again\n\n## Flux\n\n- read b.py\n\nA\n\n"
+    end = f"## You\n\n<!-- Flux chat {session}: write below -->\n\na draft\n"
+    file.write_text(noted + end, encoding="utf-8")
+    async with bench(tmp_path, {"text": "B"}, options={"turnEvents": True}) as made:  # it shows no document
+        await made.client.command("flux.chat.send", {"session": session, "text": "b"})
     async with bench(tmp_path) as made:
         opens_what_is_shown(made)
         opened = await made.client.command("flux.chat.openBuffer", {"session": session})
         assert path_of(opened["uri"]) == file
-        assert chat(made).startswith("## You\n\na\n\n## Flux\n\nA\n\n## You\n\n<!-- Flux chat ")
-        assert chat(made).endswith("-->\n\na draft\n")
+        assert chat(made) == noted + "## You\n\nb\n\n## Flux\n\nB\n\n" + end
         await made.client.command("flux.session.delete", {"session": session})
         assert not file.exists()
 

@@ -20,6 +20,7 @@ from lsprotocol import types
 
 from flux.agent.events import TurnEvent
 from flux.core.errors import FluxError, InvalidArguments, WriteRefused
+from flux.core.messages import Message
 from flux.edits.text_edit import TextEdit
 from flux.lsp import chat_text, results
 from flux.lsp.chat_text import Rendering, draft_of
@@ -87,8 +88,7 @@ class ChatBuffers:
     async def open(self, given: ChatOpenBuffer) -> results.ChatBuffer:
         """A chat in the document that is named, else in a file of Flux's own. Raises WriteRefused, InvalidArguments."""
         session = await self._server.sessions.chat(given.session)
-        shown = _text(session)
-        uri = given.uri or self._uri_of(session.id) or await self._show(session.id, shown)
+        uri = given.uri or self._uri_of(session.id) or await self._show(session)
         document = self._server.files.documents.get(uri) if uri else None
         if given.uri and document is None:
             raise InvalidArguments(f"{given.uri} is not open.")
@@ -98,7 +98,7 @@ class ChatBuffers:
                 hint=f"Open an empty Markdown file of your project, and run {CHAT_OPEN_BUFFER} with its `uri` there.",
             )
         if draft_of(document.text) is None:
-            await self._server.files.write_into(uri, LABEL, partial(_appended, shown))
+            await self._server.files.write_into(uri, LABEL, partial(_appended, session))
         return {"session": session.id, "uri": document.uri}
 
     async def take(self, uri: str) -> Answer:
@@ -128,10 +128,9 @@ class ChatBuffers:
     def transcribe(self, session: Session, message: str) -> Answer:
         """The place for an answer to what was said elsewhere, in the session's document, which is opened for it."""
         answer = Answer(self._server.files, session.id, message)
-        shown = _text(session)
 
         async def open_() -> str:
-            uri = self._uri_of(session.id) or await self._show(session.id, shown)
+            uri = self._uri_of(session.id) or await self._show(session)
             if uri:
                 ask = partial(chat_text.asking, message=message, answer_id=answer.id, is_draft=False)
                 await self._server.files.write_into(uri, LABEL, ask)
@@ -160,14 +159,14 @@ class ChatBuffers:
                 return document.uri
         return ""
 
-    async def _show(self, session_id: str, text: str) -> str:
+    async def _show(self, session: Session) -> str:
         """Have the editor open a file with the chat; its URI, empty where Flux is not told of it."""
         documents, client = self._server.files.documents, self._server.protocol.client
-        path = self._server.sessions.store.chat_file(session_id)
+        path = self._server.sessions.store.chat_file(session.id)
         if path is None or not (self._opens and client.shows_documents and client.tells_of_any_file):
             return ""
         if documents.at_path(str(path)) is None:
-            await asyncio.to_thread(_write, path, text)
+            await asyncio.to_thread(_bring_up, path, session.history(), session.id)
         await self._server.editor.show_document(uri_of_path(str(path)), takes_focus=True)
         self._opens = await documents.until(lambda: documents.at_path(str(path)) is not None, OPEN_S)
         document = documents.at_path(str(path))
@@ -250,18 +249,15 @@ def _may_be_chat(document: Document) -> bool:
     return document.path.endswith(SUFFIXES) or document.path.startswith(UNTITLED_ROOT)
 
 
-def _text(session: Session) -> str:
-    return chat_text.transcript(session.history()) + chat_text.open_end(session.id)
-
-
-def _appended(added: str, text: str) -> Sequence[TextEdit]:
+def _appended(session: Session, text: str) -> Sequence[TextEdit]:
     gap = "" if not text.strip() else "\n\n"
+    added = chat_text.brought_up("", session.history(), session.id)
     return (TextEdit(len(text), len(text), gap + added),)
 
 
-def _write(path: Path, text: str) -> None:
-    """What the user had written in the file and not sent stays."""
-    draft = draft_of(path.read_text(encoding="utf-8")) if path.exists() else None
+def _bring_up(path: Path, messages: Sequence[Message], session_id: str) -> None:
+    """What the user had written and saved in the file stays."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_text(text + (f"{draft.text}\n" if draft else ""), encoding="utf-8", newline="\n")
+    path.write_text(chat_text.brought_up(before, messages, session_id), encoding="utf-8", newline="\n")
