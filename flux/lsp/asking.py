@@ -92,10 +92,9 @@ class Asking:
         if self.editor.client.tells_late and (reason := await self._wait_for_pause(targets)):
             return reason
         edit = workspace_edit(targets, self.editor.client)
+        moves = _moves_of(targets)
+        self.moved |= moves
         for target in targets:
-            if isinstance(target.change, RenameFile | DeleteFile):
-                new_path = target.change.new_path if isinstance(target.change, RenameFile) else None
-                self.moved.add(Move(target.change.path, new_path))
             if target.trail is not None and isinstance(target.change, EditFile):
                 only_on = None if self.editor.client.may_misplace else target.change.snapshot.text
                 target.trail.send(target.edits, only_on)
@@ -116,6 +115,8 @@ class Asking:
             except WriteRefused as e:
                 result = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
             looking.cancel()
+        if not result.applied:
+            self.moved -= moves
         for target in targets:
             target.is_claimed = result.applied
         if self.editor.client.tells_where_it_stopped and not result.applied and result.failed_change is not None:
@@ -214,3 +215,9 @@ class Asking:
 
     def _unopened(self, targets: Sequence[Target]) -> list[Target]:
         return [target for target in targets if not target.is_seen and self.documents.get(target.new_uri) is None]
+
+
+def _moves_of(targets: Sequence[Target]) -> set[Move]:
+    changes = [target.change for target in targets]
+    renamed = {Move(change.path, change.new_path) for change in changes if isinstance(change, RenameFile)}
+    return renamed | {Move(change.path, None) for change in changes if isinstance(change, DeleteFile)}

@@ -262,9 +262,7 @@ def _make_all(steps: Sequence[_Step]) -> None:
                 raise StaleSnapshot(f"{step.path} was changed while it was about to be written. Nothing was changed.")
             done.append((step, _make(step, temporary)))
             if _bytes_now(step.target) != step.new_bytes:
-                raise WriteRefused(
-                    f"{step.path} did not read back as it was written; it is as before.", path=str(step.path)
-                )
+                raise WriteRefused(f"{step.path} did not read back as it was written.", path=str(step.path))
     except (OSError, FluxError) as e:
         left = [step for step, aside in reversed(done) if not _put_back(step, aside)]
         for _, temporary in prepared:
@@ -275,7 +273,10 @@ def _make_all(steps: Sequence[_Step]) -> None:
                 folder.rmdir()
         if left:
             names = ", ".join(str(step.path) for step in left)
-            raise WriteRefused(f"Writing failed ({e}), and {names} could not be put back as before.") from e
+            raise WriteRefused(
+                f"Writing failed ({e}), and {names} could not be put back as before.",
+                hint="Read it again: another program may have written it meanwhile, whose text stays.",
+            ) from e
         if isinstance(e, FluxError):
             raise
         name = str(current.path) if current else ""
@@ -320,12 +321,15 @@ def _bytes_now(target: Path) -> bytes | None:
 
 
 def _put_back(step: _Step, aside: Path | None) -> bool:
+    """Whether the file is as before. What another program has written since stays."""
     try:
         if aside is not None:
             _put_where_nothing_is(aside, step.target)
+        elif (now := _bytes_now(step.target)) not in {step.old_bytes, step.new_bytes}:
+            return False
         elif step.old_bytes is None:
             step.target.unlink(missing_ok=True)
-        elif _bytes_now(step.target) != step.old_bytes:
+        elif now != step.old_bytes:
             os.replace(_write_beside(kept_name(step.target), step.old_bytes, step.target), step.target)  # noqa: PTH105
     except OSError:
         return False

@@ -109,6 +109,21 @@ async def test_a_file_that_flux_moved_itself_is_not_taken_for_moved_by_the_user(
         assert shown(made) == FILES
 
 
+async def test_a_move_that_the_editor_did_not_make_for_flux_is_the_users_when_they_make_it(tmp_path: Path) -> None:
+    """Something stands in the way of the first one."""
+    async with world(tmp_path, VsCode, FILES) as made:
+        in_the_way = made.folder / "d.py"
+        made.editor.before_edit.append(lambda: None)
+        made.editor.before_edit.append(lambda: in_the_way.write_text("", encoding="utf-8"))
+        move = {"name": "move_file", "arguments": {"path": "a.py", "new_path": "d.py"}}
+        turn = await made.run(*one_by_one(change("one"), move))
+        assert len(turn.refusals()) == 1
+        in_the_way.unlink()
+        made.editor.move(made.uri("a.py"), made.uri("d.py"))
+        await made.client.command("flux.turn.undo", {})
+        assert shown(made) == {"b.py": TEXT, "c.py": TEXT, "d.py": TEXT}
+
+
 async def test_a_whole_folder_and_what_is_pinned_in_it_move(tmp_path: Path) -> None:
     async with world(tmp_path, VsCode, {"a.py": TEXT}) as made:
         await made.run(*steps(write("old/x.py")))

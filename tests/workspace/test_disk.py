@@ -188,6 +188,40 @@ async def test_what_was_replaced_before_a_failure_is_put_back(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["a.py"]
 
 
+BESIDE_ANOTHER_PROGRAM = """
+import asyncio, sys
+from flux.core.errors import WriteRefused
+from flux.edits.plan import EditFile, EditPlan
+from flux.edits.text_edit import TextEdit
+from flux.workspace.disk import DiskWorkspace
+async def main():
+    workspace = DiskWorkspace([sys.argv[1]])
+    path, seen = workspace.path("a.txt"), []
+    place = str(path.absolute())
+    def other_program(event, arguments):
+        if event == "os.rename" and str(arguments[1]) == place:
+            seen.append("written")
+        elif event == "open" and seen == ["written"] and str(arguments[0]) == place:
+            seen.append("read back")
+            open(place, "w").write("newer")
+    change = EditFile(await workspace.read(path), (TextEdit(0, 1, "A"),))
+    sys.addaudithook(other_program)
+    try:
+        await workspace.apply(EditPlan("", (change,)))
+    except WriteRefused as e:
+        print(*seen, "|", e)
+asyncio.run(main())
+"""
+
+
+def test_what_another_program_writes_over_a_change_at_once_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\n", encoding="utf-8")
+    command = [sys.executable, "-c", BESIDE_ANOTHER_PROGRAM, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("written read back | Writing failed"), done
+    assert [(one.name, one.read_text(encoding="utf-8")) for one in tmp_path.iterdir()] == [("a.txt", "newer")]
+
+
 WRITE_FOR_EVER = """
 import asyncio, sys
 from flux.edits.diff import text_edits_between

@@ -298,6 +298,8 @@ class VsCode(Editor):
             if isinstance(change, types.CreateFile) and path_of(change.uri).exists():
                 if not (change.options and change.options.ignore_if_exists):
                     return types.ApplyWorkspaceEditResult(applied=False)
+            elif isinstance(change, types.RenameFile) and path_of(change.new_uri).exists():
+                return types.ApplyWorkspaceEditResult(applied=False)
             else:
                 self._make([change])
         return types.ApplyWorkspaceEditResult(applied=True)
