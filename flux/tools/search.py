@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from flux.core.errors import InvalidArguments, ToolTimedOut, WorkspaceError
 from flux.core.messages import ToolSpec
@@ -19,8 +20,8 @@ MAX_CONTEXT = 10
 MAX_LINE = 300
 TIME_LIMIT_S = 20.0
 
-Matcher = Callable[[str], bool]
-"""Whether a line matches."""
+Matcher = Callable[[str], int]
+"""Where a line matches first; -1 where it does not."""
 
 
 class Search:
@@ -68,10 +69,10 @@ class Search:
                         continue  # binary, too large or gone meanwhile: nothing that could be shown
                     if not is_regex and pattern not in snapshot.text:
                         continue
-                    numbers = await asyncio.to_thread(_matching, snapshot.text, matches, MAX_MATCHES + 1 - lines)
-                    files += bool(numbers)
-                    lines += len(numbers)
-                    found += _shown(snapshot, numbers[: MAX_MATCHES + len(numbers) - lines], context)
+                    places = await asyncio.to_thread(_matching, snapshot.text, matches, MAX_MATCHES + 1 - lines)
+                    files += bool(places)
+                    lines += len(places)
+                    found += _shown(snapshot, dict(islice(places.items(), MAX_MATCHES + len(places) - lines)), context)
                     if lines > MAX_MATCHES:
                         found.append(f"[more than {MAX_MATCHES} lines; narrow the search]")
                         break
@@ -97,7 +98,7 @@ class Search:
 
 
 def _literal(pattern: str) -> Matcher:
-    return lambda line: pattern in line
+    return lambda line: line.find(pattern)
 
 
 def _expression(pattern: str) -> Matcher:
@@ -108,26 +109,30 @@ def _expression(pattern: str) -> Matcher:
         compiled = regex.compile(pattern)
     except regex.error as e:
         raise InvalidArguments(f"`pattern` is no regular expression: {e}") from e
-    return lambda line: compiled.search(line, timeout=2.0) is not None
+
+    def place(line: str) -> int:
+        found = compiled.search(line, timeout=2.0)
+        return found.start() if found else -1
+
+    return place
 
 
-def _matching(text: str, matches: Matcher, limit: int) -> list[int]:
-    """The numbers, from 0, of the first lines that match."""
-    found: list[int] = []
+def _matching(text: str, matches: Matcher, limit: int) -> dict[int, int]:
+    """The numbers, from 0, of the first lines that match, and where each does."""
+    found: dict[int, int] = {}
     for number, line in enumerate(split_lines(text)):
-        if matches(line_content(line)):
-            found.append(number)
+        if (at := matches(line_content(line))) >= 0:
+            found[number] = at
             if len(found) == limit:
                 break
     return found
 
 
-def _shown(snapshot: FileSnapshot, numbers: Sequence[int], context: int) -> Iterator[str]:
+def _shown(snapshot: FileSnapshot, places: Mapping[int, int], context: int) -> Iterator[str]:
     """The lines with their places; with `context` also those around them, and `--` where lines between are left out."""
     lines = split_lines(snapshot.text)
-    matched = set(numbers)
     last = -1
-    for number in numbers:
+    for number in places:
         first = max(number - context, last + 1)
         if context and last >= 0 and first > last + 1:
             yield "--"
@@ -135,6 +140,12 @@ def _shown(snapshot: FileSnapshot, numbers: Sequence[int], context: int) -> Iter
             content = line_content(lines[index])
             if index == len(lines) - 1 and not lines[index]:
                 continue  # what stands after the final newline is no line
-            text = content if len(content) <= MAX_LINE else content[:MAX_LINE] + " […]"
-            yield f"{snapshot.path}:{index + 1}{':' if index in matched else '-'} {text}"
+            yield f"{snapshot.path}:{index + 1}{':' if index in places else '-'} {_cut(content, places.get(index, 0))}"
             last = index
+
+
+def _cut(line: str, at: int) -> str:
+    """As much of a long line as is shown, with what is at the offset."""
+    start = max(0, min(at - MAX_LINE // 3, len(line) - MAX_LINE))
+    cut = line[start : start + MAX_LINE]
+    return f"{'[…] ' if start else ''}{cut}{' […]' if start + MAX_LINE < len(line) else ''}"

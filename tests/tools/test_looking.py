@@ -87,6 +87,17 @@ async def test_a_line_of_a_megabyte_is_cut_and_says_so() -> None:
     assert await look("search", workspace, pattern="xx") == f"min.js:1: {'x' * 300} […]"
 
 
+@pytest.mark.parametrize(
+    ("at", "around"), [(0, ("", 0, 295, " […]")), (500, ("[…] ", 100, 195, " […]")), (990, ("[…] ", 295, 0, ""))]
+)
+async def test_of_a_long_line_the_place_that_matches_is_shown(at: int, around: tuple[str, int, int, str]) -> None:
+    head, before, after, tail = around
+    workspace = MemoryWorkspace({"min.js": f"{'x' * at}place{'y' * (990 - at)}"})
+    shown = f"min.js:1: {head}{'x' * before}place{'y' * after}{tail}"
+    assert await look("search", workspace, pattern="place") == shown
+    assert await look("search", workspace, pattern="pl.ce", is_regex=True) == shown
+
+
 async def test_a_file_of_fifty_megabytes_is_refused_with_its_size(tmp_path: Path) -> None:
     with (tmp_path / "big.sql").open("wb") as file:
         file.write(b"SELECT 1;\n")
