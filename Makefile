@@ -42,7 +42,7 @@ soak: $(READY)  ## Every long measurement at its full size, and docs/reliability
 
 editors: $(READY)  ## The tests in real editors and against other people's servers; installs those into .tools
 	bash tests/editors/install.sh
-	FLUX_REQUIRE_EDITORS=1 $(BIN)/python -m pytest -m editor
+	FLUX_REQUIRE_EDITORS=1 $(BIN)/python -m pytest -m editor -n 2 --dist loadfile
 
 vsix: $(NODE_READY)  ## editors/vscode/flux.vsix
 	cd editors/vscode && npm run package
