@@ -262,7 +262,11 @@ def _make_all(steps: Sequence[_Step]) -> None:
                 raise StaleSnapshot(f"{step.path} was changed while it was about to be written. Nothing was changed.")
             done.append((step, _make(step, temporary)))
             if _bytes_now(step.target) != step.new_bytes:
-                raise WriteRefused(f"{step.path} did not read back as it was written.", path=str(step.path))
+                raise WriteRefused(
+                    f"{step.path} did not read back as it was written: another program may write it too.",
+                    path=str(step.path),
+                    hint="Read it again.",
+                )
     except (OSError, FluxError) as e:
         left = [step for step, aside in reversed(done) if not _put_back(step, aside)]
         for _, temporary in prepared:
@@ -274,8 +278,8 @@ def _make_all(steps: Sequence[_Step]) -> None:
         if left:
             names = ", ".join(str(step.path) for step in left)
             raise WriteRefused(
-                f"Writing failed ({e}), and {names} could not be put back as before.",
-                hint="Read it again: another program may have written it meanwhile, whose text stays.",
+                f"Writing failed, and {names} could not be put back as before: {e}",
+                hint="Read it again: what another program wrote meanwhile stays.",
             ) from e
         if isinstance(e, FluxError):
             raise

@@ -168,6 +168,6 @@ def test_a_file_that_changes_all_the_time_is_read_whole_and_edited_or_refused(sh
     for number in range(1, 11):
         seen, made = shell.results(number)
         assert any("".join(part) in seen for part in parts) or "same" in seen, seen
-        refusals = ("Nothing was changed", "not in the file", "could not be put back")
+        refusals = ("Nothing was changed", "not in the file", "did not read back")
         assert made.startswith("Edited") or any(words in made for words in refusals), made
     assert file.read_text(encoding="utf-8") in {*texts, *edited}
