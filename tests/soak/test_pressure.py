@@ -22,7 +22,7 @@ def test_no_keystroke_is_lost_and_no_edit_is_in_a_wrong_place(rules: type[Editor
     assert not failures, "\n\n".join(failures)
 
 
-@pytest.mark.timeout(900)  # four servers side by side, where there are processors for them; CI has 1,000 turns
+@pytest.mark.timeout(900)  # four servers side by side, where there are processors for them; CI has 2,000 turns
 async def test_so_it_is_over_a_server() -> None:
     size = sample_size(50)
     ends, failures = await over_server(size.seed, size.runs)
