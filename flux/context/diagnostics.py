@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from flux.context.item import ContextItem
 from flux.core.diagnostics import Diagnostic, Severity
 from flux.core.snapshot import FileSnapshot
-from flux.core.text import LineIndex, line_content
+from flux.core.text import LineIndex, line_around, line_content
 from flux.edits.plan import AppliedChange
 from flux.workspace.workspace import Workspace
 
@@ -55,14 +55,6 @@ def _lines(snapshot: FileSnapshot, diagnostics: Sequence[Diagnostic], limit: int
         name = " ".join(word for word in (problem.source, problem.code) if word)
         yield f"line {number + 1}: {problem.severity.name.lower()}: {problem.message}{f' ({name})' if name else ''}"
         if number < index.line_count:
-            yield f"    {_near(line_content(index.line(number)), problem.range.start.column)}"
+            yield f"    {line_around(line_content(index.line(number)), problem.range.start.column, MAX_LINE)}"
     if len(ordered) > limit:
         yield f"[{len(ordered) - limit} more]"
-
-
-def _near(line: str, column: int) -> str:
-    """The line, or what of a long one stands around the column."""
-    if len(line) <= MAX_LINE:
-        return line
-    start = min(max(column - MAX_LINE // 2, 0), len(line) - MAX_LINE)
-    return f"{'[…] ' if start else ''}{line[start : start + MAX_LINE]}{' […]' if start + MAX_LINE < len(line) else ''}"

@@ -62,6 +62,13 @@ def line_content(line: str, ends: LineEnds = "any") -> str:
     return line[:-1] if line.endswith(("\n", "\r") if ends == "any" else "\n") else line
 
 
+def line_around(line: str, at: int, limit: int) -> str:
+    """The line; of one that is longer than `limit` characters as many of them, with those around the offset `at`."""
+    start = max(0, min(at - limit // 3, len(line) - limit))
+    cut = line[start : start + limit]
+    return f"{'[…] ' if start else ''}{cut}{' […]' if start + limit < len(line) else ''}"
+
+
 def main_line_end(text: str) -> str:
     """The most frequent line end; on a tie the first of `\\n`, `\\r\\n`, `\\r`. A text without one gives `\\n`."""
     crlf = text.count("\r\n")

@@ -7,7 +7,7 @@ import re
 from flux.core.errors import InvalidArguments
 from flux.core.messages import ToolSpec
 from flux.core.snapshot import FileSnapshot
-from flux.core.text import LineIndex, line_content
+from flux.core.text import LineIndex, line_around, line_content
 from flux.tools.base import Arguments, Finding, Proposal
 from flux.workspace.language_service import LanguageService, Places
 from flux.workspace.workspace import Workspace
@@ -118,14 +118,10 @@ async def _place(arguments: Arguments, workspace: Workspace) -> tuple[FileSnapsh
 
 
 def _told(found: Places) -> Finding:
-    lines = [f"{place.path}:{place.line}: {_cut(place.text)}" for place in found.shown[:MAX_PLACES]]
+    lines = [f"{place.path}:{place.line}: {line_around(place.text, 0, MAX_LINE)}" for place in found.shown[:MAX_PLACES]]
     if len(found.shown) > MAX_PLACES:
         lines.append(f"[{len(found.shown) - MAX_PLACES} more]")
     if found.hidden:
         names = ", ".join(list(dict.fromkeys(found.hidden))[:10])
         lines.append(f"[{len(found.hidden)} in files that are ignored or outside the workspace: {names}]")
     return Finding("\n".join(lines) or "[none was found]", f"{len(found.shown)} places")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]} […]"

@@ -9,7 +9,7 @@ from itertools import islice
 from flux.core.errors import InvalidArguments, ToolTimedOut, WorkspaceError
 from flux.core.messages import ToolSpec
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.core.text import line_content, split_lines
+from flux.core.text import line_around, line_content, split_lines
 from flux.tools.base import Arguments, Finding
 from flux.workspace.ignore import MAX_LISTED
 from flux.workspace.ripgrep import candidates
@@ -140,12 +140,6 @@ def _shown(snapshot: FileSnapshot, places: Mapping[int, int], context: int) -> I
             content = line_content(lines[index])
             if index == len(lines) - 1 and not lines[index]:
                 continue  # what stands after the final newline is no line
-            yield f"{snapshot.path}:{index + 1}{':' if index in places else '-'} {_cut(content, places.get(index, 0))}"
+            shown = line_around(content, places.get(index, 0), MAX_LINE)
+            yield f"{snapshot.path}:{index + 1}{':' if index in places else '-'} {shown}"
             last = index
-
-
-def _cut(line: str, at: int) -> str:
-    """As much of a long line as is shown, with what is at the offset."""
-    start = max(0, min(at - MAX_LINE // 3, len(line) - MAX_LINE))
-    cut = line[start : start + MAX_LINE]
-    return f"{'[…] ' if start else ''}{cut}{' […]' if start + MAX_LINE < len(line) else ''}"

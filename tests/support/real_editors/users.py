@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from tests.support.editors import ROOT, prepare
 from tests.support.real_editors.emacs import EmacsKeys, emacs
@@ -29,12 +29,28 @@ BIN = Path(sys.executable).parent
 FLUX = {"flux": BIN / "flux"}
 
 
-class User(ABC):
+class Keys(Protocol):
+    """What every editor's keys can do."""
+
+    window: Terminal
+
+    async def go(self, path: Path, line: int = 0, column: int = 0) -> None: ...
+
+    async def text(self, path: Path) -> str: ...
+
+    async def text_in_front(self) -> str: ...
+
+
+K = TypeVar("K", bound=Keys)
+
+
+class User(ABC, Generic[K]):
     """What a person does in the editor, whose folder this is."""
 
-    def __init__(self, folder: Path, window: Terminal) -> None:
+    def __init__(self, folder: Path, keys: K) -> None:
         self.folder = folder
-        self.window = window
+        self.keys = keys
+        self.window = keys.window
         self.record = folder.with_name("record.jsonl")
         self.written: set[str] = set()
         """The files that Flux was allowed to write to the disk."""
@@ -55,18 +71,6 @@ class User(ABC):
     async def undo(self, name: str) -> None: ...
 
     @abstractmethod
-    async def text_of(self, path: Path) -> str:
-        """What the buffer has, as it would be saved."""
-
-    @abstractmethod
-    async def text_in_front(self) -> str:
-        """What the document has that is shown, as it would be saved."""
-
-    @abstractmethod
-    async def place(self, name: str, line: int, column: int = 0) -> None:
-        """Go to a place, which is zero-based."""
-
-    @abstractmethod
     async def choose(self, title: str) -> None:
         """Choose the entry that begins so in the menu of code actions, for the place where the user is."""
 
@@ -78,8 +82,20 @@ class User(ABC):
     async def allow_new(self, name: str) -> None:
         """Answer what is asked where Flux is to make a file."""
 
+    async def text_of(self, path: Path) -> str:
+        """What the buffer has, as it would be saved."""
+        return await self.keys.text(path)
+
+    async def text_in_front(self) -> str:
+        """What the document has that is shown, as it would be saved."""
+        return await self.keys.text_in_front()
+
     async def text(self, name: str) -> str:
         return await self.text_of(self.folder / name)
+
+    async def place(self, name: str, line: int, column: int = 0) -> None:
+        """Go to a place, which is zero-based."""
+        await self.keys.go(self.folder / name, line, column)
 
     async def edit(self, name: str) -> None:
         await self.run("flux.edit", uri=(self.folder / name).as_uri(), instruction="Go.")
@@ -109,11 +125,7 @@ HELIX_ENTRY = re.compile(r"(?<!“)((?:Flux|Ruff|Ruff \(\w+\)): .*?)(?:\s{2,}|$)
 HELIX_HAS_NO_MENU = "No configured language server|No code actions available"
 
 
-class HelixUser(User):
-    def __init__(self, folder: Path, keys: HelixKeys) -> None:
-        super().__init__(folder, keys.window)
-        self.keys = keys
-
+class HelixUser(User[HelixKeys]):
     async def begin(self, name: str) -> None:
         await self.window.shows("NOR")
         await self.place(name, 0)
@@ -132,15 +144,6 @@ class HelixUser(User):
     async def undo(self, name: str) -> None:
         await self.keys.go(self.folder / name)
         self.window.type("u")
-
-    async def text_of(self, path: Path) -> str:
-        return await self.keys.text(path)
-
-    async def text_in_front(self) -> str:
-        return await self.keys.text_in_front()
-
-    async def place(self, name: str, line: int, column: int = 0) -> None:
-        await self.keys.go(self.folder / name, line, column)
 
     async def choose(self, title: str) -> None:
         above = await self._offered(title)
@@ -185,11 +188,7 @@ class HelixUser(User):
 EMACS_ASKS = "Pick an action"
 
 
-class EmacsUser(User):
-    def __init__(self, folder: Path, keys: EmacsKeys) -> None:
-        super().__init__(folder, keys.window)
-        self.keys = keys
-
+class EmacsUser(User[EmacsKeys]):
     async def begin(self, name: str) -> None:
         await self.keys.go(self.folder / name)
         self.keys.command("eglot")
@@ -212,15 +211,6 @@ class EmacsUser(User):
         self.window.press("C-g")  # with a region, undo would be confined to it
         await self.keys.go(self.folder / name)
         self.window.press("C-_")
-
-    async def text_of(self, path: Path) -> str:
-        return await self.keys.text(path)
-
-    async def text_in_front(self) -> str:
-        return await self.keys.text_in_front()
-
-    async def place(self, name: str, line: int, column: int = 0) -> None:
-        await self.keys.go(self.folder / name, line, column)
 
     async def choose(self, title: str) -> None:
         async with self.window.bounded(title):
@@ -264,11 +254,7 @@ vim.lsp.get_clients({ name = "flux" })[1]:exec_cmd(command)
 """
 
 
-class NeovimUser(User):
-    def __init__(self, folder: Path, keys: NeovimKeys) -> None:
-        super().__init__(folder, keys.window)
-        self.keys = keys
-
+class NeovimUser(User[NeovimKeys]):
     async def begin(self, name: str) -> None:
         # What is opened before all of the init file is read would have no server.
         await self._once("Neovim is up", lambda: self.keys.eval("return vim.v.vim_did_enter == 1"), bool)
@@ -287,15 +273,6 @@ class NeovimUser(User):
     async def undo(self, name: str) -> None:
         await self.place(name, 0)
         self.window.type("u")
-
-    async def text_of(self, path: Path) -> str:
-        return await self.keys.text(path)
-
-    async def text_in_front(self) -> str:
-        return await self.keys.text_in_front()
-
-    async def place(self, name: str, line: int, column: int = 0) -> None:
-        await self.keys.go(self.folder / name, line, column)
 
     async def choose(self, title: str) -> None:
         async with self.window.bounded(title):
