@@ -58,7 +58,7 @@ async def test_of_a_line_of_a_megabyte_what_stands_around_the_problem_is_shown()
     at = Range(Position(0, 500_000), Position(0, 500_003))
     problems = (Diagnostic(at, "no oss"),) * 20
     message = (await user_message("?", workspace, Focus(workspace.path("min.js"), None, problems), limit=1000)).message
-    assert f"line 1: error: no oss\n    […] {'a' * 150}oss{'b' * 147} […]\n" in message.text()
+    assert f"line 1: error: no oss\n    […] {'a' * 100}oss{'b' * 197} […]\n" in message.text()
     assert len(message.text()) < 10_000
 
 
