@@ -223,10 +223,16 @@ class Turns:
     ) -> None:
         try:
             async with aclosing(events):
-                running.token = await self._progress_token(token)
-                watchers = [*self._watchers(running, title), *([watch] if watch else ())]
+                watchers = [watch] if watch else []
+                if self._editor.client.takes_turn_events:
+                    watchers.append(_EventSender(self._editor, running.report).send)
                 async for event in events:
                     _collect(running.report, event)
+                    if isinstance(event, TurnStarted):  # what is steered or taken back has no progress of its own
+                        running.token = await self._progress_token(token)
+                        if running.token is not None:
+                            summary = running.report.summary
+                            watchers.append(ProgressReporter(self._editor, running.token, title, summary).show)
                     for watcher in watchers:
                         watcher(event)
         finally:
@@ -237,14 +243,6 @@ class Turns:
             return given
         token = f"flux-{next(self._numbers)}"
         return token if await self._editor.create_progress(token) else None
-
-    def _watchers(self, running: _Running, title: str) -> list[Watch]:
-        watchers: list[Watch] = []
-        if self._editor.client.takes_turn_events:
-            watchers.append(_EventSender(self._editor, running.report).send)
-        if running.token is not None:
-            watchers.append(ProgressReporter(self._editor, running.token, title, running.report.summary).show)
-        return watchers
 
 
 def _collect(report: TurnReport, event: TurnEvent) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.lsp_bench import Bench, bench
-from tests.support.lsp_client import ResponseError
+from tests.support.lsp_bench import Bench, bench, edit
+from tests.support.lsp_client import NO_ANSWER, ResponseError
 
 SLOW = {"text": "thinking about it " * 30, "chunk": 6, "delay_s": 0.01}
 
@@ -51,6 +51,31 @@ async def test_a_queued_message_has_its_turn_and_a_steered_one_is_taken_along(tm
         assert (taken["turn_id"], taken["text"]) == (results[0]["turn"], "rather b")
         started = await is_told(made, "turn_start", turn_id=results[2]["turn"])
         assert started["message_id"] == waiting["message_id"]
+
+
+async def test_each_progress_that_is_made_begins_and_ends_also_where_messages_are_steered_queued_or_taken_back(
+    tmp_path: Path,
+) -> None:
+    steps = [{"tool_calls": [edit("a.py", "3", "4")]}, {"text": "As you say."}, {"text": "C"}]
+    options = {"turnEvents": True, "settings": {"approval": "ask"}}
+    async with bench(tmp_path, *steps, buffers={"a.py": "3\n"}, options=options) as made:
+        client = made.client
+        client.answers["window/showMessageRequest"] = lambda _: NO_ANSWER
+        first = say(made, "a")
+        await client.until(lambda: bool(client.sent("window/showMessageRequest")))
+        waiting: list[asyncio.Future[Any]] = []
+        for text, meanwhile in (("b", "steer"), ("c", "queue"), ("d", "queue")):
+            waiting.append(say(made, text, meanwhile=meanwhile))
+            await is_told(made, "queue", text=text)
+        await client.command("flux.chat.withdraw", {})
+        [question] = [message for message in client.messages if message.method == "window/showMessageRequest"]
+        client.send({"id": question.id, "result": question.params["actions"][0]})
+        results = await asyncio.gather(first, *waiting)
+        assert [each["status"] for each in results] == ["completed", "steered", "completed", "withdrawn"]
+        kinds: dict[str, list[str]] = {made["token"]: [] for made in client.sent("window/workDoneProgress/create")}
+        for told in client.sent("$/progress"):
+            kinds[told["token"]].append(told["value"]["kind"])
+        assert [(each[:1], each[-1:]) for each in kinds.values()] == [(["begin"], ["end"])] * 2
 
 
 async def test_two_first_messages_at_once_are_of_one_session(tmp_path: Path) -> None:
