@@ -55,8 +55,11 @@ class ProgressReporter:
     _said_at: float = 0.0
     _written: int = 0
     _thought: int = 0
+    _ticking: asyncio.TimerHandle | None = None
 
     def show(self, event: TurnEvent) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
         match event:
             case TurnStarted(model=model):
                 begin = types.WorkDoneProgressBegin(self.title, cancellable=True, message=f"asking {model}")
@@ -82,7 +85,7 @@ class ProgressReporter:
             case EditsProposed(hunks=hunks):
                 self._say(f"{len(hunks)} to review")
             case Retrying(reason=reason, wait_s=wait_s):
-                self._say(f"{reason}: retry in {wait_s:.0f} s")
+                self._count_down(reason, asyncio.get_running_loop().time() + wait_s)
             case Noticed(text=text):
                 self._say(text)
             case UsageReported(usage=usage, cost=cost) if usage.total_tokens:
@@ -97,6 +100,14 @@ class ProgressReporter:
         if now - self._said_at >= REPORT_S:
             self._said_at = now
             self._say(f"{what} ({characters:,} characters)")
+
+    def _count_down(self, reason: str, until_s: float) -> None:
+        """Tell the seconds that are left, each second until the next event of the turn."""
+        loop = asyncio.get_running_loop()
+        left_s = round(until_s - loop.time())
+        self._say(f"{reason}: retry in {left_s} s" if left_s > 0 else f"{reason}: trying again")
+        if left_s > 0:
+            self._ticking = loop.call_at(until_s - left_s + 1, self._count_down, reason, until_s)
 
     def _say(self, message: str) -> None:
         self.editor.report_progress(self.token, types.WorkDoneProgressReport(message=message))

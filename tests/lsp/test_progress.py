@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from flux.lsp.progress import doing
+from lsprotocol import types
+
+from flux.agent.events import Retrying, TurnEnded
+from flux.core.usage import Cost, Usage
+from flux.lsp.editor import LspEditor
+from flux.lsp.progress import ProgressReporter, doing
 from tests.support.fault_server import fault_server
 from tests.support.lsp_bench import Bench, bench, edit, tool, without
 from tests.support.lsp_client import CAPABILITIES
+from tests.support.virtual_time import run_in_virtual_time
 
 FILES = {"a.py": "one\n", "b.py": "two\n", "c.py": "three\n"}
 SCRIPT = (
@@ -64,8 +70,37 @@ async def test_it_says_that_a_request_is_tried_again_and_when_and_is_cancelled_m
         settings = {"provider": "work", "providers": {"work": {"base_url": f"{service.base_url}/v1", "model": "rate"}}}
         async with bench(tmp_path, variables={}, options={"settings": settings}) as made:
             running = asyncio.ensure_future(made.client.command("flux.chat.send", {"text": "Hi."}))
-            await made.client.until(lambda: any("retry in 7 s" in str(value) for value in told(made)))
+            for left_s in (7, 6):
+                await made.client.until(lambda words=f"retry in {left_s} s": any(words in str(v) for v in told(made)))
             token = made.client.sent("$/progress")[0]["token"]
             made.client.notify("window/workDoneProgress/cancel", {"token": token})
             assert (await running)["status"] == "cancelled"
             assert told(made)[-1]["message"].startswith("cancelled")
+
+
+class Telling:
+    """An editor that takes what is told of progress."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def report_progress(self, token: object, value: types.WorkDoneProgressReport) -> None:
+        self.told.append(value.message or "")
+
+
+def test_the_seconds_of_a_wait_are_counted_down_to_its_end_or_to_what_comes_first() -> None:
+    editor = Telling()
+    reporter = ProgressReporter(cast("LspEditor", editor), "t", "Flux: chat", lambda: "done")
+
+    async def wait() -> None:
+        reporter.show(Retrying("rate limited", 3.2, 2))
+        await asyncio.sleep(10)
+        reporter.show(Retrying("overloaded", 8.0, 3))
+        await asyncio.sleep(2.5)
+        reporter.show(TurnEnded("t", "cancelled", Usage(), Cost()))
+        await asyncio.sleep(10)
+
+    run_in_virtual_time(wait())
+    limited = [f"rate limited: retry in {left_s} s" for left_s in (3, 2, 1)]
+    overloaded = [f"overloaded: retry in {left_s} s" for left_s in (8, 7, 6)]
+    assert editor.told == [*limited, "rate limited: trying again", *overloaded, "done"]
