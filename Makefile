@@ -26,7 +26,8 @@ lint: $(READY)  ## Style and types
 
 check: lint test  ## What must be green before a commit
 
-bench: $(READY)  ## The table of figures, and build/bench.json
+bench: $(READY)  ## The table of figures, and build/bench.json; with npm, tokens are counted by a real tokenizer
+	-command -v npm >/dev/null && bash tests/wire/install_tokenizer.sh
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(READY)  ## Every long measurement at its full size, and docs/reliability.md; a line for each

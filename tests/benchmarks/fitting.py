@@ -18,17 +18,17 @@ from flux.agent.session import system_prompt
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.tally import Tally
 from flux.context.pruning import prune
-from flux.core.config import tokenizer_folders
 from flux.core.limits import TokenCounter
 from flux.core.messages import Message, Text, ToolCall, ToolResult, assistant_message, user_message
 from flux.core.usage import Usage
 from flux.llm.scripted_provider import ScriptedProvider
-from flux.llm.tokens import EstimatedCounter, TiktokenCounter, find_counter
+from flux.llm.tokens import EstimatedCounter
 from flux.llm.wire.anthropic_messages import encode_request
 from flux.tools.registry import builtin_tools
 from flux.workspace.disk import DiskWorkspace
 from tests.benchmarks.figures import Bound, Effort, Figure, median
 from tests.support.talks import call, open_session, send, step
+from tests.support.tokenizer import HOW, real_counter
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = Path(prompt_toolkit.__path__[0])
@@ -39,11 +39,10 @@ _CHINESE = "我们需要检查这个函数的返回值，因为它在空列表�
 def counting(effort: Effort, folder: Path) -> list[Figure]:
     """Requests that go on from a reported total, up to 30 % of each new, against o200k_base on what is unseen."""
     del folder
-    bundled = PROJECT / ".tools/litellm/lib/python3.11/site-packages/litellm/litellm_core_utils/tokenizers"
-    truth = find_counter("gpt-5", (*tokenizer_folders(), bundled))
+    truth = real_counter()
     names = ("the next request's total: error, median", "the next request's total: error, p95")
-    if not isinstance(truth, TiktokenCounter):
-        note = "no tokenizer is on the disk (`flux tokens install`)"
+    if truth is None:
+        note = f"no tokenizer is on the disk: {HOW}"
         return [Figure(name, "%", None, note=note) for name in names]
     errors = sorted(error for seed in range(effort.of(40)) for error in _errors(truth, random.Random(seed)))
     found = (median(errors), errors[int(len(errors) * 0.95)])

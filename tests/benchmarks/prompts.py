@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from flux.agent.session import system_prompt
-from flux.core.config import tokenizer_folders
-from flux.llm.tokens import TiktokenCounter, find_counter
 from flux.tools.registry import builtin_tools
 from tests.benchmarks.figures import Bound, Effort, Figure
+from tests.support.tokenizer import HOW, real_counter
 
 BYTES_PER_TOKEN = 3.0
 """Without a tokenizer on disk: English and JSON have more bytes in a token (4.2 in o200k_base), so this counts high."""
@@ -22,11 +21,10 @@ def tokens(effort: Effort, folder: Path) -> list[Figure]:
         for spec in (tool.spec for tool in builtin_tools().values())
     ]
     text = system_prompt() + json.dumps(specs, separators=(",", ":"))
-    counter = find_counter("gpt-6", tokenizer_folders())
+    counter = real_counter()
     bytes_ = len(text.encode("utf-8"))
-    is_counted = isinstance(counter, TiktokenCounter)
-    count = counter.count(text) if is_counted else bytes_ / BYTES_PER_TOKEN
-    how = "o200k_base" if is_counted else f"{bytes_} bytes / {BYTES_PER_TOKEN:g}, no tokenizer being on disk"
+    count = counter.count(text) if counter else bytes_ / BYTES_PER_TOKEN
+    how = "o200k_base" if counter else f"{bytes_} bytes / {BYTES_PER_TOKEN:g}, no tokenizer being on disk: {HOW}"
     return [
         Figure("tools and system prompt", "tokens", count, bound=Bound("measured", "<=", 3200), note=f"tokens: {how}")
     ]

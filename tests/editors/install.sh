@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the editors and servers that `pytest -m editor` needs, into .tools/, and builds the extension for VS Code.
+# Installs what `pytest -m editor` needs into .tools/: editors, servers, a tokenizer; builds the extension for VS Code.
 # Quick where all is there already.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -10,7 +10,7 @@ for name in neovim helix emacs aimock vscode; do
     bash "$script"
   fi
 done
-for name in litellm llama mlx; do
+for name in litellm llama mlx tokenizer; do
   echo "== $name"
   bash "$HERE/../wire/install_$name.sh"
 done
