@@ -12,13 +12,13 @@ from flux.agent.events import (
     ApprovalAsked,
     EditApplied,
     EditsProposed,
+    MessageQueued,
     Noticed,
     ReasoningStreamed,
     Retrying,
     TextStreamed,
     ToolAnswered,
     ToolCalled,
-    TurnEnded,
     TurnEvent,
     TurnStarted,
     UsageReported,
@@ -42,7 +42,7 @@ _DOING = {
 
 @dataclass(slots=True)
 class ProgressReporter:
-    """Reports under one token. `summary` says at the end what the turn came to."""
+    """Reports under one token, from the first event on to `end`. `summary` says there what the turn came to."""
 
     editor: LspEditor
     token: types.ProgressToken
@@ -55,15 +55,18 @@ class ProgressReporter:
     _said_at: float = 0.0
     _written: int = 0
     _thought: int = 0
+    _has_begun: bool = False
     _ticking: asyncio.TimerHandle | None = None
 
     def show(self, event: TurnEvent) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
+        self._stop_ticking()
         match event:
+            case MessageQueued(state="queued"):
+                self._say("waits for the turn before it")
+            case MessageQueued(state="steering"):
+                self._say("waits to go along with the running turn")
             case TurnStarted(model=model):
-                begin = types.WorkDoneProgressBegin(self.title, cancellable=True, message=f"asking {model}")
-                self.editor.report_progress(self.token, begin)
+                self._say(f"asking {model}")
             case TextStreamed(text=text):
                 self._written += len(text)
                 self._say_how_much("writing", self._written)
@@ -90,10 +93,14 @@ class ProgressReporter:
                 self._say(text)
             case UsageReported(usage=usage, cost=cost) if usage.total_tokens:
                 self._say(f"{usage.total_tokens:,} tokens · {cost} · {event.window_share:.0%} of the window")
-            case TurnEnded():
-                self.editor.report_progress(self.token, types.WorkDoneProgressEnd(message=self.summary()))
             case _:
                 pass
+
+    def end(self) -> None:
+        """Nothing more comes, whether or not there was a turn."""
+        self._stop_ticking()
+        if self._has_begun:
+            self.editor.report_progress(self.token, types.WorkDoneProgressEnd(message=self.summary()))
 
     def _say_how_much(self, what: str, characters: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -110,7 +117,16 @@ class ProgressReporter:
             self._ticking = loop.call_at(until_s - left_s + 1, self._count_down, reason, until_s)
 
     def _say(self, message: str) -> None:
-        self.editor.report_progress(self.token, types.WorkDoneProgressReport(message=message))
+        if self._has_begun:
+            value = types.WorkDoneProgressReport(message=message)
+        else:
+            value = types.WorkDoneProgressBegin(self.title, cancellable=True, message=message)
+        self._has_begun = True
+        self.editor.report_progress(self.token, value)
+
+    def _stop_ticking(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
 
 
 def doing(titles: Collection[str]) -> str:

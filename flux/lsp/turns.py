@@ -51,6 +51,8 @@ class Talk(Protocol):
 
     def cancel(self) -> bool: ...
 
+    def withdraw(self, message_id: str = "") -> str | None: ...
+
 
 _WORDS: Mapping[results.TurnFate, str] = {
     "completed": "done",
@@ -71,6 +73,8 @@ class TurnReport:
     status: results.TurnFate = "failed"
     is_waiting: bool = False
     """Another turn runs before it."""
+    message: str = ""
+    """The id of the user's message, where it had to wait."""
     asked: str = ""
     """What the user said, where it had to wait."""
     said: list[str] = field(default_factory=list[str])
@@ -141,7 +145,7 @@ def spent_json(usage: Usage, cost: Cost) -> results.Spent:
 class _Running:
     talk: Talk
     report: TurnReport
-    token: types.ProgressToken | None = None
+    progress: ProgressReporter | None = None
     following: asyncio.Task[None] | None = None
 
 
@@ -174,6 +178,7 @@ class Turns:
             await asyncio.shield(following)
         except asyncio.CancelledError:
             if running.report.is_waiting or not talk.cancel():
+                running.report.status = "withdrawn"
                 following.cancel()
             await asyncio.wait([following])
             raise
@@ -210,7 +215,11 @@ class Turns:
     def cancel_token(self, token: types.ProgressToken) -> None:
         """The user pressed the button beside a progress report."""
         for running in self._running:
-            if running.token == token and not running.report.is_waiting:
+            if running.progress is None or running.progress.token != token:
+                continue
+            if running.report.is_waiting:
+                running.talk.withdraw(running.report.message)
+            else:
                 running.talk.cancel()
 
     async def _follow(
@@ -221,22 +230,30 @@ class Turns:
         token: types.ProgressToken | None,
         watch: Watch | None,
     ) -> None:
+        watchers: list[Watch] | None = None
         try:
             async with aclosing(events):
-                watchers = [watch] if watch else []
-                if self._editor.client.takes_turn_events:
-                    watchers.append(_EventSender(self._editor, running.report).send)
                 async for event in events:
                     _collect(running.report, event)
-                    if isinstance(event, TurnStarted):  # what is steered or taken back has no progress of its own
-                        running.token = await self._progress_token(token)
-                        if running.token is not None:
-                            summary = running.report.summary
-                            watchers.append(ProgressReporter(self._editor, running.token, title, summary).show)
+                    if watchers is None:  # not before: what is refused at once has no event, and no progress
+                        watchers = await self._watchers(running, title, token, watch)
                     for watcher in watchers:
                         watcher(event)
         finally:
             self._running.remove(running)
+            if running.progress is not None:
+                running.progress.end()
+
+    async def _watchers(
+        self, running: _Running, title: str, token: types.ProgressToken | None, watch: Watch | None
+    ) -> list[Watch]:
+        watchers = [watch] if watch else []
+        if self._editor.client.takes_turn_events:
+            watchers.append(_EventSender(self._editor, running.report).send)
+        if (shown := await self._progress_token(token)) is not None:
+            running.progress = ProgressReporter(self._editor, shown, title, running.report.summary)
+            watchers.append(running.progress.show)
+        return watchers
 
     async def _progress_token(self, given: types.ProgressToken | None) -> types.ProgressToken | None:
         if given is not None or not self._editor.client.shows_progress:
@@ -247,9 +264,9 @@ class Turns:
 
 def _collect(report: TurnReport, event: TurnEvent) -> None:
     match event:
-        case MessageQueued(state="queued" | "steering", text=text):
+        case MessageQueued(message_id=message, state="queued" | "steering", text=text):
             # Where the running turn takes it along, that turn tells of it.
-            report.status, report.asked = "steered", text
+            report.status, report.message, report.asked, report.is_waiting = "steered", message, text, True
         case MessageQueued(state="withdrawn" | "returned" as state) if report.is_waiting:
             report.status = state
         case TurnStarted(turn_id=turn_id):

@@ -8,8 +8,7 @@ from typing import Any, cast
 
 from lsprotocol import types
 
-from flux.agent.events import Retrying, TurnEnded
-from flux.core.usage import Cost, Usage
+from flux.agent.events import Retrying, TextStreamed
 from flux.lsp.editor import LspEditor
 from flux.lsp.progress import ProgressReporter, doing
 from tests.support.fault_server import fault_server
@@ -97,10 +96,14 @@ def test_the_seconds_of_a_wait_are_counted_down_to_its_end_or_to_what_comes_firs
         await asyncio.sleep(10)
         reporter.show(Retrying("overloaded", 8.0, 3))
         await asyncio.sleep(2.5)
-        reporter.show(TurnEnded("t", "cancelled", Usage(), Cost()))
+        reporter.show(TextStreamed("One."))
+        await asyncio.sleep(10)
+        reporter.show(Retrying("overloaded", 2.0, 2))
+        reporter.end()
         await asyncio.sleep(10)
 
     run_in_virtual_time(wait())
     limited = [f"rate limited: retry in {left_s} s" for left_s in (3, 2, 1)]
     overloaded = [f"overloaded: retry in {left_s} s" for left_s in (8, 7, 6)]
+    overloaded += ["writing (4 characters)", "overloaded: retry in 2 s"]
     assert editor.told == [*limited, "rate limited: trying again", *overloaded, "done"]

@@ -11,6 +11,7 @@ import pytest
 from tests.support.lsp_bench import Bench, bench, edit
 from tests.support.lsp_client import NO_ANSWER, ResponseError
 
+CREATE = "window/workDoneProgress/create"
 SLOW = {"text": "thinking about it " * 30, "chunk": 6, "delay_s": 0.01}
 
 
@@ -64,18 +65,21 @@ async def test_each_progress_that_is_made_begins_and_ends_also_where_messages_ar
         first = say(made, "a")
         await client.until(lambda: bool(client.sent("window/showMessageRequest")))
         waiting: list[asyncio.Future[Any]] = []
-        for text, meanwhile in (("b", "steer"), ("c", "queue"), ("d", "queue")):
+        for text, meanwhile in (("b", "steer"), ("c", "queue"), ("d", "queue"), ("e", "queue")):
             waiting.append(say(made, text, meanwhile=meanwhile))
             await is_told(made, "queue", text=text)
         await client.command("flux.chat.withdraw", {})
+        # The button beside what waits takes the message back.
+        client.notify("window/workDoneProgress/cancel", client.sent(CREATE)[3])
+        await is_told(made, "queue", text="d", state="withdrawn")
         [question] = [message for message in client.messages if message.method == "window/showMessageRequest"]
         client.send({"id": question.id, "result": question.params["actions"][0]})
         results = await asyncio.gather(first, *waiting)
-        assert [each["status"] for each in results] == ["completed", "steered", "completed", "withdrawn"]
-        kinds: dict[str, list[str]] = {made["token"]: [] for made in client.sent("window/workDoneProgress/create")}
+        assert [each["status"] for each in results] == ["completed", "steered", "completed", "withdrawn", "withdrawn"]
+        kinds: dict[str, list[str]] = {made["token"]: [] for made in client.sent(CREATE)}
         for told in client.sent("$/progress"):
             kinds[told["token"]].append(told["value"]["kind"])
-        assert [(each[:1], each[-1:]) for each in kinds.values()] == [(["begin"], ["end"])] * 2
+        assert [(each[:1], each[-1:]) for each in kinds.values()] == [(["begin"], ["end"])] * 5
 
 
 async def test_two_first_messages_at_once_are_of_one_session(tmp_path: Path) -> None:

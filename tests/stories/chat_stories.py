@@ -75,7 +75,7 @@ async def a_chat_is_renamed_found_exported_and_deleted(on: Stage, name: str) -> 
 async def a_message_waits_for_the_end_of_the_turn(on: Stage, name: str) -> None:
     first, say_yes = await begin_held(on, name, *steps(edit(name, "one = 1", "one = 2")), {"text": "Second."})
     second = on.start("flux.chat.send", {"text": f"two {SAID}", "meanwhile": "queue"})
-    await has_come(on, 2)
+    await waits(on, "for the turn before it")
     on.made.type(name, "def todo")
     say_yes()
     await on.ended(2, first, second)
@@ -89,10 +89,10 @@ async def a_message_waits_for_the_end_of_the_turn(on: Stage, name: str) -> None:
 async def a_message_steers_the_turn(on: Stage, name: str) -> None:
     first, say_yes = await begin_held(on, name, *steps(edit(name, "one = 1", "one = 2")))
     second = on.start("flux.chat.send", {"text": f"two {SAID}", "meanwhile": "steer"})
-    await has_come(on, 2)
+    await waits(on, "to go along with the running turn")
     on.made.type(name, "def todo")
     say_yes()
-    await on.ended(1, first, second)
+    await on.ended(2, first, second)
     assert words(on, 1) == ["one", "two"]
     await never_mind(on)
     on.now(name, "one = 1", "one = 2")
@@ -111,10 +111,9 @@ async def begin_held(on: Stage, name: str, *answers: Any) -> tuple[Future[Any], 
     return running, lambda: client.send({"id": asked.id, "result": yes})
 
 
-async def has_come(on: Stage, count: int) -> None:
-    """So many messages of the story have come to their session, each with its progress."""
-    await on.until(lambda: len(on.since("window/workDoneProgress/create")) == count)
-    await on.command("flux.chat.list")
+async def waits(on: Stage, what_for: str) -> None:
+    """A message of the story waits, and its user sees it."""
+    await on.until(lambda: f"waits {what_for}" in on.progress("begin"))
 
 
 async def a_turn_is_cancelled_and_the_chat_goes_on(on: Stage, name: str) -> None:

@@ -206,7 +206,10 @@ class Stage:
         named = re.findall(r"unsaved: ([^·]+)", "\n".join(self.ends()))
         told = self.reported | {name for names in named for name in names.strip().split(", ")}
         assert changed <= told, f"changed without a word: {changed - told}"
-        assert len(self.progress("begin")) == len(self.ends()), "progress without an end"
+        asked_for = self.since("window/workDoneProgress/create")
+        assert len(asked_for) == len(self.progress("begin")) == len(self.ends()), (
+            "progress without a beginning or an end"
+        )
         assert "Flux made a mistake" not in self.shown()
 
 
