@@ -1,6 +1,6 @@
 """What git knows of a folder: its branch, its uncommitted changes, its history. Writes nothing, starts only git.
 
-GitPython is imported when first needed. A folder that is in no repository has an empty answer.
+GitPython is imported when first needed, for a folder in a repository. Any other has an empty answer.
 """
 
 from __future__ import annotations
@@ -211,12 +211,12 @@ def _pairs(output: str) -> Iterator[tuple[str, str]]:
 @contextmanager
 def _repository(root: str) -> Generator[Repo | None]:
     """The repository that `root` is in, None where there is none; what goes wrong inside is told as WorkspaceError."""
+    if not _may_be_in_repository(root):
+        yield None
+        return
     try:
         from git.exc import GitError
     except ImportError as e:  # also GitPython's own word for a missing git program
-        if not any((folder / ".git").exists() for folder in (Path(root), *Path(root).parents)):
-            yield None
-            return
         raise WorkspaceError("The program git was not found.", path=root, hint="Install git, or go on without.") from e
     repository: Repo | None = None
     try:
@@ -228,6 +228,12 @@ def _repository(root: str) -> Generator[Repo | None]:
     finally:
         if repository is not None:
             repository.close()
+
+
+def _may_be_in_repository(root: str) -> bool:
+    """Whether it is worth loading GitPython, which starts git twice to see which one it is."""
+    folders = (Path(root), *Path(root).parents)
+    return any((folder / name).exists() for folder in folders for name in (".git", "HEAD"))  # HEAD: of a bare one
 
 
 def _opened(root: str) -> Repo | None:
