@@ -472,6 +472,7 @@ class Session:
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)
         self._announce(turn)
+        turn.provider.make_ready()
         built = await self._surroundings.message(text, focus, turn.workspace, turn.next_request, undecided, told)
         for notice in built.notices:
             turn.emit(Noticed(notice))

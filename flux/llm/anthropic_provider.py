@@ -34,6 +34,9 @@ class AnthropicProvider(BaseLLMProvider):
             headers["anthropic-beta"] = ANTHROPIC_BETA
         self._transport = Transport(where, headers, open_anthropic, self.models)
 
+    def make_ready(self) -> None:
+        self._transport.make_ready()
+
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         return self._transport.stream(PATH, encode_request, AnthropicDecoder, request)
 

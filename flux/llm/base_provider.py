@@ -441,6 +441,10 @@ class BaseLLMProvider(ABC):
         known = self._abilities(model)
         return known.executes_code if known else None
 
+    def make_ready(self) -> None:
+        """Begin to load what the first request needs, where a request is to come soon. Waits for and sends nothing."""
+        return
+
     async def models(self) -> Sequence[ServedModel]:
         """The models that the server itself lists; none where it has no list. Raises ProviderErrors."""
         return ()

@@ -28,6 +28,9 @@ class OpenAIProvider(BaseLLMProvider):
             self.summary_wire = WIRE
         self._transport = Transport(Where.of(settings, endpoint), {}, open_openai, self.models)
 
+    def make_ready(self) -> None:
+        self._transport.make_ready()
+
     def deltas(self, request: ModelRequest) -> AsyncGenerator[Delta]:
         if self._is_stored:
             return self._stored_deltas(request)

@@ -151,21 +151,25 @@ class Pool:
         self.loop = asyncio.get_running_loop()
         self.users = 0
         self._local_hosts = local_hosts
-        self._opening = asyncio.Lock()
-        self._sdk: Sdk | None = None
+        self._opening: asyncio.Future[Sdk] | None = None
+
+    def begin(self) -> asyncio.Future[Sdk]:
+        """Import and open the SDK in a thread the first time, and again after `close` or where it could not be done."""
+        if self._opening is None or (self._opening.done() and self._opening.exception()):
+            self._opening = self.loop.run_in_executor(None, self._open)
+        return self._opening
 
     async def sdk(self) -> Sdk:
-        """Imported and opened in a thread the first time, and again after `close`. Raises what opening raises."""
-        async with self._opening:
-            if self._sdk is None:
-                self._sdk = await asyncio.to_thread(self._open)
-            return self._sdk
+        """What `begin` opens. Raises what opening raises."""
+        opening = self.begin()
+        await asyncio.wait([opening])  # who is cancelled meanwhile does not take it from the others
+        return opening.result()
 
     async def close(self) -> None:
         """Close every connection; a later request opens new ones."""
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.close()
+        opening, self._opening = self._opening, None
+        if opening is not None and opening.done() and not opening.exception():
+            await opening.result().close()
 
     async def release(self) -> None:
         """One user less; the last one closes it."""
@@ -254,6 +258,13 @@ async def _refuse(response: httpx2.Response) -> None:
     error.status = response.status_code
     error.request_id = request_id(response)
     raise error
+
+
+def opening_errors() -> tuple[type[Exception], ...]:
+    """What comes where no client can be made with the proxies of the environment."""
+    import httpx2
+
+    return (ImportError, ValueError, httpx2.InvalidURL)
 
 
 def transport_errors() -> tuple[type[Exception], ...]:

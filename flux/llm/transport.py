@@ -53,6 +53,7 @@ from flux.llm.pools import (
     Pool,
     Sdk,
     Tls,
+    opening_errors,
     request_id,
     sending,
     share,
@@ -158,7 +159,7 @@ class Where:
 
 
 class Transport:
-    """One service, one key; the connections are shared. The SDK is imported in a thread at the first request."""
+    """One service, one key; the connections are shared. The SDK is imported in a thread at the first use."""
 
     def __init__(self, where: Where, headers: Mapping[str, str], open_sdk: OpenSdk, models: ListModels) -> None:
         """`models` lists what the service has, for a name that it does not know."""
@@ -170,6 +171,10 @@ class Transport:
         self._fetching = asyncio.Lock()
         self._outgoing: Outgoing | None = None
         self._secrets: tuple[Secret, ...] = ()
+
+    def make_ready(self) -> None:
+        """Begin to import the SDK, which takes half a second; the first request waits for it."""
+        self._shared_pool().begin()
 
     async def stream(
         self, path: str, encode: Callable[[ModelRequest], bytes], decoder: type[Decoder], request: ModelRequest
@@ -299,14 +304,9 @@ class Transport:
                 self._secrets = (*([key] if key else ()), *where.headers.values())
                 self._outgoing = Outgoing(self._all_headers(key), self._secrets, where.bounds)
             outgoing = self._outgoing
-        if self._pool is None or self._pool.loop is not asyncio.get_running_loop():
-            local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
-            self._pool = share(self._open_sdk, where.base_url, where.tls, tuple(sorted(local_hosts)))
-        import httpx2
-
         try:
-            return await self._pool.sdk(), outgoing
-        except (ImportError, ValueError, httpx2.InvalidURL) as e:
+            return await self._shared_pool().sdk(), outgoing
+        except opening_errors() as e:
             if isinstance(e, ConfigError):
                 raise
             words = redact(str(e))
@@ -314,6 +314,13 @@ class Transport:
             f"{where.title} cannot be used with these proxy settings: {words}",
             hint="See the environment variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
         )
+
+    def _shared_pool(self) -> Pool:
+        where = self._where
+        if self._pool is None or self._pool.loop is not asyncio.get_running_loop():
+            local_hosts = {"localhost", "127.0.0.1", "[::1]"} | ({where.host} if where.is_local else set[str]())
+            self._pool = share(self._open_sdk, where.base_url, where.tls, tuple(sorted(local_hosts)))
+        return self._pool
 
     def _all_headers(self, key: Secret | None) -> Mapping[str, str]:
         where = self._where

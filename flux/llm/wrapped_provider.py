@@ -18,6 +18,9 @@ class WrappedProvider(BaseLLMProvider):
         self.summary_wire = inner.summary_wire
         self.defaults = inner.defaults
 
+    def make_ready(self) -> None:
+        self.inner.make_ready()
+
     async def models(self) -> Sequence[ServedModel]:
         return await self.inner.models()
 

@@ -12,6 +12,7 @@ from flux.context.item import Focus
 from flux.core.errors import Busy, NothingChanged
 from flux.core.limits import ModelLimits
 from flux.core.messages import Message, Text, ToolCall, ToolResult
+from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
 from flux.llm.scripted_provider import Fault, ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
@@ -307,6 +308,22 @@ async def test_a_file_that_cannot_be_shown_does_not_lose_the_words() -> None:
     assert provider.requests[0].messages[0].parts[-1] == Text("hello")
     notice = next(event.text for event in events if isinstance(event, Noticed))
     assert notice.startswith("Sent without the current file")
+
+
+async def test_a_provider_makes_ready_while_the_message_is_made() -> None:
+    class Steps(ScriptedProvider):
+        def make_ready(self) -> None:
+            happened.append("makes ready")
+
+    class Files(MemoryWorkspace):
+        async def read(self, path: WorkspacePath) -> FileSnapshot:
+            happened.append("message made")
+            return await super().read(path)
+
+    happened: list[str] = []
+    files = Files({"circle.py": CIRCLE})
+    await send(open_session(files, Steps([step("Fine.")])), "look", focus=Focus(files.path("circle.py")))
+    assert happened[:2] == ["makes ready", "message made"]
 
 
 async def test_a_window_too_small_for_the_message_is_said_and_the_session_goes_on() -> None:

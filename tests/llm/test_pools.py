@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from itertools import pairwise
 
 import pytest
 
-from flux.core.errors import AuthenticationFailed
+from flux.core.errors import AuthenticationFailed, ConfigError
 from flux.llm import BaseLLMProvider, TextDelta, close_all, create_provider
+from flux.llm.openai_provider import open_openai
+from flux.llm.pools import HttpOptions, Sdk, Tls, share
 from tests.support.replay_server import Exchange, ReplayServer, replay_server
 
 PROVIDERS = ("anthropic", "openai", "compatible")
@@ -145,6 +148,30 @@ async def test_300_streams_at_a_time_leave_no_connection_no_task_and_no_memory(s
     assert min(after - before for before, after in pairwise(held)) < MANY // 3, "what leaks grows every time"
     await asked.close()
     await until_none_is_open(server)
+
+
+async def test_an_sdk_is_opened_once_for_all_and_again_where_it_could_not_be(server: ReplayServer) -> None:
+    may_open = threading.Event()
+    tries: list[str] = []
+
+    def open_sdk(base_url: str, http: HttpOptions) -> Sdk:
+        tries.append(base_url)
+        assert may_open.wait(60)
+        if len(tries) == 1:
+            raise ConfigError("No.")
+        return open_openai(base_url, http)
+
+    pool = share(open_sdk, server.base_url, Tls(), ())
+    leaving, *staying = [asyncio.create_task(pool.sdk()) for _ in range(3)]
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    may_open.set()
+    assert [str(error) for error in await asyncio.gather(*staying, return_exceptions=True)] == ["No.", "No."]
+    pool.begin()
+    assert await pool.sdk() is await pool.sdk()
+    assert len(tries) == 2
+    await pool.release()
 
 
 async def until_none_is_open(server: ReplayServer) -> None:
