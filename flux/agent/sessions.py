@@ -25,7 +25,6 @@ from flux.core.errors import ConfigError, ProviderError, SessionHeld
 from flux.core.messages import Message, Reasoning, ToolSpec
 from flux.llm.base_provider import BaseLLMProvider, ServedModel
 from flux.llm.catalogue import FREE, Catalogue, Model
-from flux.llm.local_servers import find_running
 from flux.llm.provider_factory import choose_model, kind_of, supported_providers
 from flux.llm.registry import Registry, assign, read_assignment
 from flux.llm.tokens import find_counter
@@ -310,6 +309,7 @@ def _known_models(provider: str, settings: Settings) -> Sequence[Model]:
 
 async def usable_models(registry: Registry, settings: Settings, first: BaseLLMProvider) -> Sequence[Model]:
     """The models of a provider, then of all others that are set up, then what runs on this machine besides."""
+    from flux.llm.local_servers import find_running  # it loads the providers of all of them
 
     async def of(name: str) -> Sequence[Model]:
         try:

@@ -21,7 +21,6 @@ from flux.llm.catalogue import Catalogue
 from flux.llm.endpoints import ENDPOINTS, Endpoint, Wire
 from flux.llm.resilience.breaker import CIRCUITS, BreakingProvider, Circuits
 from flux.llm.resilience.retry import RetryingProvider
-from flux.llm.text_tools_provider import TextToolsProvider
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -162,6 +161,8 @@ def _create(config: Settings, settings: Settings, name: str) -> BaseLLMProvider:
         made = _checked(create(settings, row.endpoint), name)
         # These wires have models that take no tools behind them; what is behind the others does.
         if row.endpoint.wire in {"chat", "ollama"}:
+            from flux.llm.text_tools_provider import TextToolsProvider
+
             return TextToolsProvider(made, settings.tools, Catalogue(settings).find)
         return made
 
@@ -213,6 +214,11 @@ def supported_providers(settings: Settings | None = None) -> tuple[str, ...]:
     """The names that can be used: built-ins first, then the user's tables, then other packages'."""
     tables = settings.tables() if settings else ()
     return tuple(dict.fromkeys((*BUILTINS, *tables, *_programs_own, *_registered())))
+
+
+def is_supported(settings: Settings, name: str) -> bool:
+    """Whether it is one of `supported_providers`. Other packages are looked through only for a name that needs it."""
+    return name in BUILTINS or name in supported_providers(settings)
 
 
 def kind_of(settings: Settings, name: str) -> str:

@@ -23,6 +23,7 @@ from flux.llm.provider_factory import (
     choose_provider,
     create_provider,
     find_builtin,
+    is_supported,
     kind_of,
     supported_providers,
     unsupported,
@@ -65,9 +66,8 @@ def read_assignment(settings: Settings, said: str, key: str) -> Assignment:
 
 
 def _check_supported(settings: Settings, name: str, key: str = "provider") -> None:
-    supported = supported_providers(settings)
-    if name not in supported:
-        raise unsupported(name, supported, key)
+    if not is_supported(settings, name):
+        raise unsupported(name, supported_providers(settings), key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from flux.edits.diff import changed_line_counts
 from flux.edits.formats import FileRequest, ReplaceIn, Replacement, read_editor_command, read_edits
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, EditPlan, FileChange, RenameFile
 from flux.tools.base import Arguments, Proposal
-from flux.tools.file_changes import changes_of
 from flux.workspace.workspace import Workspace
 
 
@@ -48,6 +47,8 @@ class EditFileTool:
         return f"edit {', '.join(paths)}"
 
     async def call(self, arguments: Arguments, workspace: Workspace) -> Proposal:
+        from flux.tools.file_changes import changes_of  # the edit engine is not loaded before there is an edit
+
         changes = await changes_of(_requests(arguments), workspace)
         names = ", ".join(str(change.path) for change in changes)
         return Proposal(EditPlan(f"Flux: edit {names}", changes), " ".join(_summary(change) for change in changes))

@@ -7,7 +7,6 @@ from flux.edits.diff import changed_line_counts
 from flux.edits.formats import WriteWhole
 from flux.edits.plan import EditFile, EditPlan
 from flux.tools.base import Arguments, Proposal
-from flux.tools.file_changes import changes_of
 from flux.workspace.workspace import Workspace
 
 
@@ -27,6 +26,8 @@ class WriteFile:
         return f"write {arguments.text('path')}"
 
     async def call(self, arguments: Arguments, workspace: Workspace) -> Proposal:
+        from flux.tools.file_changes import changes_of  # the edit engine is not loaded before there is an edit
+
         (change,) = await changes_of([WriteWhole(arguments.text("path"), arguments.text("text"))], workspace)
         if isinstance(change, EditFile):
             added, removed = changed_line_counts(change.snapshot.text, change.new_text())

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from flux.core.errors import SecretFile
 from flux.core.snapshot import WorkspacePath
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 TEMPORARY_PREFIX = ".flux-"
 TEMPORARY_SUFFIX = ".tmp"
@@ -257,11 +259,13 @@ def _rules_of(prefix: str, read_text: Callable[[str], str | None]) -> list[_Rule
     names = (".gitignore", ".fluxignore") if prefix else (".git/info/exclude", ".gitignore", ".fluxignore")
     lines = [line for name in names for line in (read_text(f"{prefix}{name}") or "").split("\n")]
     lines = [line.removesuffix("\r") for line in lines if line.strip()]
-    return [_Rules(prefix, GitIgnoreSpec.from_lines(_valid(lines)))] if lines else []
+    return [_Rules(prefix, _spec_of(lines))] if lines else []
 
 
-def _valid(lines: Sequence[str]) -> list[str]:
+def _spec_of(lines: Sequence[str]) -> GitIgnoreSpec:
     """Git passes over a pattern that it cannot read; so does this."""
+    from pathspec import GitIgnoreSpec  # not loaded where nothing is ignored
+
     valid: list[str] = []
     for line in lines:
         try:
@@ -269,4 +273,4 @@ def _valid(lines: Sequence[str]) -> list[str]:
         except ValueError:
             continue
         valid.append(line)
-    return valid
+    return GitIgnoreSpec.from_lines(valid)

@@ -15,7 +15,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from flux.edits import edit_text
+from flux.edits.match import edit_text
 from tests.benchmarks.figures import Bound, Effort, Figure
 from tests.support.edit_corpus.hunks import SAMPLE, hunks_of_releases, read_hunks, releases, write_hunks
 from tests.support.edit_corpus.scoring import Outcome, ask, cases_of, exact, score, table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flux.edits import edit_text
+from flux.edits.match import edit_text
 from tests.support.edit_corpus.hunks import read_hunks
 from tests.support.edit_corpus.scoring import ask, cases_of, exact, score, table
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux.core.errors import AmbiguousMatch, EditError, NoMatch, NothingChanged
-from flux.edits import edit_text, place_edit
+from flux.edits.match import edit_text, place_edit
 from flux.edits.text_edit import TextEdit, apply_edits
 
 MIXED = st.text(alphabet="ab \n\r\t\ufeffé😀", max_size=30)

@@ -51,6 +51,17 @@ def test_the_demo_works_without_a_key(shell: Shell) -> None:
     assert shell.read() == CIRCLE.replace("area", "surface")
 
 
+def test_nothing_is_loaded_that_the_message_does_not_need(shell: Shell) -> None:
+    shell.script([{"text": "Hello."}])
+    shell.variables["PYTHONPROFILEIMPORTTIME"] = "1"  # names what it loads, on standard error
+    ended = shell.flux("-p", "hello")
+    loaded = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
+    heavy = {"anthropic", "openai", "git", "tiktoken", "prompt_toolkit", "pathspec", "pygls", "lsprotocol"}
+    ours = {"flux.edits.match", "flux.llm.local_servers", "flux.llm.text_tools_provider", "flux.workspace.memory"}
+    assert "flux.ui.once" in loaded
+    assert (heavy | ours) & loaded == set()
+
+
 def test_piped_input_joins_the_prompt(shell: Shell) -> None:
     shell.script([{"text": "Seen."}])
     assert shell.flux("-p", "explain", stdin="a log\nof ünits\n").status == 0

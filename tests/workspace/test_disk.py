@@ -13,8 +13,8 @@ import pytest
 import rich
 
 from flux.core.errors import FileMissing, NotText, OutsideWorkspace, OverlappingEdits, SecretFile, WriteRefused
-from flux.edits import edit_text
 from flux.edits.diff import text_edits_between
+from flux.edits.match import edit_text
 from flux.edits.plan import CreateFile, DeleteFile, EditFile, RenameFile
 from flux.workspace.checkpoints import undo_plan
 from flux.workspace.disk import DiskWorkspace
