@@ -134,9 +134,10 @@ class Documents(Workspace):
 
     def change(self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[ContentChange]) -> None:
         """Make the changes in their order. Waiters see the text after each: editors join what happened closely."""
-        document = self.get(identifier.uri) or self._begin_late(identifier, changes)
+        document = self.get(identifier.uri)
         if document is None:
-            return
+            logger.warning("%s was changed but not open.", identifier.uri)
+            document = self._begin_unknown(identifier.uri)
         if identifier.version < document.version:
             logger.warning("%s went back from version %d to %d.", document.uri, document.version, identifier.version)
         document.version = identifier.version
@@ -155,12 +156,17 @@ class Documents(Workspace):
         self._tell()
 
     def distrust(self, uri: str) -> None:
-        """The text of this document or notebook, of all without `uri`, is not known until all of it is told."""
-        known = [notebook.uri for notebook in self.notebook_documents.values()]
-        self._unknown_notebooks.update([uri] if uri in known else [] if uri else known)
-        document = self.get(uri)
-        for one in [document] if document else [] if uri in known else self:
-            one.is_known = False
+        """The text of this document or notebook is not known until all of it is told."""
+        if any(uri == notebook.uri for notebook in self.notebook_documents.values()):
+            self._unknown_notebooks.add(uri)
+        else:
+            (self.get(uri) or self._begin_unknown(uri)).is_known = False
+
+    def distrust_all(self) -> None:
+        """A message that may have been about any document was lost."""
+        self._unknown_notebooks.update(notebook.uri for notebook in self.notebook_documents.values())
+        for document in self:
+            document.is_known = False
 
     def use(self, document: Document) -> None:
         """The user is in this document now."""
@@ -182,15 +188,12 @@ class Documents(Workspace):
             self._waiting.pop(future, None)
         return True
 
-    def _begin_late(
-        self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[ContentChange]
-    ) -> Document | None:
-        """A changed document that was never opened: its text is known if the editor sends all of it."""
-        logger.warning("%s was changed but not open.", identifier.uri)
-        if all(isinstance(change, types.TextDocumentContentChangePartial) for change in changes):
-            return None
-        self._open[identifier.uri] = Document(identifier.uri, "", identifier.version, "", self.counting)
-        return self._open[identifier.uri]
+    def _begin_unknown(self, uri: str) -> Document:
+        """A document that the editor has open and did not open for us: what is on the disk need not be its text."""
+        document = self._open[uri] = Document(uri, "", 0, "", self.counting)
+        document.is_known = False
+        self._folder_paths = []
+        return document
 
     def _tell(self) -> None:
         for future, predicate in list(self._waiting.items()):
@@ -234,13 +237,22 @@ class Documents(Workspace):
             super().update_notebook_document(params)
         except KeyError:
             logger.warning("%s was changed but not open.", params.notebook_document.uri)
+            self.distrust(params.notebook_document.uri)
             return
         for text in texts:
             self.change(text.document, text.changes)
 
     def put_notebook_document(self, params: types.DidOpenNotebookDocumentParams) -> None:
         super().put_notebook_document(params)
-        self._unknown_notebooks.discard(params.notebook_document.uri)
+        self._forget_unknown(params.notebook_document.uri)
+
+    def remove_notebook_document(self, params: types.DidCloseNotebookDocumentParams) -> None:
+        super().remove_notebook_document(params)
+        self._forget_unknown(params.notebook_document.uri)
+
+    def _forget_unknown(self, notebook_uri: str) -> None:
+        self._unknown_notebooks.discard(notebook_uri)
+        self._open.pop(notebook_uri, None)
 
     def is_known_notebook(self, notebook: types.NotebookDocument) -> bool:
         """Whether no message about its cells was lost."""

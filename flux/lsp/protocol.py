@@ -91,7 +91,7 @@ class FluxProtocol(LanguageServerProtocol):
         elif "id" in message:
             self._handle_response(message["id"], None, error.to_response_error())
         elif message["method"] in _TELLING_TEXT:
-            self._distrust_documents(_uri_in(message.get("params")))
+            self._lose_text(_uri_in(message.get("params")))
 
     def refuse(self, size: int) -> None:
         """A message of so many bytes was passed over."""
@@ -103,12 +103,16 @@ class FluxProtocol(LanguageServerProtocol):
         """A message that nobody can read, so that it may have been anything."""
         logger.warning("%s", why)
         self._answer_error(None, code, why)
-        self._distrust_documents("")
+        self._lose_text("")
 
-    def _distrust_documents(self, uri: str) -> None:
+    def _lose_text(self, uri: str) -> None:
         """What the message said of a document, of any without `uri`, is missing from the text that is known."""
-        if self._workspace is not None:
+        if self._workspace is None:
+            return
+        if uri:
             self.documents.distrust(uri)
+        else:
+            self.documents.distrust_all()
 
     def _check_order(self, message: dict[str, Any]) -> None:
         """pygls answers nothing at all after `shutdown`, and crashes in handlers before `initialize`."""

@@ -120,6 +120,32 @@ async def test_after_a_change_that_could_not_be_read_the_file_is_not_edited(tmp_
         await check_unknown(made)
 
 
+OPENINGS = {
+    "textDocument/didOpen": lambda uri: {"textDocument": {"uri": uri, "version": 1}},
+    "notebookDocument/didOpen": lambda uri: {"notebookDocument": {"uri": uri, "version": 1}},
+    "notebookDocument/didChange": lambda uri: {"notebookDocument": {"uri": uri, "version": 2}, "change": {}},
+}
+
+
+@pytest.mark.parametrize("method", OPENINGS)
+async def test_after_an_opening_that_could_not_be_read_that_file_alone_is_not_edited(
+    tmp_path: Path, method: str
+) -> None:
+    """The editor may have another text than the disk. All other texts are known as before."""
+    other = {"tool_calls": [edit("b.py", "3", "4")]}, {"text": "Done."}
+    async with bench(tmp_path, *other, *EDIT, *other, disk={"b.py": AREA}, buffers={"a.py": AREA}) as made:
+        client, b = made.client, made.uri("b.py")
+        client.notify(method, OPENINGS[method](b))
+        ask = {"uri": made.uri("a.py"), "instruction": "x"}
+        assert (await client.command("flux.edit", ask))["paths"] == []
+        assert "does not know its text" in json.dumps(made.requests()[-1]["messages"][-1])
+        assert (await client.command("flux.edit", ask))["unsaved"] == ["a.py"]
+        document, _, _ = method.partition("/")
+        client.notify(f"{document}/didClose", {document: {"uri": b}, "cellTextDocuments": []})
+        assert (await client.command("flux.edit", ask))["paths"] == ["b.py"]
+        assert made.buffers()["a.py"] == made.buffers()["b.py"] == CHANGED
+
+
 async def test_a_file_that_was_changed_before_it_was_opened_counts_once_it_is_opened(tmp_path: Path) -> None:
     async with bench(tmp_path, *EDIT, disk={"a.py": "old = 3\n"}) as made:
         made.client.notify("textDocument/didChange", change(uri=made.uri("a.py"), version=7))

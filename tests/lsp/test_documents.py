@@ -101,12 +101,15 @@ async def test_a_wait_for_what_never_comes_ends_at_its_bound() -> None:
     assert await documents().until(lambda: False, 0.01) is False
 
 
-def test_an_incremental_change_of_an_unopened_document_is_ignored_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_changed_and_was_not_opened_has_a_text_that_is_not_known(caplog: pytest.LogCaptureFixture) -> None:
     docs = documents()
+    open_(docs, B, "known")
     with caplog.at_level(logging.WARNING):
         change(docs, A, 2, typed(0, 0, "x"))
-    check(docs, {})
     assert "changed but not open" in caplog.text
+    assert {document.uri: document.is_known for document in docs} == {A: False, B: True}
+    docs.close(A)
+    check(docs, {B: (1, "known")})
 
 
 def test_a_whole_text_of_an_unopened_document_opens_it() -> None:
