@@ -26,11 +26,11 @@ IMAGE_TOKENS = 1600
 MARGIN = 0.07
 """So much more an estimate is taken for, where it must not be too low."""
 
-RATE = 0.6
+RATE = 0.4
 """How much of an estimate's error is corrected by one report, where much was new."""
 FEW_TOKENS = 400
 """Of so few new tokens half of that: their frames weigh more than their words."""
-_LEAST, _MOST = 0.5, 2.5
+_LEAST, _MOST = 0.5, 6.0
 ALIKE = TokenKinds(1.0, 1.0, 1.0)
 
 CUT_SHARE = 0.5
@@ -112,10 +112,8 @@ class Tally:
 
     def size(self, preface: Preface, messages: Sequence[Message]) -> Size:
         """Of a request with these messages. Costs in proportion to what was not asked about before."""
-        weights = self._weights(messages)
-        anchor = self._anchor_of(messages)
-        news = weights[len(anchor.messages) :] if anchor else [self._weight_of_preface(preface), *weights]
-        return Size(anchor.tokens if anchor else 0, sum(map(self._tokens, news)), self._is_exact)
+        reported, news = self._news(preface, messages)
+        return Size(reported, sum(map(self._tokens, news)), self._is_exact)
 
     def sizes(self, messages: Sequence[Message]) -> list[int]:
         """Of each message, estimated so that it is not too low."""
@@ -158,18 +156,19 @@ class Tally:
         anchor = self._anchor_of(messages)
         # What was sent before was sent again: it cannot have become less.
         is_less = anchor is not None and usage.input_tokens < anchor.input_tokens * 0.95
-        is_far_less = usage.input_tokens < sent * CUT_SHARE
+        # By the plain estimate too: what was learnt of one odd text must not make every later report a cut.
+        reported, news = self._news(preface, messages)
+        plain = reported + sum(weight.flat + weight.kinds.weighed(ALIKE) for weight in news)
+        is_far_less = usage.input_tokens < min(sent, plain) * CUT_SHARE
         return Cut(sent, usage.input_tokens) if sent >= CERTAIN_TOKENS and (is_less or is_far_less) else None
 
     def _learn(self, preface: Preface, messages: Sequence[Message], usage: Usage) -> None:
         """Correct the factors by the error of the estimate, those most of whose kind there was most (NLMS)."""
-        anchor = self._anchor_of(messages)
-        if self._is_exact or (anchor is None and self._is_calibrated):
+        reported, news = self._news(preface, messages)
+        if self._is_exact or (not reported and self._is_calibrated):
             return
-        weights = self._weights(messages)
-        news = weights[len(anchor.messages) :] if anchor else [self._weight_of_preface(preface), *weights]
         kinds = sum((weight.kinds for weight in news), TokenKinds())
-        actual = usage.input_tokens - (anchor.tokens if anchor else 0) - sum(weight.flat for weight in news)
+        actual = usage.input_tokens - reported - sum(weight.flat for weight in news)
         length = kinds.words**2 + kinds.dense**2 + kinds.other**2
         if actual <= 0 or not length:
             return
@@ -198,6 +197,14 @@ class Tally:
         if anchor is None or len(anchor.messages) > len(messages):
             return None
         return anchor if all(map(is_, anchor.messages, messages)) else None
+
+    def _news(self, preface: Preface, messages: Sequence[Message]) -> tuple[int, list[_Weight]]:
+        """The tokens that were reported of the beginning, and what each part behind it has."""
+        weights = self._weights(messages)
+        anchor = self._anchor_of(messages)
+        if anchor is None:
+            return 0, [self._weight_of_preface(preface), *weights]
+        return anchor.tokens, weights[len(anchor.messages) :]
 
     def _tokens(self, weight: _Weight) -> float:
         return weight.flat + weight.kinds.weighed(self._factors)

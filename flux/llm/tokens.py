@@ -32,29 +32,42 @@ _SAMPLES = 32
 
 _DENSE = re.compile(r"[A-Za-z0-9+/=_-]{64,}")  # base64, hashes, minified names
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F-]+")
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[A-Z]")
+_ONE_CHARACTER = re.compile(r"(.)\1{7,}")  # zeros in base64, lines drawn with dashes
+_SMALL = "a-z\u00df-\u024f\u0300-\u036f\u1e00-\u1eff"
+_WORD = re.compile(f"[A-Z\u00c0-\u00de]?[{_SMALL}]+|[A-Z]+(?![{_SMALL}])|[A-Z]")
 _MARK = r"!-/:-@\[-`{-~"
 _COSTS = (
-    (re.compile(r"[0-9]{1,3}"), 0.99),
-    (re.compile(rf"[{_MARK}]+(?![A-Za-z{_MARK}])|[{_MARK}]+(?=[{_MARK}][A-Za-z])"), 0.61),
-    (re.compile(rf"[{_MARK}](?=[A-Za-z])"), 0.55),
-    (re.compile(r"[\r\n]+(?:[ \t]*[\r\n]+)*"), 1.45),
-    (re.compile(r"(?<![ \t])[ \t]{2,}+(?=\S)"), 0.76),
+    (re.compile(r"(?<= )[A-Za-z]{4,9}(?![A-Za-z])"), -0.95),  # less: a common word by itself
+    (re.compile(r"(?<=_)[a-z]|(?<=[a-z])[A-Z]"), -0.95),  # less: a word within a name
+    (re.compile(rf"(?<=[{_MARK}])[A-Za-z](?=[{_MARK}])"), -0.45),  # less: letters between marks, as in minified code
+    (re.compile(r"[0-9]{1,3}"), 0.7),
+    (re.compile(r"(?<=\S) (?=[0-9])"), 1.5),  # the blank before a number
+    (re.compile(rf"(?<=[0-9])[{_MARK}](?=[0-9])"), 0.55),  # more, within a number
+    (re.compile(rf"(?<=[A-Za-z0-9])[{_MARK}](?=[A-Za-z])"), 0.2),  # a mark that goes with its word
+    (re.compile(rf"(?<=[ \t\n])[{_MARK}](?=[A-Za-z])"), 0.85),  # one that goes with the blank before it
+    (re.compile(rf"(?<![{_MARK}])[{_MARK}]{{2,}}+(?=[A-Za-z])"), 0.17),
+    (re.compile(rf"(?<![{_MARK}])[{_MARK}]++(?![A-Za-z\r\n])"), 0.95),
+    (re.compile(rf"(?<![{_MARK}])[{_MARK}]++[\r\n]+"), 1.2),
+    (re.compile(rf"(?<![{_MARK}\r\n])[\r\n]+(?:[ \t]*[\r\n]+)*"), 1.75),
+    (re.compile(r"(?<![ \t])[ \t]{2,}+(?=\S)"), 0.85),
 )
-"""What one match of each costs in ASCII text: digits, marks, a mark before a word, line ends, blanks in a row.
-
-All are linear, also over a million blanks.
-"""
+"""What one match of each costs beside the words. All are linear, also over a million blanks."""
+_ACCENTS = (
+    ("[\x80-\xff]", 0.75),  # of western Europe
+    ("[\u0100-\u036f]", 1.15),  # of eastern Europe
+    ("[\u1e00-\u1eff]", -1.0),  # Vietnamese: short words, most of them known
+)
+"""What a letter costs beside its word; compiled when such text comes."""
 _MORE_MARKS = re.compile(rf"[{_MARK}]{{3,}}")
 _SCRIPTS = (
-    ("[\x80-\u024f]", 0.79),  # Latin with accents
-    ("[\u0250-\u052f]", 0.35),  # Greek, Cyrillic
-    ("[\u0590-\u0fff]", 0.39),  # Hebrew, Arabic, Indian scripts, Thai
-    ("[\u1000-\u303f\ue000-\uf8ff\uff00-\uffef]", 1.46),  # symbols, punctuation of East Asia
-    ("[\u3040-\u30ff]", 0.76),  # Kana
-    ("[\u3400-\u9fff\uf900-\ufaff]", 0.7),  # Han
+    ("[\u0400-\u052f]", 0.28),  # Cyrillic
+    ("[\u0370-\u03ff\u0530-\u1dff\u1f00-\u1fff]", 0.37),  # Greek, Arabic, Indian scripts, Thai and others
+    ("[\u2000-\u206f]", 1.6),  # dashes, quotation marks
+    ("[\u2070-\u303f\ue000-\uf8ff\uff00-\uffef]", 0.9),  # symbols, punctuation of East Asia
+    ("[\u3040-\u30ff]", 0.66),  # Kana
+    ("[\u3400-\u9fff\uf900-\ufaff]", 0.73),  # Han
     ("[\uac00-\ud7af]", 0.7),  # Hangul
-    ("[\U00010000-\U0010ffff]", 2.24),  # emoji
+    ("[\U00010000-\U0010ffff]", 2.0),  # emoji
 )
 """Compiled when such text comes: the large ones take a millisecond each."""
 _LONGEST_BLANK = 80
@@ -62,28 +75,29 @@ _LONGEST_BLANK = 80
 _BASE64_COST, _HEXADECIMAL_COST = 0.68, 0.58
 
 
+_WORD_COSTS = ((1, 1.45), (2, 0.95), (3, 1.3), (6, 1.52), (9, 1.95), (13, 1.85))
+
+
 def _word_cost(length: int) -> float:
-    """What an English or a program's word of so many letters costs, its blank included."""
-    if length < 3:
-        return 1.69 if length == 1 else 0.95
-    if length < 10:
-        return 0.88 if length < 7 else 1.05
-    return 1.57 if length < 14 else 2.07 + 0.49 * (length - 14)
+    """What a word of so many letters costs, its blank included: a mean over languages and programs."""
+    for longest, cost in _WORD_COSTS:
+        if length <= longest:
+            return cost
+    return 3.0 + 0.7 * (length - 14)
 
 
 def estimate_kinds(text: str) -> TokenKinds:
     """About how many tokens the text has in a tokenizer of o200k's size, by kind.
 
-    The costs are a fit to o200k_base on half of 2,200 files and pieces (Python, JavaScript, C, Lua, Markdown, JSON,
-    logs, base64, 25 languages, 2026-11-21); on the other half a file of most kinds is off by 2 to 8 % (median) and by
-    15 to 22 % (p95).
+    The costs are a fit to o200k_base on half of 2,200 files and pieces (Python, JavaScript, also minified, C, Lua,
+    Markdown, JSON, logs, base64, hex dumps, 40 languages, 2026-11-22); on the other half most kinds are off by 1 to 5 %
+    (median) and by 4 to 16 % (p95).
     """
     if len(text) > SAMPLED_CHARACTERS:
         return _sampled(text)
     dense = 0.0
     if runs := _DENSE.findall(text):
-        costs = (_HEXADECIMAL_COST if _HEXADECIMAL.fullmatch(run) else _BASE64_COST for run in runs)
-        dense = sum(len(run) * cost for run, cost in zip(runs, costs, strict=True))
+        dense = sum(map(_dense_cost, runs))
         text = _DENSE.sub(" ", text)
     lengths = Counter(map(len, _WORD.findall(text)))
     words = sum(_word_cost(length) * number for length, number in lengths.items())
@@ -91,10 +105,16 @@ def estimate_kinds(text: str) -> TokenKinds:
     words += 0.77 * sum(len(run) - 2 for run in _MORE_MARKS.findall(text) if len(set(run)) > 1)
     other = 0.0
     if not text.isascii():
+        words += sum(cost * len(re.findall(pattern, text)) for pattern, cost in _ACCENTS)
         other = sum(cost * len(re.findall(pattern, text)) for pattern, cost in _SCRIPTS)
     if not other:
         words = max(words, len(text) / _LONGEST_BLANK)
     return TokenKinds(words, dense, other)
+
+
+def _dense_cost(run: str) -> float:
+    run, alike = _ONE_CHARACTER.subn("", run)
+    return 1.5 * alike + len(run) * (_HEXADECIMAL_COST if _HEXADECIMAL.fullmatch(run) else _BASE64_COST)
 
 
 def _sampled(text: str) -> TokenKinds:
@@ -230,7 +250,7 @@ def find_counter(model: str, folders: Sequence[Path]) -> TokenCounter:
         return EstimatedCounter(TokenKinds(1.3, 1.2, 1.0))
     if family.startswith(("gpt", "o1", "o3", "o4", "chatgpt")):
         for folder in folders:
-            encoding = _load(O200K, folder / O200K.file_name)
+            encoding = load_ranks(O200K, folder / O200K.file_name)
             if encoding is not None:
                 # tiktoken 0.14.0 knows gpt-5 and older; of gpt-6 nobody has said, and the oldest have another.
                 return TiktokenCounter(encoding, is_exact=not family.startswith(_OTHER_TOKENIZER))
@@ -260,7 +280,8 @@ def install_ranks(folder: Path, ranks: Ranks = O200K, *, timeout_s: float = 60.0
 
 
 @cache
-def _load(ranks: Ranks, file: Path) -> tiktoken.Encoding | None:
+def load_ranks(ranks: Ranks, file: Path) -> tiktoken.Encoding | None:
+    """The tokenizer of this file; None where there is none, or not just these ranks. Once for a process."""
     try:
         content = file.read_bytes()
     except OSError:

@@ -6,7 +6,7 @@ import pytest
 
 from flux.agent.session_store import Preface, SessionStore
 from flux.agent.tally import Cut, Tally
-from flux.core.limits import ModelLimits
+from flux.core.limits import ModelLimits, TokenKinds
 from flux.core.messages import Message, Text, assistant_message, user_message
 from flux.core.usage import Usage
 from flux.llm.base_provider import ModelRequest
@@ -59,6 +59,21 @@ def test_fewer_tokens_than_before_are_a_cut() -> None:
     assert cut is not None
     assert cut == Cut(cut.sent_tokens, 2048)
     assert 6010 < cut.sent_tokens < 6050
+
+
+def test_what_was_learnt_of_an_odd_text_makes_no_cut_of_later_reports() -> None:
+    store = SessionStore(None)
+    store.create("s", "/w")
+    store.fitted.calibrate("s", "p/m", TokenKinds(2.5, 1.0, 2.5))
+    made, talk = tally(store), [user_message(WORDS)]
+    plain = EstimatedCounter().count(PREFACE.system) + EstimatedCounter().count(WORDS)
+    assert made.size(PREFACE, talk).tokens > 2.2 * plain
+    assert made.report(PREFACE, talk, Usage(plain, 0), Message("assistant", ())) is None
+    for _ in range(8):
+        talk.append(user_message(WORDS))
+        plain += EstimatedCounter().count(WORDS) + 4
+        assert made.report(PREFACE, talk, Usage(plain, 0), Message("assistant", ())) is None
+    assert made.text_tokens(WORDS) == pytest.approx(EstimatedCounter().count(WORDS), rel=0.1)
 
 
 async def test_a_server_that_cuts_in_silence_is_named_once_with_the_cure() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import random
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import prompt_toolkit
+import pyright
 
 from flux.agent.session import system_prompt
 from flux.agent.session_store import Preface, SessionStore
@@ -22,70 +24,137 @@ from flux.core.limits import TokenCounter
 from flux.core.messages import Message, Text, ToolCall, ToolResult, assistant_message, user_message
 from flux.core.usage import Usage
 from flux.llm.scripted_provider import ScriptedProvider
-from flux.llm.tokens import EstimatedCounter
+from flux.llm.tokens import O200K, EstimatedCounter, Ranks
 from flux.llm.wire.anthropic_messages import encode_request
 from flux.tools.registry import builtin_tools
 from flux.workspace.disk import DiskWorkspace
 from tests.benchmarks.figures import Bound, Effort, Figure, median
+from tests.support.languages import ARTICLE
 from tests.support.talks import call, open_session, send, step
-from tests.support.tokenizer import HOW, real_counter
+from tests.support.tokenizer import CL100K, HOW, real_counter
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = Path(prompt_toolkit.__path__[0])
+MINIFIED = Path(pyright.__path__[0]) / "dist/dist/vendor.js"
 NEW_SHARE = 0.3
-_CHINESE = "我们需要检查这个函数的返回值，因为它在空列表时会失败。请修改测试并解释原因。"
 
 
 def counting(effort: Effort, folder: Path) -> list[Figure]:
-    """Requests that go on from a reported total, up to 30 % of each new, against o200k_base on what is unseen."""
+    """Requests that go on from a reported total, up to 30 % of each new, on text that the estimate was not fitted to.
+
+    Against the tokenizer that it was fitted to, and against another one, whose reports have to correct it. What that
+    makes of a script that no report was of yet (of Georgian six times as much) nobody can know: its p95 is not judged.
+    """
     del folder
-    truth = real_counter()
-    names = ("the next request's total: error, median", "the next request's total: error, p95")
+    return [*_counting(effort, O200K, 6.0), *_counting(effort, CL100K, None)]
+
+
+def _counting(effort: Effort, ranks: Ranks, p95: float | None) -> list[Figure]:
+    truth = real_counter(ranks)
+    name = f"the next request's total in {ranks.name}: error"
     if truth is None:
-        note = f"no tokenizer is on the disk: {HOW}"
-        return [Figure(name, "%", None, note=note) for name in names]
+        return [Figure(name, "%", None, note=f"{ranks.name} is not on the disk: {HOW}")]
     errors = sorted(error for seed in range(effort.of(40)) for error in _errors(truth, random.Random(seed)))
-    found = (median(errors), errors[int(len(errors) * 0.95)])
+    found = (("median", median(errors), 2.0), ("p95", errors[int(len(errors) * 0.95)], p95))
     return [
-        Figure(name, "%", value * 100, bound=Bound("measured", "<=", most))
-        for name, value, most in zip(names, found, (2.0, 6.0), strict=True)
+        Figure(f"{name}, {which}", "%", value * 100, bound=Bound("measured", "<=", most) if most else None)
+        for which, value, most in found
     ]
 
 
 def _errors(truth: TokenCounter, chance: random.Random) -> list[float]:
-    """The errors over one conversation of ten requests."""
+    """The errors over one conversation of ten requests, whose user speaks one language beside all that is code."""
+    language = chance.choice(list(ARTICLE.values()))
     tally = Tally(SessionStore(None).fitted, "s")
     tally.use("p", "m", EstimatedCounter())
     preface = Preface(system_prompt(), tuple(tool.spec for tool in builtin_tools().values()))
     fixed = truth.count(preface.system) + 900
-    talk: list[Message] = [user_message(_text(chance, 12_000))]
+    talk: list[Message] = [user_message(_text(chance, language, 12_000))]
     total, errors = fixed + truth.count(talk[0].text()) + 4, list[float]()
     for number in range(10):
         if number:
             errors.append(abs(tally.size(preface, talk).tokens / total - 1))
         answer = assistant_message(Text("Well, here is what I found."))
         tally.report(preface, talk, Usage(total, 8), answer)
-        text = _text(chance, round(total * 4 * NEW_SHARE * chance.random()))
+        text = _text(chance, language, round(total * 4 * NEW_SHARE * chance.random()))
         talk += [answer, user_message(text)]
         total += 8 + truth.count(text) + 4
     return errors
 
 
-def _text(chance: random.Random, length: int) -> str:
-    """Source, prose, JSON, Chinese or base64, of about so many characters."""
-    kind = chance.randrange(5)
-    if kind == 0:
-        return chance.choice(sorted(SOURCES.rglob("*.py"))).read_text(encoding="utf-8")[:length] or "x = 1\n"
-    if kind == 1:
-        return (PROJECT / chance.choice(("README.md", "docs/architecture.md"))).read_text(encoding="utf-8")[:length]
-    if kind == 2:
-        rows = [
-            {"id": chance.randrange(10**6), "name": chance.choice(_CHINESE), "ok": True} for _ in range(length // 40)
-        ]
-        return json.dumps(rows)
-    if kind == 3:
-        return "".join(chance.choice(_CHINESE) for _ in range(length // 4)) or _CHINESE
+def _text(chance: random.Random, language: str, length: int) -> str:
+    """About so many characters of one of the kinds of text that go along with a message."""
+    return chance.choice(KINDS)(chance, language, length)
+
+
+def _source(chance: random.Random, _: str, length: int) -> str:
+    return chance.choice(sorted(SOURCES.rglob("*.py"))).read_text(encoding="utf-8")[:length] or "x = 1\n"
+
+
+def _minified(chance: random.Random, _: str, length: int) -> str:
+    return _piece(MINIFIED.read_text(encoding="utf-8"), chance, length)
+
+
+def _documentation(chance: random.Random, _: str, length: int) -> str:
+    name = chance.choice(("README.md", "docs/architecture.md", "CHANGELOG.md"))
+    return _piece((PROJECT / name).read_text(encoding="utf-8"), chance, length)
+
+
+def _words(chance: random.Random, language: str, length: int) -> str:
+    pieces = re.findall(r"[^\s,.。、，]+[\s,.。、，]+", language)
+    return "".join(chance.choice(pieces) for _ in range(length // 8 + 1))
+
+
+def _json(chance: random.Random, language: str, length: int) -> str:
+    rows = [
+        {"id": chance.randrange(10**6), "name": chance.choice(language.split()), "ok": True}
+        for _ in range(length // 40)
+    ]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _base64(chance: random.Random, _: str, length: int) -> str:
     return base64.b64encode(chance.randbytes(length // 2 + 10)).decode("ascii")
+
+
+def _log(chance: random.Random, _: str, length: int) -> str:
+    lines = (
+        f"2026-11-22T02:{chance.randrange(60):02}:{chance.random() * 60:09.6f}Z INFO worker-{chance.randrange(16)} "
+        f"GET /api/items/{chance.randrange(10**5)}?page={chance.randrange(90)} 200 {chance.random() * 90:.3f}ms\n"
+        for _ in range(length // 90 + 1)
+    )
+    return "".join(lines)
+
+
+def _lock_file(chance: random.Random, _: str, length: int) -> str:
+    return _piece((PROJECT / "editors/vscode/package-lock.json").read_text(encoding="utf-8"), chance, length)
+
+
+def _hex_dump(chance: random.Random, _: str, length: int) -> str:
+    rows = (chance.randbytes(16) for _ in range(length // 70 + 1))
+    return "".join(f"{16 * at:08x}  {row.hex(' ', 2)}  |{_printable(row)}|\n" for at, row in enumerate(rows))
+
+
+def _printable(row: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+
+
+def _piece(text: str, chance: random.Random, length: int) -> str:
+    at = chance.randrange(max(len(text) - length, 1))
+    return text[at : at + length] or "x = 1\n"
+
+
+KINDS = (
+    _source,
+    _minified,
+    _documentation,
+    _words,
+    _json,
+    _base64,
+    _log,
+    _lock_file,
+    _hex_dump,
+)
 
 
 def pruning(effort: Effort, folder: Path) -> list[Figure]:
@@ -185,7 +254,7 @@ def _pieces(body: bytes) -> list[str]:
 def _cost(requests: Sequence[Sequence[str]]) -> float:
     """Tokens at the price of plain input: what was sent before at a tenth, what is new at 1.25."""
     cost, before = 0.0, 0
-    counter = EstimatedCounter()
+    counter = real_counter() or EstimatedCounter()
     for request in requests:
         total = sum(map(counter.count, request))
         cost += before * 0.1 + (total - before) * 1.25

@@ -28,6 +28,7 @@ from flux.llm.tokens import (
     find_counter,
     install_ranks,
 )
+from tests.support.languages import ARTICLE
 
 SMALL = {bytes([byte]): byte for byte in range(256)} | {b"he": 256, b"ll": 257, b"hell": 258}
 
@@ -63,6 +64,23 @@ def test_an_estimate_is_near_for_code_prose_dense_text_and_chinese() -> None:
     assert 400 < estimate_tokens("语言模型" * 200) < 700
     assert estimate_tokens("") == 0
     assert 1 <= estimate_tokens("a") <= 2
+
+
+@pytest.mark.parametrize(
+    ("language", "tokens"),
+    [  # what o200k_base counts
+        ("German", 39), ("French", 41), ("Spanish", 38), ("Polish", 53), ("Turkish", 46), ("Vietnamese", 50),
+        ("Russian", 42), ("Greek", 71), ("Hebrew", 50), ("Arabic", 44), ("Hindi", 54), ("Thai", 64),
+        ("Georgian", 51), ("Japanese", 72), ("Chinese", 35), ("Korean", 51),
+    ],
+)  # fmt: skip
+def test_an_estimate_is_near_in_every_script(language: str, tokens: int) -> None:
+    assert estimate_tokens(ARTICLE[language]) == pytest.approx(tokens, rel=0.25)
+
+
+def test_a_line_of_one_character_and_zeros_in_base64_are_few_tokens() -> None:
+    assert estimate_tokens("-" * 78 + "\n") < 8
+    assert estimate_tokens(base64.b64encode(bytes(3000)).decode("ascii")) < 80
 
 
 @pytest.mark.parametrize(

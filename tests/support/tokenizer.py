@@ -1,6 +1,6 @@
-"""`python -m tests.support.tokenizer PACKAGE`: writes the ranks in the npm package js-tiktoken as tiktoken's own file.
+"""`python -m tests.support.tokenizer PACKAGE`: writes the ranks in the npm package js-tiktoken as tiktoken's own files.
 
-They are believed by the sha256 that tiktoken itself states (`flux.llm.tokens.O200K`), whoever packed them.
+They are believed by the sha256 that tiktoken itself states, whoever packed them.
 """
 
 from __future__ import annotations
@@ -10,25 +10,34 @@ import json
 import sys
 from pathlib import Path
 
-from flux.core.config import tokenizer_folders
-from flux.llm.tokens import O200K, TiktokenCounter, find_counter
+from flux.llm.tokens import O200K, Ranks, TiktokenCounter, load_ranks
 
 TOOLS = Path(__file__).parents[2] / ".tools/tokenizer"
 HOW = "run tests/wire/install_tokenizer.sh"
 
+# tiktoken 0.14.0, tiktoken_ext/openai_public.py, cl100k_base(): an older tokenizer of half the size, which stands for
+# those of other services.
+CL100K = Ranks(
+    name="cl100k_base",
+    url="https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken",
+    sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    pattern=r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]"
+    r"|\s+(?!\S)|\s+",
+)
 
-def real_counter() -> TiktokenCounter | None:
-    """o200k_base itself; None where it is not on the disk."""
-    found = find_counter("gpt-5", (TOOLS, *tokenizer_folders()))
-    return found if isinstance(found, TiktokenCounter) else None
+
+def real_counter(ranks: Ranks = O200K) -> TiktokenCounter | None:
+    """The tokenizer itself; None where it is not on the disk."""
+    encoding = load_ranks(ranks, TOOLS / ranks.file_name)
+    return TiktokenCounter(encoding, is_exact=True) if encoding else None
 
 
-def ranks_of(package: Path) -> bytes:
-    """tiktoken's file of o200k_base: a line for each token with its rank, in their order.
+def ranks_in(package: Path, name: str) -> bytes:
+    """tiktoken's file of a tokenizer: a line for each token with its rank, in their order.
 
     The package has them in rows of tokens in base64, each behind the rank of its first one.
     """
-    source = (package / f"dist/ranks/{O200K.name}.js").read_text(encoding="utf-8")
+    source = (package / f"dist/ranks/{name}.js").read_text(encoding="utf-8")
     table = json.JSONDecoder().raw_decode(source, source.index("{"))[0]
     ranks: dict[int, str] = {}
     for row in table["bpe_ranks"].splitlines():
@@ -38,12 +47,13 @@ def ranks_of(package: Path) -> bytes:
 
 
 def main() -> int:
-    content = ranks_of(Path(sys.argv[1]))
-    if hashlib.sha256(content).hexdigest() != O200K.sha256:
-        sys.exit(f"What is in {sys.argv[1]} is not {O200K.name}; nothing was installed.")
-    file = TOOLS / O200K.file_name
-    file.write_bytes(content)
-    print(f"installed: {file}")
+    for ranks in (O200K, CL100K):
+        content = ranks_in(Path(sys.argv[1]), ranks.name)
+        if hashlib.sha256(content).hexdigest() != ranks.sha256:
+            sys.exit(f"What is in {sys.argv[1]} is not {ranks.name}; it was not installed.")
+        file = TOOLS / ranks.file_name
+        file.write_bytes(content)
+        print(f"installed: {file}")
     return 0
 
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Puts a real tokenizer's table (o200k_base) into .tools/tokenizer, where tests and benchmarks look for it.
+# Puts the tables of two real tokenizers (o200k_base, cl100k_base) into .tools/tokenizer, where tests and benchmarks look for it.
 # Needs Node's npm, whose own configuration says which registry is used, and the project's environment.
 set -euo pipefail
 
