@@ -17,7 +17,7 @@ from lsprotocol import types
 
 from flux.core.text import Counting, with_line_feeds
 from flux.edits.diff import text_edits_between
-from flux.edits.text_edit import TextEdit, cut_to_change
+from flux.edits.text_edit import TextEdit, apply_edits, cut_to_change
 from flux.lsp.convert import offsets_of
 from flux.lsp.misplaced import explained, made_on
 
@@ -136,6 +136,8 @@ class Trail:
             else:
                 restored += piece.text
         text = self._texts[-1]
+        if apply_edits(text, edits) == text:
+            return ()  # what is put back is there again, in the user's own typing
         return tuple(edit for edit in edits if text[edit.start : edit.end] != edit.new_text)
 
     def _add(self, step: _Step) -> None:
@@ -169,29 +171,36 @@ class Trail:
         for at, (text, step) in enumerate(zip(self._texts, self._steps, strict=False)):
             came_to = self._texts[at + 1]
             first, then = seen.get(came_to, (at, pieces))
-            if not step.is_ours and any(each.is_ours for each in self._steps[first:at]):
+            is_gone = not step.is_ours and any(each.is_ours for each in self._steps[first:at])
+            if is_gone and _of_user(then) == _of_user(pieces):
                 pieces = then  # the user came back to an earlier text, by an undo of the editor: it is as it was then
             else:
                 for edit in _closely(text, step.edit):
                     pieces = _with_edit(pieces, edit, is_ours=step.is_ours)
-            seen.setdefault(came_to, (at + 1, pieces))
+            seen[came_to] = (at + 1, pieces)
         return pieces
+
+
+def _of_user(pieces: Sequence[_Piece]) -> str:
+    """The text without what edits of ours put in, and with what they took out."""
+    return "".join(piece.text for piece in pieces if piece.kind != "ours")
 
 
 def _with_edit(pieces: Sequence[_Piece], edit: TextEdit, *, is_ours: bool) -> list[_Piece]:
     head, rest = _split(pieces, edit.start)
     middle, tail = _split(rest, edit.end - edit.start)
+    # Where nothing was, nothing stands between.
+    users = [_Piece(edit.new_text, "user")] if edit.new_text else []
     if is_ours:
         beside = list(itertools.takewhile(lambda piece: piece.kind == "replaced", tail))
         gone = [piece for piece in middle if piece.kind != "ours"] + beside
         if all(piece.kind == "replaced" for piece in gone) and "".join(piece.text for piece in gone) == edit.new_text:
             # Put back what an edit had replaced, and the user's again.
-            return [*head, _Piece(edit.new_text, "user"), *tail[len(beside) :]]
+            return [*head, *users, *tail[len(beside) :]]
         replaced = [_Piece(piece.text, "replaced") for piece in middle if piece.kind != "ours"]
         return [*head, *replaced, _Piece(edit.new_text, "ours"), *tail]
-    # What was typed before a text of ours stands before what that replaced; where nothing was, nothing stands between.
-    typed = [_Piece(edit.new_text, "user")] if edit.new_text else []
-    return [*head, *typed, *(piece for piece in middle if piece.kind == "replaced"), *tail]
+    # What was typed before a text of ours stands before what that replaced.
+    return [*head, *users, *(piece for piece in middle if piece.kind == "replaced"), *tail]
 
 
 def _split(pieces: Sequence[_Piece], length: int) -> tuple[list[_Piece], list[_Piece]]:

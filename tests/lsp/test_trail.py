@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lsprotocol import types
 
 from flux.core.text import Counting
 from flux.edits.text_edit import apply_edits
 from flux.lsp.trail import ContentChange, Trail
-from tests.support.fake_editors.texts import last_first, position_of, with_edits
+from tests.support.fake_editors.texts import last_first, offset_of, position_of, with_edits
 
 TEXT = "one\ntwo\nthree\nfour\nfive\n"
 COUNTING = Counting("utf-16")
@@ -24,7 +25,7 @@ def edit(line: int, end: int, new: str, end_line: int | None = None) -> types.Te
     return types.TextEdit(types.Range(start, types.Position(line if end_line is None else end_line, end)), new)
 
 
-def made(*edits: types.TextEdit) -> list[ContentChange]:
+def made(*edits: types.TextEdit) -> list[types.TextDocumentContentChangePartial]:
     """As an editor reports edits that it makes, the last first."""
     return [types.TextDocumentContentChangePartial(edit.range, edit.new_text) for edit in last_first(edits)]
 
@@ -243,3 +244,84 @@ def test_typing_anywhere_before_and_after_an_edit_is_all_that_is_left_without_it
         assert sorted(set(marks_of[0])) == marks_of[1]
         if not after:
             assert left == users
+
+
+UNIQUE = "abcde\nfghij\nklmno\npqrst\n\nuvwxyz\n"
+"""Each letter once, so that what became of it is known."""
+MARKS = "".join(map(chr, range(0x4E00, 0x4E40)))
+ROUNDS = st.lists(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["", "\n", "cut"])), max_size=3), max_size=6)
+
+
+@dataclass
+class TypedInto:
+    """The text of an editor without versions, which tells a trail of all that is done to it."""
+
+    trail: Trail
+    text: str = UNIQUE
+    marks: str = ""
+    line_ends: int = 0
+    cut: str = ""
+
+    def put(self, change: types.TextDocumentContentChangePartial) -> None:
+        self.text = with_edits(self.text, [types.TextEdit(change.range, change.text)], "utf-16")
+        self.trail.follow(change)
+
+    def type(self, where: float, what: str) -> None:
+        """At a part of the text, a mark and what follows it; or up to three characters of its line are cut."""
+        at = int(where * len(self.text))
+        gone = self.text[at : at + 3].split("\n")[0] if what == "cut" else ""
+        new = "" if what == "cut" else MARKS[len(self.marks)] + what
+        self.cut, self.marks, self.line_ends = self.cut + gone, self.marks + new[:1], self.line_ends + len(new[1:])
+        self.put(types.TextDocumentContentChangePartial(self.range(at, at + len(gone)), new))
+
+    def make(self, edits: Sequence[types.TextEdit]) -> None:
+        """As an editor makes them: where they are in the text by now, the last first."""
+        for change in made(*[types.TextEdit(self.clipped(edit.range), edit.new_text) for edit in edits]):
+            self.put(change)
+
+    def is_like(self, edits: Sequence[types.TextEdit], before: str) -> bool:
+        """Whether the last typing did what the edits would have."""
+        return with_edits(before, edits, "utf-16") == self.text
+
+    def way_back(self) -> list[types.TextEdit]:
+        return [types.TextEdit(self.range(edit.start, edit.end), edit.new_text) for edit in self.trail.way_back()]
+
+    def range(self, start: int, end: int) -> types.Range:
+        return types.Range(position_of(self.text, start, "utf-16"), position_of(self.text, end, "utf-16"))
+
+    def clipped(self, there: types.Range) -> types.Range:
+        """Up to the ends of its lines."""
+        return self.range(offset_of(self.text, there.start, "utf-16"), offset_of(self.text, there.end, "utf-16"))
+
+
+@given(st.integers(0, 4), st.integers(1, 3), st.text("XY😋\n", max_size=4), ROUNDS)
+@example(0, 2, "X", [[], [(0.0, "")], [(0.0, "cut")]])  # an edit only moved what an earlier one had put in
+@example(3, 3, "XXX", [[], [(0.875, "")], [(0.98, "cut")]])  # a cut made the first text, which it was not an undo to
+@example(0, 1, "", [[(0.0, "\n")], [(1.0, "cut")]])
+@settings(max_examples=500)
+def test_typing_between_an_edit_and_each_of_its_ways_back_is_all_that_is_left_in_the_end(
+    line: int, lines: int, new: str, rounds: list[list[tuple[float, str]]]
+) -> None:
+    """The user types before each of them is made, and not any more in the end."""
+    there = TypedInto(Trail(UNIQUE, COUNTING))
+    sent = [edit(line, 0, new, end_line=line + lines)]
+    for typings in [*rounds, [], []]:
+        there.trail.send(sent)
+        for typing in typings:
+            before = there.text
+            there.type(*typing)
+            if there.is_like(sent, before):
+                return  # nobody could tell it from the edit
+        before = there.text
+        there.make(sent)
+        if there.trail.made_on is None:
+            assert there.text == before
+            return  # it says that it does not know
+        sent = there.way_back()
+        if not sent:
+            break
+    assert not sent
+    letters = [letter for letter in there.text if letter != "\n" and letter not in there.cut]
+    assert [letter for letter in letters if letter not in MARKS] == [c for c in UNIQUE if c not in f"\n{there.cut}"]
+    assert sorted(letter for letter in letters if letter in MARKS) == [c for c in there.marks if c not in there.cut]
+    assert there.text.count("\n") == UNIQUE.count("\n") + there.line_ends
