@@ -89,8 +89,14 @@ def definition_at(lines: Sequence[str], line: int, path: str) -> Found | None:
 def _first(
     pattern: re.Pattern[str], words: tuple[str, str], lines: Sequence[str], first: int, last: int
 ) -> Found | None:
-    """The first line with one of the words that the pattern fits. To look for words takes a tenth of its time."""
+    """The first line with one of the words that the pattern fits.
+
+    To look for words takes a tenth of its time, and in all lines at once a tenth of that.
+    """
     one, other = words
+    text = "".join(lines[first : last + 1])
+    if one not in text and other not in text:
+        return None
     for number in range(first, min(last + 1, len(lines))):
         line = lines[number]
         if (one in line or other in line) and (found := pattern.search(line[:MAX_WIDTH].rstrip())):

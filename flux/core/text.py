@@ -11,6 +11,7 @@ import io
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
@@ -82,10 +83,7 @@ class LineIndex:
     def __init__(self, text: str, ends: LineEnds = "any") -> None:
         self._text = text
         self._ends: LineEnds = ends
-        starts = [0]
-        for line in split_lines(text, ends)[:-1]:
-            starts.append(starts[-1] + len(line))
-        self._starts = starts
+        self._starts = [0, *accumulate(map(len, split_lines(text, ends)[:-1]))]
 
     @property
     def line_count(self) -> int:

@@ -73,6 +73,8 @@ class EditorText:
             return self._ours.position(len(self._text))
         line = index.line(given.line)
         column = units_to_column(line, given.character, self._counting.encoding, self._counting.line_ends)
+        if self._ours is index:
+            return Position(given.line, column)
         return self._ours.position(index.line_start(given.line) + column)
 
     def place(self, offset: int) -> types.Position:

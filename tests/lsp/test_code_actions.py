@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flux.lsp.features.code_actions import KEPT_MENUS
 from tests.support.fake_editors.texts import path_of
 from tests.support.lsp_bench import Bench, bench, edit, titles, tool, without
 from tests.support.lsp_client import CAPABILITIES, ResponseError, lsp_range
@@ -269,6 +270,10 @@ async def test_an_old_or_unknown_offer_is_refused_in_words(tmp_path: Path) -> No
         actions = await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))
         made.client.type(made.uri("a.py"), 0, 0, "x")
         with pytest.raises(ResponseError, match="The text has changed since the code actions were listed"):
+            await made.client.run_action(actions, "Flux: improve")
+        for _ in range(KEPT_MENUS):
+            await made.client.code_actions(made.uri("a.py"), (1, 0), (2, 0))
+        with pytest.raises(ResponseError, match=r"There is no offer '\d+'"):
             await made.client.run_action(actions, "Flux: improve")
         with pytest.raises(ResponseError, match="There is no offer 'zzz'"):
             await made.client.command("flux.action.run", {"id": "zzz"})

@@ -7,6 +7,7 @@ arguments; what it stands for is kept here. What comes of a choice is `action_ru
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 RUN = "flux.action.run"
 
-KEPT_OFFERS = 1000
-"""A menu has some dozen; an old one that is still open may be forgotten after so many."""
+KEPT_MENUS = 20
+"""An editor asks for one wherever the cursor goes. Each may hold hundreds of problems, which cost memory, and pauses
+where the interpreter looks through them for garbage."""
 MAX_TITLE = 90
 
 
@@ -52,7 +54,8 @@ class CodeActions:
     def __init__(self, editor: LspEditor, settings: EditorSettings) -> None:
         self._editor = editor
         self._settings = settings
-        self._offers: dict[str, Offer] = {}
+        self._menus: deque[dict[str, Offer]] = deque(maxlen=KEPT_MENUS)
+        """The newest ones: what their ids stand for."""
         self._numbers = itertools.count(1)
         self._loaded: Loaded | None = None
         self._own: Sequence[Action] = ()
@@ -86,6 +89,7 @@ class CodeActions:
         subjects = Subjects(document, text, at, params.context.diagnostics, problems, tuple(known), can_ask=can_ask)
         # Where only the cursor came by, there is no light bulb on every line.
         is_passing = is_automatic and at.start == at.end
+        self._menus.append({})
         menu: list[types.CodeAction | types.Command] = []
         for action in (*built_in(), *self._own):
             kind = next((kind for kind in action.kinds if is_wanted(kind, params.context.only)), None)
@@ -99,7 +103,7 @@ class CodeActions:
 
     def take(self, offer_id: str, workspace: LspWorkspace) -> Offer:
         """What the id stands for. Raises InvalidArguments for none of ours, StaleSnapshot where the text is another."""
-        offer = self._offers.get(offer_id)
+        offer = next((menu[offer_id] for menu in self._menus if offer_id in menu), None)
         if offer is None:
             raise InvalidArguments(f"There is no offer {offer_id!r}.", hint="Open the menu of code actions again.")
         document = workspace.documents.get(offer.uri)
@@ -142,9 +146,7 @@ class CodeActions:
 
     def _keep(self, offer: Offer) -> str:
         offer_id = str(next(self._numbers))
-        self._offers[offer_id] = offer
-        if len(self._offers) > KEPT_OFFERS:
-            del self._offers[next(iter(self._offers))]
+        self._menus[-1][offer_id] = offer
         return offer_id
 
     async def _load(self, folder: str) -> None:
