@@ -273,6 +273,9 @@ def _add_log_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    # With Python's 700 the imports look for garbage hundreds of times, and each large request makes it look through all
+    # that is loaded. With more than this the garbage of the imports stays long enough to cost memory.
+    gc.set_threshold(5_000)
     from flux.lsp import server
 
     gc.freeze()  # what was imported stays: one look through it for garbage is a tenth of the whole start
