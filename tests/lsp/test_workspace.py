@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -321,6 +321,9 @@ class _Hiding(VsCode):
             path = Path(uri.removeprefix("file://"))
             super().open(uri, path.read_text(encoding="utf-8"))
             self.reports.closed(uri)
+
+    def _report(self, uri: str, changes: Sequence[object]) -> None:
+        """Nothing."""
 
 
 async def test_a_change_that_cannot_be_seen_is_refused_and_not_made_twice(tmp_path: Path) -> None:
