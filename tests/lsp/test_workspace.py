@@ -319,8 +319,18 @@ class _Hiding(VsCode):
     def _open_closed(self, uri: str) -> None:
         if uri not in self.buffers:
             path = Path(uri.removeprefix("file://"))
+            self.reports = _Nobody()
             super().open(uri, path.read_text(encoding="utf-8"))
-            self.reports.closed(uri)
+
+
+class _Nobody:
+    """Hears no report."""
+
+    def opened(self, uri: str, version: int, text: str) -> None: ...
+
+    def changed(self, uri: str, version: int, changes: object) -> None: ...
+
+    def closed(self, uri: str) -> None: ...
 
     def _report(self, uri: str, changes: Sequence[object]) -> None:
         """Nothing."""
