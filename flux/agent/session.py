@@ -413,18 +413,22 @@ class Session:
         await self._store.settle()
         return self.review.pending()
 
-    async def preview(self, text: str = "", *, focus: Focus | None = None) -> Preview:
+    async def preview(self, text: str = "", *, focus: Focus | None = None, is_reviewed: bool = False) -> Preview:
         """What the next request would contain if these were its words. Sends and stores nothing.
 
-        Raises Busy, and ContextWindowExceeded where the request could not be sent.
+        `is_reviewed` as in `send_message`. Raises Busy, and ContextWindowExceeded or RequestRejected where the request
+        could not be sent.
         """
         self._check_is_idle()
         talk = self._conversation
         focus = focus or (Focus(self._focus_path) if self._focus_path else None)
         # What is only looked at was not sent: its bytes are kept by nobody.
         desk = replace(self._desk(self.pins.kept(focus)), encoded=dict(talk.encoded))
-        notes = (*self._store.notes(self.id), *self._undecided())
-        built = await self._surroundings.message(text, focus, self.workspace, desk, None, notes)
+        undecided = Undecided(self.workspace) if is_reviewed else None
+        notes = (*self._store.notes(self.id), *await self._undecided_notes(undecided))
+        workspace = undecided.workspace if undecided else self.workspace
+        built = await self._surroundings.message(text, focus, workspace, desk, undecided, notes)
+        _check_images(built.message, self.model)
         prepared = await desk.prepare((*talk.messages_for(self.provider), built.message))
         return preview(desk, prepared, built.notices, self._store.fitted.rewrites(self.id), self.pins.all())
 
@@ -466,9 +470,7 @@ class Session:
     async def _begin(self, turn: Turn, text: str, focus: Focus | None, undecided: Undecided | None) -> None:
         await self._store.settle()
         notes = self._store.notes(self.id)
-        if undecided is not None:
-            await undecided.lay(self.review.pending())
-        told = (*notes, *(undecided.notes() if undecided else self._undecided()))
+        told = (*notes, *await self._undecided_notes(undecided))
         # Stored before anything is shown: what goes along with the words may take a while to be found.
         self._store.in_flight.add_asked(self.id, turn.id, text)
         self._announce(turn)
@@ -498,7 +500,11 @@ class Session:
         messages = self._conversation.messages
         return bool(self._conversation.waiting or (messages and messages[-1].role == "tool"))
 
-    def _undecided(self) -> Sequence[str]:
+    async def _undecided_notes(self, undecided: Undecided | None) -> Sequence[str]:
+        """What the model is told of changes that wait for the user's decision; a reviewed turn sees them as made."""
+        if undecided is not None:
+            await undecided.lay(await self._pending())
+            return undecided.notes()
         paths = dict.fromkeys(str(pending.hunk.path) for pending in self.review.pending(session_id=self.id))
         if not paths:
             return ()

@@ -19,9 +19,11 @@ from flux.lsp.settings import EditorSettings
 
 if TYPE_CHECKING:
     from flux.agent.forking import Fork
+    from flux.agent.preview import Preview
     from flux.agent.session import Session
     from flux.agent.session_store import SessionStore
     from flux.agent.sessions import Sessions
+    from flux.context.item import Focus
     from flux.core.config import Settings
     from flux.tools.base import Tool
     from flux.workspace.language_service import LanguageService
@@ -110,6 +112,11 @@ class EditorSessions:
         self._chats[session.id] = session
         self._present = session.id
         return session
+
+    async def preview(self, session: Session, text: str = "", focus: Focus | None = None) -> Preview:
+        """What the session's next request would contain, under the settings as they are now."""
+        settings = (await self.sessions()).settings
+        return await session.preview(text, focus=focus, is_reviewed=settings.approval == "review")
 
     async def chat(self, session_id: str = "") -> Session:
         """The session of that id, also of an earlier day; else the present one, a new one where there is none."""

@@ -293,7 +293,7 @@ class _Chat:
         print(f"A new conversation.{kept}")
 
     async def _context(self, text: str) -> None:
-        for line in (await self._session.preview(text)).lines():
+        for line in (await self._session.preview(text, is_reviewed=self._is_reviewed)).lines():
             print(visible(line, sys.stdout))
 
     async def _pin(self, name: str) -> None:

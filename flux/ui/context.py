@@ -9,7 +9,7 @@ import sys
 
 from flux.agent.preview import Preview
 from flux.agent.sessions import Sessions
-from flux.ui.opening import open_session, open_settings, open_store
+from flux.ui.opening import approval_of, open_session, open_settings, open_store
 from flux.ui.render import visible
 
 
@@ -28,6 +28,6 @@ def show_context(arguments: argparse.Namespace) -> int:
 async def _preview(arguments: argparse.Namespace, sessions: Sessions) -> Preview:
     try:
         session = await open_session(arguments, sessions)
-        return await session.preview(arguments.text)
+        return await session.preview(arguments.text, is_reviewed=approval_of(arguments, sessions.settings) == "review")
     finally:
         await sessions.close()

@@ -13,10 +13,12 @@ from flux.agent.session_store import SessionStore
 from flux.agent.sessions import Sessions
 from flux.context.item import Focus
 from flux.core.config import settings_of
+from flux.core.errors import RequestRejected
 from flux.core.limits import ModelLimits
 from flux.core.messages import ToolSpec
 from flux.llm.scripted_provider import ScriptedProvider
 from flux.workspace.disk import DiskWorkspace
+from tests.support.pixel import PIXEL
 from tests.support.replay_server import replay_server
 from tests.support.talks import call, open_session, send, step
 
@@ -69,19 +71,62 @@ async def test_what_pruning_would_take_out_is_shown_and_nothing_is_taken_out(tmp
 
 @pytest.mark.parametrize("name", ["anthropic", "openai", "compatible", "ollama"])
 async def test_its_bytes_are_those_that_arrive(tmp_path: Path, name: str) -> None:
-    (tmp_path / "a.py").write_text(SOURCE, encoding="utf-8")
+    """With the map, pictures, a pin, a restart and pruning in one conversation."""
+    for number in range(6):
+        (tmp_path / f"{number}.py").write_text(f"# {number}\n{SOURCE}", encoding="utf-8")
+    (tmp_path / "dot.png").write_bytes(PIXEL)
+    words = [
+        "See @0.py and f3",
+        "@dot.png?" if name != "ollama" else "Well?",
+        "@0.py @1.py",
+        "@2.py:3-9",
+        "@3.py",
+        "@f7",
+        "@5.py",
+        "@3.py",
+        "@0.py",
+    ]
     async with replay_server() as server:
         base = server.base_url if name in {"anthropic", "ollama"} else f"{server.base_url}/v1"
-        settings = settings_of({"provider": name, "model": "m", "api_key": "k", "base_url": base, "map_tokens": 0})
-        sessions = Sessions(settings, SessionStore(None))
+        given = {"provider": name, "model": "m", "api_key": "k", "base_url": base, "map_tokens": 500}
+        settings = settings_of({**given, "context_window": 7500, "max_tokens": 900})
+        sessions = Sessions(settings, SessionStore(tmp_path / ".sessions.db"))
         session = await sessions.start(DiskWorkspace([tmp_path]))
-        for words in ("See @a.py", "And again, @a.py"):
-            shown = await session.preview(words)
-            async for _ in session.send_message(words, approver=DenyAll()):
+        left_out: list[str] = []
+        for number, text in enumerate(words):
+            if number == 3:
+                await session.pins.add("2.py")
+            if number == 5:
+                await sessions.close()
+                sessions = Sessions(settings, SessionStore(tmp_path / ".sessions.db"))
+                session = await sessions.resume(session.id, DiskWorkspace([tmp_path]))
+            shown = await session.preview(text)
+            left_out += shown.left_out
+            async for _ in session.send_message(text, approver=DenyAll()):
                 pass
             assert server.received[-1].body == shown.body
             assert json.loads(shown.body)["model"] == "m"
+        if name == "ollama":
+            with pytest.raises(RequestRejected, match="pictures"):
+                await session.preview("@dot.png?")
         await sessions.close()
+    assert left_out
+    assert b"<repository_map" in server.received[0].body
+
+
+async def test_a_reviewed_turn_is_shown_what_waits_as_if_it_were_made(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(SOURCE, encoding="utf-8")
+    edit = call("edit_file", path="a.py", edits=[{"old_text": "value + 3\n", "new_text": "value - 3\n"}])
+    provider = ScriptedProvider([step("", edit), step("Proposed."), step("Yes."), step("Yes.")])
+    session = open_session(DiskWorkspace([tmp_path]), provider)
+    async for _ in session.send_message("Go.", is_reviewed=True):
+        pass
+    for is_reviewed in (True, False):
+        shown = await session.preview("See @a.py", is_reviewed=is_reviewed)
+        async for _ in session.send_message("See @a.py", approver=DenyAll(), is_reviewed=is_reviewed):
+            pass
+        assert provider.requests[-1] == shown.request
+        assert ("You see these files as if they were made" in shown.request.messages[-1].text()) == is_reviewed
 
 
 async def test_other_tools_than_before_are_recorded_once_with_their_names(tmp_path: Path) -> None:

@@ -15,10 +15,8 @@ from flux.core.messages import Image, Text
 from flux.core.text import Position, Range
 from flux.workspace.disk import DiskWorkspace
 from flux.workspace.memory import MemoryWorkspace
+from tests.support.pixel import PIXEL
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 FILES = {
     "src/app.py": "one\ntwo\nthree\nfour\n",
     "src/deep/util.py": "util\n",

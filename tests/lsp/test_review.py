@@ -51,6 +51,14 @@ async def waiting(made: Bench) -> list[str]:
     return numbers([hunk["hunk"] for hunk in listed["hunks"]])
 
 
+async def test_the_next_request_is_shown_with_what_waits_as_if_it_were_made(tmp_path: Path) -> None:
+    new = {"tool_calls": [tool("write_file", path="new.py", text="x = 1\n")]}
+    async with bench(tmp_path, new, {"text": "Done."}, buffers=FILES, options=REVIEW) as made:
+        await propose(made)
+        shown = await made.client.command("flux.context.show", {"text": "See @new.py"})
+        assert [item["kind"] for item in shown["items"]][-5:] == ["frame", "file", "note", "frame", "words"]
+
+
 async def test_a_turn_proposes_and_touches_nothing(tmp_path: Path) -> None:
     async with bench(tmp_path, *STEPS, buffers=FILES, options=REVIEW) as made:
         result = await propose(made)

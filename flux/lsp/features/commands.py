@@ -302,7 +302,7 @@ class Commands:
         match given:
             case ContextShow(text=text, uri=uri, range=selected):
                 focus = await self._focus(uri, selected) if uri else None
-                return (await session.preview(text, focus=focus)).to_json()
+                return (await self._server.sessions.preview(session, text, focus)).to_json()
             case ContextPin(path=path, pinned=pinned):
                 if pinned is False:
                     session.pins.remove(path)

@@ -19,7 +19,7 @@ async def shown_document(server: FluxServer, uri: str) -> str:
     _ = server.files  # the sessions work on it
     server.shown_documents.add(uri)
     if uri == PROMPT:
-        return "\n".join((await (await server.sessions.chat()).preview()).lines())
+        return "\n".join((await server.sessions.preview(await server.sessions.chat())).lines())
     if uri.startswith(_CHAT) and uri.endswith(_MARKDOWN):
         store = server.sessions.store
         return to_markdown(store, store.find(uri.removeprefix(_CHAT).removesuffix(_MARKDOWN)))
