@@ -89,7 +89,7 @@ async def test_its_bytes_are_those_that_arrive(tmp_path: Path, name: str) -> Non
     async with replay_server() as server:
         base = server.base_url if name in {"anthropic", "ollama"} else f"{server.base_url}/v1"
         given = {"provider": name, "model": "m", "api_key": "k", "base_url": base, "map_tokens": 500}
-        settings = settings_of({**given, "context_window": 7500, "max_tokens": 900})
+        settings = settings_of({**given, "context_window": 6500, "max_tokens": 900})
         sessions = Sessions(settings, SessionStore(tmp_path / ".sessions.db"))
         session = await sessions.start(DiskWorkspace([tmp_path]))
         left_out: list[str] = []
