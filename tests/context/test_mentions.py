@@ -21,6 +21,7 @@ FILES = {
     "src/app.py": "one\ntwo\nthree\nfour\n",
     "src/deep/util.py": "util\n",
     "docs/a b.md": "spaced\n",
+    "web/[id]/(shop)/page.ts": "page\n",
     "shot.png": PIXEL,
     "fake.png": "no picture\n",
     ".env": "KEY=secret\n",
@@ -47,8 +48,13 @@ APP = '<file from="src/app.py">\none\ntwo\nthree\nfour\n</file>'
 
 
 @pytest.mark.parametrize(
-    "text", ["See @src/app.py", "@src/app.py, please", "(@src/app.py).", "@app.py?", '@"src/app.py"!']
-)
+    "text",
+    [
+        "See @src/app.py", "@src/app.py, please", "(@src/app.py).", "@app.py?", '@"src/app.py"!', "**@src/app.py**",
+        "“@src/app.py”…", "（@src/app.py）", "@src/app.pyを見て。", "「@app.py」", "@src/app.py—here", "@src/app.py's",
+        "[@src/app.py](x)", "@src/app.py and (@app.py)",
+    ],
+)  # fmt: skip
 async def test_a_file_goes_along_however_its_name_stands_in_the_sentence(text: str) -> None:
     await check(text, APP)
 
@@ -56,10 +62,30 @@ async def test_a_file_goes_along_however_its_name_stands_in_the_sentence(text: s
 async def test_a_part_of_a_file_by_its_lines() -> None:
     await check("@src/app.py:2-3", '<file from="src/app.py lines 2-3">\ntwo\nthree\n</file>')
     await check("@src/app.py#L4", '<file from="src/app.py lines 4-4">\nfour\n</file>')
+    await check("@src/app.py:4:1: error", '<file from="src/app.py lines 4-4">\nfour\n</file>')
+    await check('@"docs/a b.md":1', '<file from="docs/a b.md lines 1-1">\nspaced\n</file>')
+    await check("@app.py:9", notice="There are no lines 9 to 9 in src/app.py, which has 4.")
 
 
 async def test_names_with_blanks_are_quoted_and_each_name_counts_once() -> None:
     await check('@"docs/a b.md" and @README.md and @README.md', '<file from="docs/a b.md">\nspaced\n</file>', README)
+
+
+SPACED = '<file from="docs/a b.md">\nspaced\n</file>'
+
+
+async def test_a_name_with_blanks_needs_no_quotes_where_there_is_such_a_file() -> None:
+    await check("See @docs/a b.md, please, and @README.md", SPACED, README)
+    hint = 'There is no file @docs/a-b.md, so none was sent along. Did you mean @"docs/a b.md"?'
+    await check("See @docs/a-b.md", notice=hint)
+
+
+async def test_brackets_and_commas_may_be_of_a_name_or_behind_it() -> None:
+    page = '<file from="web/[id]/(shop)/page.ts">\npage\n</file>'
+    await check("(see @web/[id]/(shop)/page.ts)", page)
+    await check("@src/app.py,@README.md|@web/[id]/(shop)/page.ts", APP, README, page)
+    told = "There is no file @web/[id]/(shop)/past.ts, so none was sent along. Did you mean @web/[id]/(shop)/page.ts?"
+    await check("@web/[id]/(shop)/past.ts", notice=told)
 
 
 README = '<file from="README.md">\nread me\n</file>'
@@ -70,7 +96,7 @@ async def test_a_folder_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["me@example.com", "use @pytest.fixture", "@dataclass", "a @ b", "@", "@scope", "x=@y"]
+    "text", ["me@example.com", "use @pytest.fixture", "@dataclass", "a @ b", "@", "@scope", "x=@y", "@app.route('/x')"]
 )
 async def test_words_that_are_no_mentions_stay_words(text: str) -> None:
     await check(text)
