@@ -5,7 +5,7 @@ Everything that depends on which editor it is stands here, with its source; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
@@ -138,6 +138,11 @@ def client_of(
         queries=frozenset(queries),
     )
     return _KNOWN.get(announced.name.lower(), _as_announced)(announced)
+
+
+def is_wanted(kind: str, only: Sequence[str] | None) -> bool:
+    """Whether an editor that asks for code actions of these kinds, or of any, is to be offered one of this kind."""
+    return only is None or any(not wanted or kind == wanted or kind.startswith(f"{wanted}.") for wanted in only)
 
 
 def _encoding(capabilities: types.ClientCapabilities) -> PositionEncoding:

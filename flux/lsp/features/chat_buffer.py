@@ -24,10 +24,9 @@ from flux.core.messages import Message
 from flux.edits.text_edit import TextEdit
 from flux.lsp import chat_text, results
 from flux.lsp.chat_text import Rendering, draft_of
-from flux.lsp.clients import Client
+from flux.lsp.clients import Client, is_wanted
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import UNTITLED_ROOT, Document
-from flux.lsp.features.code_actions import is_wanted
 from flux.lsp.methods import ChatOpenBuffer
 from flux.lsp.names import CHAT_OPEN_BUFFER, CHAT_SEND_BUFFER
 from flux.lsp.uris import uri_of_path

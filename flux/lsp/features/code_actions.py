@@ -17,6 +17,7 @@ from lsprotocol import types
 from flux.agent.actions import Action, built_in, filled, own_actions
 from flux.core.diagnostics import Diagnostic
 from flux.core.errors import ConfigError, FluxError, InvalidArguments, StaleSnapshot
+from flux.lsp.clients import is_wanted
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document
 from flux.lsp.editor import LspEditor
@@ -165,11 +166,6 @@ class CodeActions:
             if complaint not in self._told:
                 self._told.add(complaint)
                 self._editor.show(f"Flux: {complaint} It is not offered.", "warning")
-
-
-def is_wanted(kind: str, only: Sequence[str] | None) -> bool:
-    """Whether an editor that asks for these kinds only, or for any, is to be offered one of this kind."""
-    return only is None or any(not wanted or kind == wanted or kind.startswith(f"{wanted}.") for wanted in only)
 
 
 def _why_not(workspace: LspWorkspace, document: Document) -> str:

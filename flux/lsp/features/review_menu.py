@@ -22,10 +22,9 @@ from flux.edits.diff import text_edits_between
 from flux.edits.plan import EditFile, paths_of
 from flux.edits.stacking import moved_extent
 from flux.edits.text_edit import TextEdit
-from flux.lsp.clients import Client
+from flux.lsp.clients import Client, is_wanted
 from flux.lsp.convert import EditorText
 from flux.lsp.documents import Document
-from flux.lsp.features.code_actions import is_wanted
 from flux.lsp.names import REVIEW_ACCEPT, REVIEW_REJECT
 from flux.lsp.uris import uri_of_path
 from flux.lsp.workspace import LspWorkspace
