@@ -7,7 +7,7 @@ Each item is a part of its own, so that it can be told what it is, and be left o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from flux.context.diagnostics import problems
 from flux.context.git_changes import git_changes
 from flux.context.item import ContextItem, Focus, cut, rendered
 from flux.context.mentions import mentioned
-from flux.context.rules import KIND, project_rules, rules_near, user_rules
+from flux.context.rules import not_known, project_rules, rules_near, user_rules
 from flux.context.selection import selected_text
 from flux.context.shown import UNCHANGED, Memory
 from flux.core.errors import WorkspaceError
@@ -48,24 +48,27 @@ async def user_message(
     draw_map: DrawMap | None = None,
     index: Index | None = None,
     own_rules: Path | None = None,
-    known_rules: Collection[str] = (),
+    known_rules: Mapping[str, str] | None = None,
     memory: Memory | None = None,
     pinned: Sequence[WorkspacePath] = (),
 ) -> UserMessage:
-    """The message to send. The first of a session also has the rules and the uncommitted changes.
+    """The message to send. The first of a session also has the uncommitted changes.
 
     `notes` tell the model what happened since its last answer (an undo, a cancelled turn). Rules, changes, the file in
     focus and what the text names by `@` share `limit` characters; a map of the project comes on top. The user's own
-    rules are in the folder `own_rules`; those of folders nearer to a file go along with it, unless their origin is
-    among `known_rules`. Of files that `memory` knows from the conversation only what is new goes along, also of those
-    that are `pinned`. Raises the errors of `Workspace.read` for the file in focus.
+    rules are in the folder `own_rules`; those of folders nearer to a file go along with it. Of rules that the
+    conversation has (`known_rules`) those go along that have changed, of files that `memory` knows from it only what is
+    new, also of those that are `pinned`. Raises the errors of `Workspace.read` for the file in focus.
     """
     memory = memory or Memory()
-    items: list[ContextItem] = []
     notices: list[str] = []
+    known = known_rules or {}
+    users = await asyncio.to_thread(user_rules, own_rules, limit // 8)
+    projects = await project_rules(workspace, limit // 4)
+    items = not_known((*users.items, *projects.items), known)
+    rule_count = len(items)
     if is_first:
-        items += await asyncio.to_thread(user_rules, own_rules, limit // 8)
-        items += await project_rules(workspace, limit // 4)
+        notices += (*users.notices, *projects.notices)
         changes = await git_changes(workspace, limit // 4)
         items += changes.items
         notices += changes.notices
@@ -82,8 +85,9 @@ async def user_message(
     named = await mentioned(text, workspace, limit - sum(len(item.text) for item in items), index)
     notices += (notice for notice in named.notices if notice not in notices)
     seen = {*named.paths, focus.path} if focus else set(named.paths)
-    rules = await rules_near(workspace, sorted(seen), known_rules, limit // 8)
-    items = [*rules, *items] if not is_first else _after_rules(items, rules)
+    near = await rules_near(workspace, sorted(seen), limit // 8)
+    notices += near.notices
+    items[rule_count:rule_count] = not_known(near.items, known)
     items = [memory.told(item) for item in (*items, *(item for item in named.items if item not in items))]
     items += await _pinned_files([path for path in pinned if focus is None or path != focus.path], workspace, memory)
     if draw_map is not None:
@@ -94,12 +98,6 @@ async def user_message(
         return UserMessage(Message("user", (*named.images, Text(text))), notices)
     context = (Text(f"<context>\n{head}"), *map(rendered, items), Text("</context>\n"))
     return UserMessage(Message("user", (*named.images, *context, Text(text))), notices)
-
-
-def _after_rules(items: Sequence[ContextItem], rules: Sequence[ContextItem]) -> list[ContextItem]:
-    """The items, with these rules behind those that are farther away."""
-    count = sum(item.kind == KIND for item in items)
-    return [*items[:count], *rules, *items[count:]]
 
 
 async def _pinned_files(paths: Sequence[WorkspacePath], workspace: Workspace, memory: Memory) -> Sequence[ContextItem]:

@@ -40,13 +40,15 @@ def cut(item: ContextItem, limit: int) -> ContextItem:
     return replace(item, text=f"{item.text[:limit]}\n[… {left_out} more characters; read_file shows them]")
 
 
+_QUOTE = "&quot;"
 _BEGIN = re.compile(r'<(\w+) from="([^"\n]*)">\n')
 
 
 def rendered(item: ContextItem) -> Text:
     """The item as a part of a message."""
     end = "" if item.text.endswith("\n") else "\n"
-    return Text(f'<{item.kind} from="{item.origin}">\n{item.text}{end}</{item.kind}>\n')
+    origin = item.origin.replace('"', _QUOTE)  # a file's name may have one
+    return Text(f'<{item.kind} from="{origin}">\n{item.text}{end}</{item.kind}>\n')
 
 
 def read_rendered(part: Text) -> ContextItem | None:
@@ -54,4 +56,4 @@ def read_rendered(part: Text) -> ContextItem | None:
     begin = _BEGIN.match(part.text)
     if begin is None or not part.text.endswith(f"</{begin[1]}>\n"):
         return None
-    return ContextItem(begin[1], begin[2], part.text[begin.end() : -len(begin[1]) - 4])
+    return ContextItem(begin[1], begin[2].replace(_QUOTE, '"'), part.text[begin.end() : -len(begin[1]) - 4])

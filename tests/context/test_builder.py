@@ -9,6 +9,8 @@ import pytest
 
 from flux.context.builder import user_message
 from flux.context.item import Focus
+from flux.context.rules import known_rules
+from flux.context.shown import UNCHANGED, Memory
 from flux.core.diagnostics import Diagnostic, Severity
 from flux.core.text import Position, Range
 from flux.workspace.disk import DiskWorkspace
@@ -69,11 +71,12 @@ async def test_the_first_message_has_the_rules_and_the_uncommitted_changes(tmp_p
     repository.index.add(["a.py", "AGENTS.md"])
     repository.index.commit("first")
     (tmp_path / "a.py").write_text(TEXT.replace("oss", "os"), encoding="utf-8")
-    text = (await user_message("Go.", DiskWorkspace([str(tmp_path)]), is_first=True)).message.text()
+    first = (await user_message("Go.", DiskWorkspace([str(tmp_path)]), is_first=True)).message
+    text = first.text()
     assert '<rules from="AGENTS.md">\nUse tabs.\n</rules>' in text
     assert "-    return oss.name\n+    return os.name" in text
     assert text.endswith("</context>\nGo.")
-    later = (await user_message("Go.", DiskWorkspace([str(tmp_path)]))).message
+    later = (await user_message("Go.", DiskWorkspace([str(tmp_path)]), known_rules=known_rules([first]))).message
     assert later.text() == "Go."
 
 
@@ -112,3 +115,12 @@ async def test_of_a_long_file_the_definition_around_the_selection_is_whole() -> 
     at = Range(Position(100 * 33 + 29, 0), Position(100 * 33 + 29, 3))
     shown = (await user_message("?", workspace, Focus(workspace.path("long.py"), at), limit=600)).message.text()
     assert "def f100():\n" + "    x = 1\n" * 30 in shown
+
+
+async def test_a_file_with_a_quotation_mark_in_its_name_is_not_sent_twice() -> None:
+    workspace = MemoryWorkspace({'say "hi".py': "word = 1\n" * 100})
+    first = (await user_message('@say "hi".py', workspace)).message
+    memory = Memory()
+    memory.look_at([first])
+    assert "word = 1" in first.text()
+    assert UNCHANGED in (await user_message('@say "hi".py', workspace, memory=memory)).message.text()

@@ -29,15 +29,15 @@ DEEP = "src/deep/AGENTS.md (for src/deep/, before rules farther away)"
 
 
 async def message(
-    workspace: Workspace, text: str = "Go.", focus: str = "", earlier: Message | None = None, own: Path | None = None
+    workspace: Workspace, text: str = "Go.", focus: str = "", *earlier: Message, own: Path | None = None
 ) -> Message:
     built = await user_message(
         text,
         workspace,
         Focus(workspace.path(focus)) if focus else None,
-        is_first=earlier is None,
+        is_first=not earlier,
         own_rules=own,
-        known_rules=known_rules([earlier] if earlier else []),
+        known_rules=known_rules(earlier),
     )
     return built.message
 
@@ -63,9 +63,24 @@ async def test_those_nearer_to_a_file_come_with_it_and_after_those_farther_away(
 async def test_rules_go_along_once_in_a_conversation() -> None:
     workspace = MemoryWorkspace(FILES)
     first = await message(workspace)
-    second = await message(workspace, focus="src/deep/a.py", earlier=first)
+    second = await message(workspace, "Go.", "src/deep/a.py", first)
     assert [origin for origin, _ in rules(second)] == [SRC, DEEP]
-    assert rules(await message(workspace, focus="src/deep/a.py", earlier=second)) == []
+    assert rules(await message(workspace, "Go.", "src/deep/a.py", first, second)) == []
+
+
+async def test_rules_that_changed_go_along_anew_and_only_those() -> None:
+    first = await message(MemoryWorkspace(FILES), focus="src/deep/a.py")
+    changed = MemoryWorkspace({**FILES, "AGENTS.md": "Use blanks.\n", "src/AGENTS.md": "Use tabs.\n"})
+    second = await message(changed, "Go.", "src/deep/a.py", first)
+    assert rules(second) == [("AGENTS.md", "Use blanks.\n"), (SRC, "Use tabs.\n")]
+
+
+async def test_rules_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_bytes(b"\xff\xfe\xff")
+    built = await user_message("Go.", DiskWorkspace([tmp_path]), is_first=True, own_rules=tmp_path)
+    (own, project) = built.notices
+    assert own.startswith("Rules were not sent along, the user's own AGENTS.md: ")
+    assert project.startswith("Rules were not sent along: AGENTS.md ")
 
 
 async def test_each_folder_of_several_has_its_own(tmp_path: Path) -> None:
