@@ -320,9 +320,11 @@ class Session:
         """What ended the turn early, None where it was completed."""
         try:
             return await _fenced(self._work(turn, text, focus, undecided))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as e:
             if self._conversation.turn_id == turn.id:
                 self._store.add_note(self.id, "The user cancelled your last answer.")
+            if isinstance(e.__cause__, FluxError):  # what became of a change that was on its way
+                turn.emit(Noticed(e.__cause__.message))
             raise
         finally:
             self._announce(turn)

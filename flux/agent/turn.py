@@ -439,7 +439,7 @@ class Turn:
             await to_its_end(self._propose(plan, proposals))
             return
         await self._approve(proposals[0][0], plan)
-        applied = await to_its_end(self._apply(plan, proposals))
+        applied = await to_its_end(self._apply(plan, proposals), lambda: self.workspace.hurry(plan))
         if found := await problems_after(self.workspace, applied.changes, PROBLEMS_S):
             last, proposal = proposals[-1]
             self._record(last, f"{proposal.summary}\n{found}", is_error=False)

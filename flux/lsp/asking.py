@@ -6,8 +6,8 @@ An editor's yes is not believed: the text that it reports afterwards shows what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -35,6 +35,42 @@ class Bounds:
     after_no_s: float = 0.3
     pause_s: float = 5.0
     """For the next pause of a user whose editor tells of typing only then."""
+
+
+LAST_S = 0.05
+"""Seconds for what a plan waits for, once its user waits for it no more."""
+
+
+class Patience:
+    """How long is waited for one plan: as long as its bounds say, until its user cancels."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._present: asyncio.Timeout | None = None
+
+    def end(self) -> None:
+        """The user waits no more. May be called twice."""
+        if not self.is_over and self._present is not None:
+            self._present.reschedule(asyncio.get_running_loop().time() + LAST_S)
+        self.is_over = True
+
+    @asynccontextmanager
+    async def bound(self, bound_s: float | None = None) -> AsyncGenerator[None]:
+        """Raises TimeoutError after so many seconds, where they are given, or soon after the end."""
+        async with asyncio.timeout(LAST_S if self.is_over else bound_s) as present:
+            self._present = present
+            try:
+                yield
+            finally:
+                self._present = None
+
+
+class LeftOpen(Exception):
+    """Nobody waits any more for the answer to an edit, which the editor may still make. `conclude` waits for it."""
+
+    def __init__(self, conclude: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self.conclude = conclude
 
 
 class Editor(ProblemSource, Protocol):
@@ -69,6 +105,8 @@ class Asking:
     bounds: Bounds
     moved: set[Move] = field(default_factory=set[Move])
     """The files that were to be moved or removed, until the editor tells of it."""
+    unanswered: set[WorkspacePath] = field(default_factory=set[WorkspacePath])
+    """The files of which an edit was left open, until the editor has answered."""
     _unseen: set[WorkspacePath] = field(default_factory=set[WorkspacePath])
 
     @contextmanager
@@ -87,9 +125,12 @@ class Asking:
             for document, trail in followed:
                 document.followers.remove(trail.follow)
 
-    async def send(self, label: str, targets: Sequence[Target]) -> str:
-        """One applyEdit; marks what was seen to be made, and returns the reason why the rest was not."""
-        if self.editor.client.tells_late and (reason := await self._wait_for_pause(targets)):
+    async def send(self, label: str, targets: Sequence[Target], patience: Patience) -> str:
+        """One applyEdit; marks what was seen to be made, and returns the reason why the rest was not.
+
+        Raises LeftOpen where the patience is over before the editor answers.
+        """
+        if self.editor.client.tells_late and (reason := await self._wait_for_pause(targets, patience)):
             return reason
         edit = workspace_edit(targets, self.editor.client)
         moves = _moves_of(targets)
@@ -104,19 +145,30 @@ class Asking:
                 look_at(target, self.documents, self.editor.client)
             return all(target.is_seen for target in targets)
 
-        # Looking begins before the answer: the text may arrive first, and be typed over when the answer comes.
-        async with asyncio.TaskGroup() as group:
-            looking = group.create_task(self.documents.until(is_all_seen, self.bounds.answer_s))
-            try:
-                async with asyncio.timeout(self.bounds.answer_s):
-                    result = await self.editor.apply_edit(label, edit)
-            except TimeoutError:
-                result = types.ApplyWorkspaceEditResult(applied=False, failure_reason="it did not answer.")
-            except WriteRefused as e:
-                result = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
-            looking.cancel()
-        if not result.applied:
-            self.moved -= moves
+        async def conclude(asked: asyncio.Future[types.ApplyWorkspaceEditResult], patience: Patience) -> str:
+            # Looking begins before the answer: the text may arrive first, and be typed over when the answer comes.
+            async with asyncio.TaskGroup() as group:
+                looking = group.create_task(self.documents.until(is_all_seen, self.bounds.answer_s))
+                try:
+                    async with patience.bound(self.bounds.answer_s):
+                        result = await asyncio.shield(asked)
+                except TimeoutError:
+                    result = types.ApplyWorkspaceEditResult(applied=False, failure_reason="it did not answer.")
+                except WriteRefused as e:
+                    result = types.ApplyWorkspaceEditResult(applied=False, failure_reason=e.message)
+                looking.cancel()
+            if patience.is_over and not asked.done() and not is_all_seen():
+                raise LeftOpen(lambda: conclude(asked, Patience()))
+            if not result.applied:
+                self.moved -= moves
+            return await self._see(targets, result, is_all_seen)
+
+        return await conclude(asyncio.ensure_future(self.editor.apply_edit(label, edit)), patience)
+
+    async def _see(
+        self, targets: Sequence[Target], result: types.ApplyWorkspaceEditResult, is_all_seen: Callable[[], bool]
+    ) -> str:
+        """What comes of the editor's answer; the reason why not all was made."""
         for target in targets:
             target.is_claimed = result.applied
         if self.editor.client.tells_where_it_stopped and not result.applied and result.failed_change is not None:
@@ -135,11 +187,17 @@ class Asking:
         return self._what_was_not_seen(targets)
 
     def refuse_unseen(self, changes: Iterable[FileChange]) -> None:
-        """Raises WriteRefused for a closed file of which an earlier change could not be checked."""
+        """Raises WriteRefused where an earlier change was not answered yet, or was of a closed file and not checked."""
         for change in changes:
             if self.documents.at_path(str(change.path.absolute())) is not None:
                 self._unseen.discard(change.path)
-            elif change.path in self._unseen:
+            if change.path in self.unanswered:
+                raise WriteRefused(
+                    f"The editor has not answered an earlier change of {change.path}.",
+                    path=str(change.path),
+                    hint="Ask the user to look whether it asks them something.",
+                )
+            if change.path in self._unseen:
                 raise WriteRefused(
                     f"An earlier change of {change.path} could not be checked.",
                     path=str(change.path),
@@ -156,14 +214,14 @@ class Asking:
             "warning",
         )
 
-    async def _wait_for_pause(self, targets: Sequence[Target]) -> str:
+    async def _wait_for_pause(self, targets: Sequence[Target], patience: Patience) -> str:
         """Why the edits cannot be sent to an editor that tells late; empty where it has told all, and they can."""
         for target in targets:
             document = self.documents.get(target.uri)
             if document is None or target.trail is None:
                 continue
             try:
-                async with asyncio.timeout(self.bounds.answer_s + self.bounds.pause_s):
+                async with patience.bound(self.bounds.answer_s + self.bounds.pause_s):
                     until = await told_until(self.documents, document, self.editor.apply_edit, self.bounds.pause_s)
             except TimeoutError:
                 return "it did not answer."

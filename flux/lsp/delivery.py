@@ -5,14 +5,16 @@ How one is asked for and seen is in `flux.lsp.asking`. Reads no files and decide
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from flux.core.errors import StaleSnapshot, WriteRefused
 from flux.core.snapshot import FileSnapshot, WorkspacePath
-from flux.edits.plan import AppliedChange, EditFile, FileChange, RenameFile, rebase_change
-from flux.lsp.asking import Asking
+from flux.edits.plan import AppliedChange, EditFile, FileChange, RenameFile, paths_of, rebase_change
+from flux.lsp.asking import Asking, LeftOpen, Patience
 from flux.lsp.sighting import has_moved
 from flux.lsp.target import Target, applied_of, snapshot_of, target_of
 from flux.lsp.trail import Trail
@@ -36,22 +38,26 @@ class Delivery:
 
     _asking: Asking
     now: Callable[[WorkspacePath], Awaitable[FileSnapshot | None]]
+    _late: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    """Each follows an edit that was left open, to its end or the process's."""
 
-    async def deliver(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
+    async def deliver(self, label: str, changes: Sequence[FileChange], patience: Patience) -> tuple[AppliedChange, ...]:
         """Send the changes and see that they were made. What an editor did in part is taken back.
+
+        Once the patience is over an edit without an answer is left open: what still comes of it is taken back.
 
         Files are moved last: a move has no version that could refuse it.
         """
         self._asking.refuse_unseen(changes)
         in_place = [present for present in map(_in_place, changes) if present is not None]
-        done = {change.path: change for change in await self._deliver(label, in_place)}
+        done = {change.path: change for change in await self._deliver(label, in_place, patience)}
         moves: list[FileChange] = []
         for change in changes:
             if isinstance(change, RenameFile):
                 edited = done.get(change.path)
                 moves.append(RenameFile(edited.after if edited and edited.after else change.snapshot, change.new_path))
         try:
-            moved = await self._deliver(label, moves)
+            moved = await self._deliver(label, moves, patience)
         except (TextMoved, WriteRefused):
             await self.take_back(label, tuple(done.values()))
             raise
@@ -60,17 +66,58 @@ class Delivery:
             done[change.path] = replace(change, before=edited.before) if edited else change
         return tuple(done.values())
 
-    async def _deliver(self, label: str, changes: Sequence[FileChange]) -> tuple[AppliedChange, ...]:
+    async def _deliver(
+        self, label: str, changes: Sequence[FileChange], patience: Patience
+    ) -> tuple[AppliedChange, ...]:
         targets = [self._target(change) for change in changes]
         # Where each goes alone, the first failure stops the rest.
         groups = [[target] for target in targets] if self._asking.editor.client.edits_one_by_one else [targets]
-        with self._asking.following(targets):
+        with ExitStack() as following:
+            following.enter_context(self._asking.following(targets))
             for group in groups:
-                reason = await self._asking.send(label, group) if group else ""
+                try:
+                    reason = await self._asking.send(label, group, patience) if group else ""
+                except LeftOpen as left:
+                    raise self._leave(label, targets, left, following.pop_all()) from None
                 missed = [target for target in group if not target.is_seen]
                 if missed:
                     await self._fail(label, missed, [target for target in targets if target.is_seen], reason)
         return tuple(applied_of(target) for target in targets)
+
+    def _leave(self, label: str, targets: Sequence[Target], left: LeftOpen, following: ExitStack) -> WriteRefused:
+        """What to say of an edit that was left open; it is followed from now on."""
+        paths = {path for target in targets for path in paths_of(target.change)}
+        names = ", ".join(str(target.change.path) for target in targets)
+
+        async def follow() -> None:
+            with following:
+                try:
+                    await left.conclude()
+                    is_made = any(target.is_settled for target in targets)
+                    seen = [target for target in targets if target.is_seen]
+                    missed = [target for target in targets if not target.is_seen]
+                    unknown = await self._take_back_misplaced(label, missed)
+                    await self._take_back_seen(label, seen)
+                except WriteRefused as e:
+                    self._asking.editor.show(f"Flux: {e.message}", "warning")
+                    return
+                finally:
+                    self._asking.unanswered -= paths
+            if unknown:
+                self._asking.warn(unknown)
+            elif is_made:
+                self._asking.editor.show(f"Flux: the editor changed {names} after you had cancelled; it is taken back.")
+
+        self._asking.unanswered |= paths
+        task = asyncio.create_task(follow())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        message = (
+            f"The editor has not answered the change of {names}, so it is not known whether it makes it. If it still "
+            "does, that is taken back, or you are told where it is."
+        )
+        self._asking.editor.show(f"Flux: {message}", "warning")
+        return WriteRefused(message, path=names)
 
     async def _fail(self, label: str, missed: Sequence[Target], seen: Sequence[Target], reason: str) -> NoReturn:
         """Take back what was done of an edit, and say why it was not done."""
@@ -126,7 +173,7 @@ class Delivery:
                 break
             again = self._target(EditFile(snapshot_of(path, document), edits))
             again.trail = trail
-            await self._asking.send(f"{label} (taken back)", [again])
+            await self._asking.send(f"{label} (taken back)", [again], Patience())
             # Where it is not known what the editor did, more of it could make it worse.
             is_known = again.is_settled or not (again.is_claimed and self._asking.editor.client.may_misplace)
         document = self._asking.documents.get(target.uri)
@@ -163,7 +210,7 @@ class Delivery:
         for _ in range(TRIES):
             target = self._target(change)
             with self._asking.following([target]):
-                await self._asking.send(label, [target])
+                await self._asking.send(label, [target], Patience())
                 if target.is_seen or not self._has_moved(target):
                     return target.is_seen
                 if unknown := await self._take_back_misplaced(label, [target]):

@@ -32,7 +32,7 @@ from flux.edits.plan import (
     taken,
 )
 from flux.edits.text_edit import TextEdit
-from flux.lsp.asking import Asking, Bounds, Editor
+from flux.lsp.asking import Asking, Bounds, Editor, Patience
 from flux.lsp.clients import Client
 from flux.lsp.delivery import TRIES, Delivery, TextMoved
 from flux.lsp.documents import UNTITLED_ROOT, Document, Documents
@@ -71,6 +71,8 @@ class LspWorkspace:
         self._asking = Asking(documents, editor, bounds or Bounds())
         self._delivery = Delivery(self._asking, self._now_or_none)
         self._applying = asyncio.Lock()
+        self._patience: dict[int, Patience] = {}
+        """By the identity of the plans that are being applied."""
 
     @property
     def roots(self) -> Sequence[str]:
@@ -184,20 +186,40 @@ class LspWorkspace:
         await self.disk.clear_leftovers(beside)
 
     async def apply(self, plan: EditPlan) -> AppliedPlan:
-        # Two plans on their way to one buffer would each look like the user's typing to the other.
-        async with self._applying:
-            if "diagnostics" in self.editor.client.queries:
-                await self._problems.remember(self.editor, dict(map(self._uri_and_text, plan.changes)))
-            for _ in range(TRIES - 1):
-                with suppress(TextMoved):
-                    return await self._apply(plan)
-                logger.info("The text changed while an edit was on its way; it is matched once more.")
+        patience = self._patience[id(plan)] = Patience()
+        try:
+            async with patience.bound():
+                await self._applying.acquire()
             try:
-                return await self._apply(plan)
-            except TextMoved as e:
-                raise StaleSnapshot(
-                    f"{e.names} kept changing while the edit was made.", hint="Read again, then edit."
-                ) from e
+                return await self._apply_alone(plan, patience)
+            finally:
+                self._applying.release()
+        except TimeoutError as e:
+            if not patience.is_over:
+                raise
+            raise WriteRefused("The user cancelled before the change was sent.") from e
+        finally:
+            del self._patience[id(plan)]
+
+    def hurry(self, plan: EditPlan) -> None:
+        if patience := self._patience.get(id(plan)):
+            patience.end()
+
+    async def _apply_alone(self, plan: EditPlan, patience: Patience) -> AppliedPlan:
+        """Two plans on their way to one buffer would each look like the user's typing to the other."""
+        if "diagnostics" in self.editor.client.queries:
+            async with patience.bound():
+                await self._problems.remember(self.editor, dict(map(self._uri_and_text, plan.changes)))
+        for _ in range(TRIES - 1):
+            with suppress(TextMoved):
+                return await self._apply(plan, patience)
+            logger.info("The text changed while an edit was on its way; it is matched once more.")
+        try:
+            return await self._apply(plan, patience)
+        except TextMoved as e:
+            raise StaleSnapshot(
+                f"{e.names} kept changing while the edit was made.", hint="Read again, then edit."
+            ) from e
 
     async def write_into(self, uri: str, label: str, edits_of: Callable[[str], Sequence[TextEdit]]) -> None:
         """Edit an open document of the user's or of Flux's own, inside the workspace or not.
@@ -216,11 +238,11 @@ class LspWorkspace:
                     return
                 now = snapshot_of(self.path_of(document) or self._disk_of((folder,)).path(name), document)
                 with suppress(TextMoved):
-                    await self._delivery.deliver(label, [EditFile(now, edits)])
+                    await self._delivery.deliver(label, [EditFile(now, edits)], Patience())
                     return
         raise StaleSnapshot(f"{uri} kept changing while it was written to.")
 
-    async def _apply(self, plan: EditPlan) -> AppliedPlan:
+    async def _apply(self, plan: EditPlan, patience: Patience) -> AppliedPlan:
         """One attempt: all files or none. Raises TextMoved where the user's typing came between."""
         for change in plan.changes:
             if change.path.root == UNTITLED_ROOT and not isinstance(change, EditFile):
@@ -236,13 +258,14 @@ class LspWorkspace:
         }
         changes = self._on_present_text(plan, on_disk)
         if any(map(self._needs_disk, changes)):
-            await self._confirm_writing([change for change in changes if self._needs_disk(change)])
+            async with patience.bound():
+                await self._confirm_writing([change for change in changes if self._needs_disk(change)])
             changes = self._on_present_text(plan, on_disk)
         changes, notebooks = self._in_cells(changes)
         # From here to the message nothing is awaited: the buffers are what the edit is made for.
         by_editor = [change for change in changes if not self._needs_disk(change)]
         by_disk = tuple(change for change in changes if self._needs_disk(change))
-        applied = await self._delivery.deliver(plan.label, by_editor)
+        applied = await self._delivery.deliver(plan.label, by_editor, patience)
         if by_disk:
             try:
                 applied += (await self.disk.apply(EditPlan(plan.label, by_disk))).changes

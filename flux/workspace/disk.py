@@ -95,6 +95,9 @@ class DiskWorkspace:
     async def apply(self, plan: EditPlan) -> AppliedPlan:
         return await asyncio.to_thread(self._apply, plan)
 
+    def hurry(self, plan: EditPlan) -> None:
+        """Nothing: writing is not interrupted, and does not take long."""
+
     async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
         await asyncio.to_thread(self._clear_leftovers, frozenset(beside))
 

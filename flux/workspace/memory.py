@@ -98,6 +98,9 @@ class MemoryWorkspace:
             self._write(change.new_path, change.after)
         return AppliedPlan(plan.label, tuple(changes))
 
+    def hurry(self, plan: EditPlan) -> None:
+        """Nothing: it is made at once."""
+
     async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
         """Nothing: what is in memory goes with its process."""
 

@@ -97,6 +97,9 @@ class OverlayWorkspace:
     async def diagnostics_after(self, change: AppliedChange, timeout_s: float) -> ProblemReport | None:
         return None
 
+    def hurry(self, plan: EditPlan) -> None:
+        """Nothing: a proposal is made at once."""
+
     async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
         await self._below.clear_leftovers(beside)
 

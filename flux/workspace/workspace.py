@@ -78,6 +78,13 @@ class Workspace(Protocol):
         """
         ...
 
+    def hurry(self, plan: EditPlan) -> None:
+        """The user no longer waits for the plan that is being applied: `apply` ends soon, made or refused.
+
+        What a slow editor may still make of it is taken back then.
+        """
+        ...
+
     async def clear_leftovers(self, beside: Iterable[WorkspacePath]) -> None:
         """Remove what Flux was about to write beside these files when it was killed. May be called at any time."""
         ...
