@@ -168,7 +168,7 @@ class Project:
         if found is None:
             return
         stamp = self._tree.stamps[path] = reliable(found, now)
-        data = self._on_disk(path) or b""
+        data = self._bytes_of(path, found[1]) or b""
         digest = blake2b(data, digest_size=8).hexdigest()
         if self._digests.get(path) == digest:
             if stamp != UNSURE:
@@ -193,9 +193,13 @@ class Project:
     def _on_disk(self, path: str) -> bytes | None:
         """The file's bytes where it is source, empty where it is not, None where it cannot be read."""
         found = stamp_of(self._tree.root, path)
+        return self._bytes_of(path, found[1]) if found else None
+
+    def _bytes_of(self, path: str, size: int) -> bytes | None:
+        """As `_on_disk`, of a file with so many bytes."""
+        if size > MAX_FILE_BYTES:
+            return b""
         try:
-            if found is None or found[1] > MAX_FILE_BYTES:
-                return b"" if found else None
             with open(f"{self._tree.root}/{path}", "rb") as file:  # noqa: PTH123  a Path for each file takes its time
                 data = file.read()
         except OSError:
