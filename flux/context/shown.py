@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, MutableMapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flux.context.item import ContextItem, read_rendered
 from flux.core.messages import Message, Text, ToolCall, ToolResult
+from flux.core.text import split_lines
 
 WORTH_CHARACTERS = 400
 """A shorter text is shown again: to look it up above costs the model as much."""
@@ -23,7 +25,10 @@ UNCHANGED = "[unchanged since it was shown above]"
 CHANGED = "[changed since it was shown above, by this difference:]"
 
 Subject = tuple[str, str]
-"""What a text is of: `("file", path)`, or a tool's name and its arguments."""
+"""What a text is of: `("file", path)`, or a tool's name and its arguments, or `files` and them."""
+SEVERAL = "files"
+_HEADING = re.compile(r"\[(?P<name>.+): (?P<lines>\d+) lines\]\n")
+"""What stands before each whole file in an answer of several: so many lines are its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Shown:
     @property
     def is_pointer(self) -> bool:
         """It says only what has become of a text that stands above."""
-        return self.text.startswith((UNCHANGED, CHANGED))
+        texts = whole_files(self.text)[0].values() if self.subject[0] == SEVERAL else (self.text,)
+        return any(text.startswith((UNCHANGED, CHANGED)) for text in texts)
 
 
 def shown_in(message: Message, calls: MutableMapping[str, ToolCall]) -> Iterator[Shown]:
@@ -68,7 +74,21 @@ def subject_of(call: ToolCall) -> Subject:
         return call.name, arguments
     if call.name == "read_file" and set(given) == {"path"}:
         return "file", str(given["path"])
+    if call.name == "read_file" and "paths" in given:
+        return SEVERAL, arguments
     return call.name, json.dumps(given, sort_keys=True)
+
+
+def whole_files(text: str) -> tuple[Mapping[str, str], str]:
+    """The files at the beginning of an answer of several, by name, and all from the first on that is not whole."""
+    lines = split_lines(text)
+    files: dict[str, str] = {}
+    at = 0
+    while at < len(lines) and (heading := _HEADING.fullmatch(lines[at])):
+        end = at + 1 + int(heading["lines"])
+        files[heading["name"]] = "".join(lines[at + 1 : end])
+        at = end + (lines[end : end + 1] == ["\n"])
+    return files, "".join(lines[at:])
 
 
 @dataclass(slots=True)
@@ -88,7 +108,11 @@ class Memory:
             known = 0
         for message in messages[known:]:
             for shown in shown_in(message, self._calls):
-                if not shown.is_pointer:
+                if shown.subject[0] == SEVERAL:
+                    for name, text in whole_files(shown.text)[0].items():
+                        if not text.startswith((UNCHANGED, CHANGED)):
+                            self._texts["file", name] = text
+                elif not shown.is_pointer:
                     self._texts[shown.subject] = shown.text
         self._seen = list(messages)
 
@@ -102,7 +126,12 @@ class Memory:
 
     def told_result(self, call: ToolCall, text: str) -> str:
         """A call's result, with as much of it as is not known yet."""
-        return self._news(subject_of(call), text)
+        subject = subject_of(call)
+        if subject[0] != SEVERAL:
+            return self._news(subject, text)
+        files, rest = whole_files(text)
+        told = [_under_heading(name, self._news(("file", name), whole)) for name, whole in files.items()]
+        return "\n".join([*told, rest] if rest else told)
 
     def _news(self, subject: Subject, text: str) -> str:
         before = self._texts.get(subject)
@@ -113,3 +142,8 @@ class Memory:
         lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "shown", "now", n=2, lineterm="")
         difference = "\n".join(lines)
         return f"{CHANGED}\n{difference}" if len(difference) < len(text) * DIFFERENCE_SHARE else text
+
+
+def _under_heading(name: str, text: str) -> str:
+    text = text.removesuffix("\n") + "\n" if text else ""
+    return f"[{name}: {len(split_lines(text)) - 1} lines]\n{text}"

@@ -58,7 +58,7 @@ class ReadFile:
             finding = await _part(snapshot, Arguments({}), max(room // (len(names) - number), 1000))
             room -= len(finding.text)
             is_part = finding.text.startswith(f"[{snapshot.path} lines ")
-            told.append(finding.text if is_part else f"[{snapshot.path}]\n{finding.text}")
+            told.append(finding.text if is_part else f"[{snapshot.path}: {finding.summary}]\n{finding.text}")
         return Finding("\n".join(text.removesuffix("\n") + "\n" for text in told), f"{len(names)} files")
 
 

@@ -51,10 +51,10 @@ async def look(name: str, workspace: Workspace | None = None, **arguments: objec
 async def test_several_files_come_in_one_call_each_after_its_name() -> None:
     found = await look("read_file", paths=["a.py", "b.py", "none.py", ".env"])
     parts = found.split("\n\n")
-    assert parts[:2] == ["[a.py]\none\ntwo\nthree", "[b.py]\ntwo"]
+    assert parts[:2] == ["[a.py: 3 lines]\none\ntwo\nthree", "[b.py: 1 lines]\ntwo"]
     assert parts[2] == "[none.py: There is no file none.py.]"
     assert parts[3].startswith("[.env: .env may hold keys or passwords.")
-    assert await look("read_file", paths="b.py") == "[b.py]\ntwo\n"
+    assert await look("read_file", paths="b.py") == "[b.py: 1 lines]\ntwo\n"
     with pytest.raises(InvalidArguments, match="20 files at a time"):
         await look("read_file", paths=[f"{number}.py" for number in range(21)])
 
