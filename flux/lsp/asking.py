@@ -171,6 +171,8 @@ class Asking:
         """What comes of the editor's answer; the reason why not all was made."""
         for target in targets:
             target.is_claimed = result.applied
+            if target.trail is not None:
+                target.trail.answer()
         if self.editor.client.tells_where_it_stopped and not result.applied and result.failed_change is not None:
             for target in not_made(targets, self.editor.client, result.failed_change):
                 target.refuse()

@@ -16,9 +16,14 @@ from flux.lsp.target import Target, snapshot_of
 
 
 def look_at(target: Target, documents: Documents, client: Client) -> None:
-    """Mark the target if its change shows now. Once seen is enough: the user may type on at once."""
-    if target.is_seen or target.is_refused:
+    """Mark the target if its change shows now. Once seen is enough: the user may type on at once.
+
+    Unless what was seen turns out to have been the user's.
+    """
+    made_on = target.trail.made_on if target.trail else None
+    if target.is_refused or (target.is_seen and made_on == target.seen_on):
         return
+    target.is_seen, target.seen_on = False, made_on
     change = target.change
     if isinstance(change, DeleteFile):
         is_closed = documents.get(target.uri) is None

@@ -42,6 +42,8 @@ class Target:
     is_refused: bool = False
     """The editor says that it did not, and can be believed: what looks like it was typed."""
     is_seen: bool = False
+    seen_on: str | None = None
+    """The text that the editor made the change on, as far as its reports had shown it then."""
     after: FileSnapshot | None = None
     trail: Trail | None = None
     """What became of the open document."""

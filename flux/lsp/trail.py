@@ -55,6 +55,7 @@ class Trail:
         self._only_on: str | None = None
         self._outcomes: dict[str, str] = {}
         self._since = 0
+        self._is_answered = True
         self.made_on: str | None = None
         """The text on which the editor made the edits that were sent last; None while that is not seen."""
         self.made = ""
@@ -68,7 +69,13 @@ class Trail:
         What looks like them on another was done by the user: who undoes a line may take out what an edit would have.
         """
         self._sent, self._only_on, self._since, self.made_on = edits, only_on, len(self._steps), None
+        self._is_answered = False
         self._outcomes.clear()
+
+    def answer(self) -> None:
+        """The editor answered, and most tell first of what they did: until then the last that looks like the edits is
+        them, and what did before was done by the user, who undoes a line where the edits take one out."""
+        self._is_answered = True
 
     def refuse(self) -> None:
         """The editor did not make the edits that were sent last: what looks like them was typed."""
@@ -147,15 +154,20 @@ class Trail:
 
     def _recognise(self) -> None:
         """See whether the last steps are the edits that were sent; an editor may have made fewer of them, or more."""
-        if self.made_on is not None or not self._sent:
+        if (self.made_on is not None and self._is_answered) or not self._sent:
             return
         now, last = self._texts[-1], len(self._steps)
         wanted = with_line_feeds(now)
         for count in sorted(range(1, 2 * len(self._sent) + 1), key=lambda count: abs(count - len(self._sent))):
             first = last - count
-            text = self._texts[first] if first >= self._since else now
+            is_later = first >= self._since and not any(step.is_ours for step in self._steps[first:])
+            text = self._texts[first] if is_later else now
             if text != now and self._only_on in {None, text} and self._outcome(text) == wanted:
-                self._steps[first:] = [replace(step, is_ours=True) for step in self._steps[first:]]
+                before, ours = self._steps[self._since : first], self._steps[first:]
+                self._steps[self._since :] = [
+                    *(replace(step, is_ours=False) for step in before),
+                    *(replace(step, is_ours=True) for step in ours),
+                ]
                 self.made_on, self.made = text, now
                 return
 
