@@ -125,7 +125,8 @@ class Typist:
     editor: Editor
     uri: Callable[[str], str]
     typed: dict[str, list[str]] = field(default_factory=dict)
-    removed: dict[str, list[str]] = field(default_factory=dict)
+    removed: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """What was taken out, and the line it stood in."""
     _count: int = 0
     _done: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """The depth of the editor's undo after each typing, and what was typed."""
@@ -149,7 +150,8 @@ class Typist:
                     pieces = [found.span() for found in re.finditer(r"‹\d+›[^‹›⟪⟫⟦⟧]*‹\d+›", text)]
                 if pieces:
                     start, end = pieces[int(typing.place * (len(pieces) - 1))]
-                    self.removed.setdefault(typing.name, []).append(text[start:end])
+                    line = re.split("[\r\n]", text[:start])[-1] + re.split("[\r\n]", text[start:])[0]
+                    self.removed.setdefault(typing.name, []).append((text[start:end], line))
                     self._change(typing.name, [(start, end, self._mark("⟪{:04}⟫") if typing.kind == "replace" else "")])
             case "undo":
                 self._undo(typing.name)
@@ -189,11 +191,15 @@ class Typist:
         """Empty where every file has all that was typed and, besides, the text that the made edits leave."""
         for name in given.names:
             expected = _unified(given.text())
-            for edit in made:
+            whole = _bare_lines(expected)
+            for edit in given.edits:
                 if edit.name == name:
-                    expected = expected.replace(*_without_last_end(edit.texts(), given), 1)
-            for piece in self.removed.get(name, ()):
-                expected = _without(expected, _unified(piece))
+                    changed = expected.replace(*_without_last_end(edit.texts(), given), 1)
+                    whole |= _bare_lines(changed)
+                    expected = changed if edit in made else expected
+            for piece, line in self.removed.get(name, ()):
+                # Out of a line that an edit had torn apart it may come back, when that is put together again.
+                expected = _without(expected, _unified(piece), is_sure=_bare_lines(line) <= whole)
             text = self.editor.as_saved(self.uri(name))
             lost, more = self.lost(name)
             if lost or more:
@@ -272,19 +278,24 @@ def _parted(text: str) -> tuple[str, list[str]]:
     return text, marks
 
 
-def _without(text: str, piece: str) -> str:
+def _without(text: str, piece: str, *, is_sure: bool) -> str:
     """The text without a piece that the user removed, and with it what an edit had written there.
 
     Where no such edit is left, nobody can say whether what it had replaced was removed too: that is marked as open.
     """
     if piece in text:
-        return text.replace(piece, "", 1)
+        return text.replace(piece, "" if is_sure else piece.join(OPEN), 1)
     ends = TOKEN.findall(piece)
     first, last = ends[0], ends[-1]
     start, end = text.find(first), text.find(last)
     if -1 in (start, end):
         return text
     return f"{text[:start]}{OPEN[0]}{text[start + len(first) : end]}{OPEN[1]}{text[end + len(last) :]}"
+
+
+def _bare_lines(text: str) -> set[str]:
+    """Its lines without what a user types and removes."""
+    return set(TOKEN.sub("", _parted(_unified(text))[0]).split("\n"))
 
 
 def _is_such(text: str, expected: str) -> bool:
