@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse, groupby
 
@@ -39,6 +39,7 @@ from flux.core.errors import (
     FileMissing,
     FluxError,
     InvalidArguments,
+    OutsideWorkspace,
     ProviderError,
     StaleSnapshot,
     StreamBroken,
@@ -402,8 +403,9 @@ class Turn:
 
     def _refuse(self, call: ToolCall, error: FluxError) -> None:
         if isinstance(error, FileMissing) and self.moves and error.path:
-            move = whole_move(self.moves, self.workspace.path(error.path))
-            error.hint = f"{move} That was while you worked." if move else error.hint
+            with suppress(OutsideWorkspace):  # its folder may be gone from the editor too
+                if move := whole_move(self.moves, self.workspace.path(error.path)):
+                    error.hint = f"{move} That was while you worked."
         result = self._record(call, str(error), is_error=True)
         self.emit(ToolAnswered(call.id, call.name, error.message.partition("\n")[0], result.content, is_error=True))
 

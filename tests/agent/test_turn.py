@@ -9,13 +9,14 @@ import pytest
 from flux.agent.events import ApprovalAsked, EditApplied, Noticed, TextStreamed, ToolAnswered, TurnEnded, to_json
 from flux.agent.next_request import TurnSettings
 from flux.context.item import Focus
-from flux.core.errors import Busy, NothingChanged
+from flux.core.errors import Busy, FileMissing, NothingChanged, OutsideWorkspace
 from flux.core.limits import ModelLimits
 from flux.core.messages import Message, Text, ToolCall, ToolResult
 from flux.core.snapshot import FileSnapshot, WorkspacePath
 from flux.core.usage import Cost, Usage
 from flux.llm.scripted_provider import Fault, ScriptedProvider, Step
 from flux.workspace.memory import MemoryWorkspace
+from flux.workspace.moves import Move
 from tests.support.talks import Answers, call, end, kinds, open_session, send, step
 
 CIRCLE = "def area(r):\n    return 3 * r\n"
@@ -237,6 +238,25 @@ async def test_a_change_on_its_way_when_the_user_cancels_is_recorded_and_can_be_
     assert (await workspace.read(workspace.path("circle.py"))).text == CIRCLE
     await send(session, "two")
     assert "Edited circle.py" in provider.requests[1].messages[2].parts[0].content
+
+
+async def test_what_is_missing_with_its_folder_is_told_also_where_the_user_moved_something() -> None:
+    class Shrinking(MemoryWorkspace):
+        """Its second folder is closed in the editor as soon as something in it is read."""
+
+        def path(self, text: str) -> WorkspacePath:
+            if text.startswith("two/"):
+                raise OutsideWorkspace(f"{text} is in no folder.", path=text)
+            return super().path(text)
+
+        async def read(self, path: WorkspacePath) -> FileSnapshot:
+            session.follow([Move(self.path("a.py"), None)])
+            raise FileMissing("There is no file two/a.py.", path="two/a.py")
+
+    provider = ScriptedProvider([step("", call("read_file", path="a.py")), step("On.")])
+    session = open_session(Shrinking({}), provider)
+    assert end(await send(session, "one")).status == "completed"
+    assert "There is no file two/a.py." in provider.requests[1].messages[2].parts[0].content
 
 
 async def test_closing_the_events_cancels_the_turn() -> None:
