@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flux.agent.session_store import SessionStore
+from flux.agent.store.journal import PLACES
 from flux.agent.store.ledger import Grouping
 from flux.agent.store.schema import FORMAT
 from flux.agent.store.values import message_from_json, message_to_json
@@ -246,6 +247,15 @@ def test_a_database_of_the_first_format_is_brought_up_and_keeps_what_it_has(file
         HUNKS[:2],
         *((hunk,) for hunk in HUNKS[2:]),
     ]
+
+
+def test_what_was_moved_is_found_without_a_look_at_all_other_changes(file: Path) -> None:
+    SessionStore(file).close()
+    with sqlite3.connect(file) as db:
+        plan = [row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {PLACES}", ("/work", "a.py"))]
+    db.close()
+    assert sum("USING INDEX change_place" in step or "USING INDEX change_new_place" in step for step in plan) == 4
+    assert not any(step.startswith("SCAN change") for step in plan)
 
 
 def test_a_note_is_kept_once_and_until_it_was_told() -> None:

@@ -175,7 +175,12 @@ class Journal:
 
         def write(db: sqlite3.Connection) -> None:
             other: set[WorkspacePath] = set()  # where an older change is of another file, which is gone
-            for key, path, new_path, is_new, is_gone in db.execute(_PLACES, (storable(folder),)).fetchall():
+            concerned = {
+                row[0]: row
+                for move in moves
+                for row in db.execute(PLACES, (storable(folder), storable(move.old.relative)))
+            }
+            for key, path, new_path, is_new, is_gone in (concerned[key] for key in sorted(concerned, reverse=True)):
                 here, there = (WorkspacePath(**json.loads(each)) for each in (path, new_path or path))
                 if not is_gone and there not in other and any(move.of(there) for move in moves):
                     (body,) = db.execute("SELECT body FROM change WHERE seq = ?", (key,)).fetchone()
@@ -220,12 +225,22 @@ def forget_changes(db: sqlite3.Connection, session_id: str) -> None:
 _FROM = "FROM change JOIN session ON session.id = session_id WHERE ? IN ('', session_id) AND ? IN ('', folder)"
 
 
-_PLACES = """
+PLACES = """
+WITH concerned AS (
+    SELECT seq FROM change WHERE json_extract(body, '$.path.relative') = ?2
+    UNION SELECT seq FROM change
+        WHERE json_extract(body, '$.path.relative') > ?2 || '/'
+        AND json_extract(body, '$.path.relative') < ?2 || '0'
+    UNION SELECT seq FROM change WHERE json_extract(body, '$.after.path.relative') = ?2
+    UNION SELECT seq FROM change
+        WHERE json_extract(body, '$.after.path.relative') > ?2 || '/'
+        AND json_extract(body, '$.after.path.relative') < ?2 || '0'
+)
 SELECT change.seq, json_extract(body, '$.path'), json_extract(body, '$.after.path'),
     json_type(body, '$.before') = 'null', json_type(body, '$.after') = 'null'
-FROM change JOIN session ON session.id = session_id WHERE folder = ? ORDER BY change.seq DESC
+FROM concerned JOIN change ON change.seq = concerned.seq JOIN session ON session.id = session_id WHERE folder = ?1
 """
-"""Where each change was, the newest first, without its texts."""
+"""Where each change of a path, or of what is below it (`0` comes behind `/`), was: by index, as texts are long."""
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

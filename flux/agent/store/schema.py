@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 10
+FORMAT = 11
 """Kept in the database's `user_version`. A higher number than ours is a newer Flux: its file is not touched."""
 
 _FORMAT_1 = """
@@ -153,7 +153,15 @@ CREATE TABLE circuit (  -- models that keep failing, as the process that asks th
 ) STRICT;
 """
 
-_STEPS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8, _FORMAT_9, _FORMAT_10)
+_FORMAT_11 = """
+CREATE INDEX change_place ON change (json_extract(body, '$.path.relative'));
+CREATE INDEX change_new_place ON change (json_extract(body, '$.after.path.relative'))
+"""
+
+_STEPS = (
+    *(_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6, _FORMAT_7, _FORMAT_8, _FORMAT_9, _FORMAT_10),
+    _FORMAT_11,
+)
 """What makes each format of the one before. Tables and columns are only ever added: an older process may be at work."""
 
 TABLES = (
