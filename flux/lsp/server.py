@@ -67,8 +67,9 @@ CLOSING_S = 2.0
 """Seconds for turns and connections to end in order once the editor is gone."""
 EXIT_S = 4.0
 """Seconds after which the process ends whatever still runs."""
-SWITCH_S = 0.0005
-"""Seconds after which a thread that computes, such as one that imports, lets the event loop go on: an editor waits."""
+SWITCH_S = 0.0001
+"""Seconds after which a thread that computes, such as one that imports, lets others go on: for the answer to an editor
+three threads wait for that, one after the other."""
 EDITOR_S = 2.0
 """How often it is looked whether the editor still lives, in seconds."""
 
