@@ -1,9 +1,11 @@
-"""A setting that is changed while Flux runs, and the question that it brings, in Neovim without the plugin."""
+"""What Neovim asks its user without the plugin: before a change, and whether a folder's settings may take effect."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+import pytest
 
 from tests.editors.test_first_steps import pytestmark
 from tests.editors.test_neovim import edit
@@ -18,9 +20,10 @@ client:notify("workspace/didChangeConfiguration", { settings = client.settings }
 """
 
 
-async def answer(user: NeovimUser, words: str) -> None:
+async def answer(user: NeovimUser, words: str, question: str = "change a.py?") -> None:
     """Choose from what the question offers."""
-    await user.window.shows("change a.py?")
+    await user.window.shows(question)
+    await user.window.shows(f": {words}")
     await user.window.shows("Type number")
     found = re.search(rf"(\d+): {words}", user.window.screen())
     assert found is not None, user.window.screen()
@@ -45,3 +48,23 @@ async def test_once_the_setting_says_so_a_change_is_asked_for_and_declined_or_ma
         await answer(user, "Apply")
         await user.asked(6)
         assert await user.text("a.py") == "1\ntwo!\n"
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_whether_a_folder_is_trusted_is_asked_once_and_its_settings_count_after_a_yes(
+    tmp_path: Path, is_trusted: bool
+) -> None:
+    """The folder wants each change to be asked for, which shows whether its settings took effect."""
+    files = {"a.py": "one\ntwo\n", ".flux/config.toml": 'approval = "ask"\n'}
+    edits = [edit("two", "two!"), edit("one", "1")]
+    script = [step for call in edits for step in ({"tool_calls": [call]}, {"text": "Done."})]
+    async with sitting(in_neovim, tmp_path, files, script) as user:
+        assert isinstance(user, NeovimUser)
+        for count, text in ((2, "one\ntwo!\n"), (4, "1\ntwo!\n")):
+            await user.edit("a.py")
+            if count == 2:
+                await answer(user, "Let it take effect" if is_trusted else "Not now", "approval")
+            if is_trusted:
+                await answer(user, "Apply")
+            await user.asked(count)
+            assert await user.text("a.py") == text
