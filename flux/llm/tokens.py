@@ -37,7 +37,8 @@ _SMALL = "a-z\u00df-\u024f\u0300-\u036f\u1e00-\u1eff"
 _WORD = re.compile(f"[A-Z\u00c0-\u00de]?[{_SMALL}]+|[A-Z]+(?![{_SMALL}])|[A-Z]")
 _MARK = r"!-/:-@\[-`{-~"
 _COSTS = (
-    (re.compile(r"(?<= )[A-Za-z]{4,9}(?![A-Za-z])"), -0.95),  # less: a common word by itself
+    (re.compile(r"(?<= )[A-Za-z]{4,6}(?![A-Za-z])"), -0.6),  # less: a common word by itself
+    (re.compile(r"(?<= )[A-Za-z]{7,9}(?![A-Za-z])"), -0.95),
     (re.compile(r"(?<=_)[a-z]|(?<=[a-z])[A-Z]"), -0.95),  # less: a word within a name
     (re.compile(rf"(?<=[{_MARK}])[A-Za-z](?=[{_MARK}])"), -0.45),  # less: letters between marks, as in minified code
     (re.compile(r"[0-9]{1,3}"), 0.7),
@@ -75,7 +76,7 @@ _LONGEST_BLANK = 80
 _BASE64_COST, _HEXADECIMAL_COST = 0.68, 0.58
 
 
-_WORD_COSTS = ((1, 1.45), (2, 0.95), (3, 1.3), (6, 1.52), (9, 1.95), (13, 1.85))
+_WORD_COSTS = ((1, 1.45), (2, 0.95), (3, 1.1), (6, 1.5), (9, 1.95), (13, 1.85))
 
 
 def _word_cost(length: int) -> float:
