@@ -120,7 +120,8 @@ def test_a_database_of_the_format_before_gets_the_table_and_keeps_what_it_has(tm
     store.create("s", "/w")
     store.close()
     with closing(sqlite3.connect(file)) as db:
-        db.executescript("DROP TABLE answer; DROP TABLE exchange; DROP TABLE circuit; PRAGMA user_version = 7")
+        newer = ("TABLE answer", "TABLE exchange", "TABLE circuit", "INDEX change_place", "INDEX change_new_place")
+        db.executescript("".join(f"DROP {what}; " for what in newer) + "PRAGMA user_version = 7")
     store = SessionStore(file)
     answers = store.answers(1, 30)
     assert answers is not None
