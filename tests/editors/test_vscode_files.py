@@ -1,4 +1,4 @@
-"""A file that Flux changed is given another name in VS Code's explorer, and the way back finds it there."""
+"""Files beside Flux in VS Code: moved in its explorer, where the way back finds them, and watched on the disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.editors.test_neovim import edit
 from tests.support.code_server import run_story
 from tests.support.editors import ROOT, prepare
 
-STORY = ROOT / "tests/editors/vscode/files.js"
+STORY, WATCHED = (ROOT / "tests/editors/vscode" / name for name in ("files.js", "watched.js"))
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(400)]
 
@@ -41,3 +41,22 @@ def test_a_move_that_nobody_tells_of_fails_the_story(tmp_path: Path) -> None:
     done = run(tmp_path, beside=True)
     assert done.returncode != 0
     assert "FAIL what was done to it is taken back in b.py" in done.stdout
+
+
+def write_own(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """A file with a setting that there is not, in the user's own folder."""
+    environ = prepare(folder, {"a.py": "cat = 1\n"}, [])
+    own = Path(environ["FLUX_CONFIG_FOLDER"])
+    own.mkdir()
+    return run_story(WATCHED, folder, environ, FLUX_TEST_WRITTEN=str(own / name), FLUX_TEST_BOUND_MS="20000")
+
+
+def test_what_is_wrong_in_the_users_own_settings_is_named_as_soon_as_they_are_on_the_disk(tmp_path: Path) -> None:
+    done = write_own(tmp_path, "config.toml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_file_that_is_not_watched_fails_the_story(tmp_path: Path) -> None:
+    done = write_own(tmp_path, "other.toml")
+    assert done.returncode != 0
+    assert "FAIL what is wrong in it is named" in done.stdout
