@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -81,6 +81,12 @@ class Trail:
         """The editor did not make the edits that were sent last: what looks like them was typed."""
         self._steps[self._since :] = [replace(step, is_ours=False) for step in self._steps[self._since :]]
         self._sent, self.made_on, self.made = (), None, ""
+
+    @property
+    def _new_texts(self) -> Sequence[str]:
+        """Of the edits, the last first, as most editors make them."""
+        in_order = sorted(self._sent, key=lambda edit: (edit.range.start.line, edit.range.start.character))
+        return [edit.new_text for edit in reversed(in_order)]
 
     @property
     def has_news(self) -> bool:
@@ -160,9 +166,12 @@ class Trail:
         wanted = with_line_feeds(now)
         for count in sorted(range(1, 2 * len(self._sent) + 1), key=lambda count: abs(count - len(self._sent))):
             first = last - count
-            is_later = first >= self._since and not any(step.is_ours for step in self._steps[first:])
-            text = self._texts[first] if is_later else now
-            if text != now and self._only_on in {None, text} and self._outcome(text) == wanted:
+            if first < self._since or any(step.is_ours for step in self._steps[first:]):
+                continue
+            text = self._texts[first]
+            if text == now and [step.edit.new_text for step in self._steps[first:]] != self._new_texts:
+                continue  # typed and taken back, which edits without an effect there would look like too
+            if self._only_on in {None, text} and self._outcome(text) == wanted:
                 before, ours = self._steps[self._since : first], self._steps[first:]
                 self._steps[self._since :] = [
                     *(replace(step, is_ours=False) for step in before),
@@ -206,13 +215,20 @@ def _with_edit(pieces: Sequence[_Piece], edit: TextEdit, *, is_ours: bool) -> li
     if is_ours:
         beside = list(itertools.takewhile(lambda piece: piece.kind == "replaced", tail))
         gone = [piece for piece in middle if piece.kind != "ours"] + beside
-        if all(piece.kind == "replaced" for piece in gone) and "".join(piece.text for piece in gone) == edit.new_text:
-            # Put back what an edit had replaced, and the user's again.
-            return [*head, *users, *tail[len(beside) :]]
-        replaced = [_Piece(piece.text, "replaced") for piece in middle if piece.kind != "ours"]
+        above = list(itertools.takewhile(lambda piece: piece.kind == "user", gone))
+        back = list(itertools.takewhile(lambda piece: piece.kind == "replaced", gone[len(above) :]))
+        below = gone[len(above) + len(back) :]
+        if "".join(piece.text for piece in back) == edit.new_text and all(piece.kind == "user" for piece in below):
+            # Put back what an edit had replaced, and the user's again; what was typed beside it is still to come.
+            return [*head, *_replaced(above), *users, *_replaced(below), *tail[len(beside) :]]
+        replaced = _replaced(piece for piece in middle if piece.kind != "ours")
         return [*head, *replaced, _Piece(edit.new_text, "ours"), *tail]
     # What was typed before a text of ours stands before what that replaced.
     return [*head, *users, *(piece for piece in middle if piece.kind == "replaced"), *tail]
+
+
+def _replaced(pieces: Iterable[_Piece]) -> list[_Piece]:
+    return [_Piece(piece.text, "replaced") for piece in pieces]
 
 
 def _split(pieces: Sequence[_Piece], length: int) -> tuple[list[_Piece], list[_Piece]]:

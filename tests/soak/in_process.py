@@ -81,7 +81,7 @@ async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[s
         editor.debounce_s = 0.15
     asked = LateEditor(editor, given, rules, reports)
     workspace = LspWorkspace(documents, asked, DiskWorkspace)
-    typist = Typist(editor, lambda name: uri_of_path(str(folder / name)))
+    typist = Typist(editor, lambda name: uri_of_path(str(folder / name)), given)
     for name in given.names:
         (folder / name).write_bytes(given.text().encode())
         editor.open(typist.uri(name), given.text())
@@ -109,10 +109,10 @@ async def outcome(folder: Path, given: Schedule, rules: type[Editor]) -> tuple[s
                 f"told {asked.messages}, but {lost - asked.overwritten} is lost beside, {more} twice; {refusals}",
             )
         typist.lose(lost)
-        if not refusals and typist.what_is_wrong(given, made):
-            return "wrong", f"told {asked.messages}, and made, but {typist.what_is_wrong(given, made)}"
+        if not refusals and typist.what_is_wrong(made):
+            return "wrong", f"told {asked.messages}, and made, but {typist.what_is_wrong(made)}"
         return "told", ""
-    wrong = typist.what_is_wrong(given, made)
+    wrong = typist.what_is_wrong(made)
     if wrong:
         return "wrong", f"{wrong}; refused {refusals}; made {made}"
     return ("refused" if refusals else "made"), ""

@@ -48,7 +48,7 @@ async def over_server(seed: str, runs: int) -> tuple[Counter[str], list[str]]:
 
 async def outcome(made: World, given: Schedule) -> tuple[str, str]:
     """What became of one turn: `made`, `refused` or `told`; or `wrong`, and what is wrong."""
-    typist = Typist(made.editor, made.uri)
+    typist = Typist(made.editor, made.uri, given)
     for name in given.names:
         (made.folder / name).write_bytes(given.text().encode())
         made.editor.open(made.uri(name), given.text())
@@ -76,7 +76,7 @@ async def outcome(made: World, given: Schedule) -> tuple[str, str]:
             await made.client.command("flux.review.reject", {})
     made.editor.flush()
     told = [each["message"] for each in made.client.sent("window/showMessage")[shown:] if "told of" in each["message"]]
-    wrong = typist.what_is_wrong(given, done)
+    wrong = typist.what_is_wrong(done)
     if told:
         more = [mark for name in given.names for mark in typist.lost(name)[1]]
         is_possible = isinstance(made.editor, Eglot | Plain)

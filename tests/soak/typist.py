@@ -124,9 +124,9 @@ class Typist:
 
     editor: Editor
     uri: Callable[[str], str]
+    given: Schedule
     typed: dict[str, list[str]] = field(default_factory=dict)
-    removed: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """What was taken out, and the line it stood in."""
+    removed: dict[str, list[str]] = field(default_factory=dict)
     _count: int = 0
     _done: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """The depth of the editor's undo after each typing, and what was typed."""
@@ -148,10 +148,11 @@ class Typist:
                 pieces = [found.span() for found in TOKEN.finditer(text)]
                 if typing.kind == "join":
                     pieces = [found.span() for found in re.finditer(r"‹\d+›[^‹›⟪⟫⟦⟧]*‹\d+›", text)]
+                # What is removed out of a text that an edit tore apart, nobody can say what it was.
+                pieces = [piece for piece in pieces if self._is_whole(typing.name, text, *piece)]
                 if pieces:
                     start, end = pieces[int(typing.place * (len(pieces) - 1))]
-                    line = re.split("[\r\n]", text[:start])[-1] + re.split("[\r\n]", text[start:])[0]
-                    self.removed.setdefault(typing.name, []).append((text[start:end], line))
+                    self.removed.setdefault(typing.name, []).append(text[start:end])
                     self._change(typing.name, [(start, end, self._mark("⟪{:04}⟫") if typing.kind == "replace" else "")])
             case "undo":
                 self._undo(typing.name)
@@ -181,25 +182,33 @@ class Typist:
         if all(start == end for start, end, _ in changes):
             self._done.setdefault(name, []).append((len(self.editor.buffers[uri].undo), added))
 
+    def _is_whole(self, name: str, text: str, start: int, end: int) -> bool:
+        """Whether the lines there are as before the edits or after some, and all lines in their order."""
+        texts = [_unified(self.given.text())]
+        for edit in self.given.edits:
+            old, new = _without_last_end(edit.texts(), self.given)
+            texts += [before.replace(old, new, 1) for before in texts if edit.name == name]
+        removed = {token for piece in self.removed.get(name, ()) for token in TOKEN.findall(piece)}
+        orders = [[token for token in TOKEN.findall(each) if token not in removed] for each in texts]
+        lines = {line for each in texts for line in _bare_lines(each)}
+        return TOKEN.findall(text) in orders and _bare_lines(_lines_around(text, start, end)) <= lines
+
     def _mark(self, form: str) -> str:
         self._count += 1
         return form.format(self._count)
 
     # What must hold.
 
-    def what_is_wrong(self, given: Schedule, made: Sequence[Edit]) -> str:
+    def what_is_wrong(self, made: Sequence[Edit]) -> str:
         """Empty where every file has all that was typed and, besides, the text that the made edits leave."""
+        given = self.given
         for name in given.names:
             expected = _unified(given.text())
-            whole = _bare_lines(expected)
-            for edit in given.edits:
+            for edit in made:
                 if edit.name == name:
-                    changed = expected.replace(*_without_last_end(edit.texts(), given), 1)
-                    whole |= _bare_lines(changed)
-                    expected = changed if edit in made else expected
-            for piece, line in self.removed.get(name, ()):
-                # Out of a line that an edit had torn apart it may come back, when that is put together again.
-                expected = _without(expected, _unified(piece), is_sure=_bare_lines(line) <= whole)
+                    expected = expected.replace(*_without_last_end(edit.texts(), given), 1)
+            for piece in self.removed.get(name, ()):
+                expected = _without(expected, _unified(piece))
             text = self.editor.as_saved(self.uri(name))
             lost, more = self.lost(name)
             if lost or more:
@@ -278,19 +287,23 @@ def _parted(text: str) -> tuple[str, list[str]]:
     return text, marks
 
 
-def _without(text: str, piece: str, *, is_sure: bool) -> str:
+def _without(text: str, piece: str) -> str:
     """The text without a piece that the user removed, and with it what an edit had written there.
 
     Where no such edit is left, nobody can say whether what it had replaced was removed too: that is marked as open.
     """
     if piece in text:
-        return text.replace(piece, "" if is_sure else piece.join(OPEN), 1)
+        return text.replace(piece, "", 1)
     ends = TOKEN.findall(piece)
     first, last = ends[0], ends[-1]
     start, end = text.find(first), text.find(last)
     if -1 in (start, end):
         return text
     return f"{text[:start]}{OPEN[0]}{text[start + len(first) : end]}{OPEN[1]}{text[end + len(last) :]}"
+
+
+def _lines_around(text: str, start: int, end: int) -> str:
+    return re.split("[\r\n]", text[:start])[-1] + text[start:end] + re.split("[\r\n]", text[end:])[0]
 
 
 def _bare_lines(text: str) -> set[str]:
