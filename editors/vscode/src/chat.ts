@@ -22,6 +22,7 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
   private timer: NodeJS.Timeout | undefined;
   private followsEnd = true;
   private firstVisibleLine = 0;
+  private lastVisibleLine = 0;
   private readonly changed = new vscode.EventEmitter<vscode.Uri>();
   readonly onDidChange = this.changed.event;
   private readonly subscriptions: vscode.Disposable[] = [
@@ -206,7 +207,10 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
     }
   }
 
-  /** A user who scrolls up wants to read there; one who comes back to the end wants to follow again. */
+  /**
+   * A user who scrolls up wants to read there; one who comes back to the end wants to follow again. Where a panel
+   * opens below, fewer lines are left, and the end is shown again.
+   */
   private noteScrolling(editor: vscode.TextEditor): void {
     const first = editor.visibleRanges[0]?.start.line;
     const last = editor.visibleRanges.at(-1)?.end.line;
@@ -219,6 +223,11 @@ export class Chat implements vscode.TextDocumentContentProvider, vscode.Disposab
     if (last >= editor.document.lineCount - 2) {
       this.followsEnd = true;
     }
+    const isCutOff = first === this.firstVisibleLine && last < this.lastVisibleLine - 2;
     this.firstVisibleLine = first;
+    this.lastVisibleLine = last;
+    if (isCutOff) {
+      this.revealEnd(editor.document);
+    }
   }
 }

@@ -69,6 +69,9 @@ drive(async (window) => {
   await window.run("Flux: Ask…");
   await window.answer("Well?");
   await window.until("the model was told why", chat, has("I see."));
+  await window.run("View: Toggle Panel Visibility");
+  await window.until("a panel is open", () => page.locator(".part.panel").isVisible(), Boolean);
+  await window.until("the end of the chat is still in sight", chat, has("I see."));
   await window.check("the rest is as it was", await seen(), has("line_2 = 20", "line_4 = 40", "line_18 = 18\n"));
   await window.check("the file on disk is still as it was", onDisk(), (text) => text === saved);
 });
