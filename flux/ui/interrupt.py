@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import sys
 import threading
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -42,12 +44,35 @@ async def until_told_to_end(work: Coroutine[Any, Any, int]) -> int:
     for name in ENDING:
         signal.signal(name, end)
     try:
-        return await task
+        with _woken_by_signals(loop):
+            return await task
     except asyncio.CancelledError:
         if not told:
             raise
         end_soon(128 + told[0])
         return 128 + told[0]
+
+
+@contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Generator[None]:
+    """A signal that comes just before the loop begins to wait is not left until something else wakes the loop.
+
+    https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd; on Windows the loop does so of itself.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        loop.add_reader(ours, lambda: ours.recv(4096))
+        before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(ours)
 
 
 class CtrlC:
