@@ -126,7 +126,7 @@ def _blocks(edits: Sequence[types.TextEdit], counting: Counting) -> list[_Block]
     """What the edits touch, in order; no lines where some are only gone."""
     blocks: list[_Block] = []
     grown = 0
-    for edit in _in_order(edits):
+    for edit in in_order(edits):
         start, end = edit.range.start, edit.range.end
         first, growth = start.line + grown, _line_count(edit.new_text, counting) - (end.line - start.line)
         is_whole = start.character == end.character == 0 and (not edit.new_text or edit.new_text.endswith("\n"))
@@ -153,12 +153,13 @@ def _written(edits: Sequence[TextEdit]) -> list[tuple[int, int]]:
 
 def _placed(edits: Sequence[types.TextEdit], text: str, counting: Counting) -> list[TextEdit]:
     """The edits where they are in the text, in order."""
-    ordered = _in_order(edits)
+    ordered = in_order(edits)
     places = all_offsets_of(text, (edit.range for edit in ordered), counting)
     return [TextEdit(*place, edit.new_text) for place, edit in zip(places, ordered, strict=True)]
 
 
-def _in_order(edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
+def in_order(edits: Sequence[types.TextEdit]) -> list[types.TextEdit]:
+    """The edits by where they begin."""
     return sorted(edits, key=lambda edit: (edit.range.start.line, edit.range.start.character))
 
 

@@ -19,7 +19,7 @@ from flux.core.text import Counting, with_line_feeds
 from flux.edits.diff import text_edits_between
 from flux.edits.text_edit import TextEdit, apply_edits, cut_to_change
 from flux.lsp.convert import offsets_of
-from flux.lsp.misplaced import explained, made_on
+from flux.lsp.misplaced import explained, in_order, made_on
 
 _WORDS = re.compile(r"\w+|\r\n|\W")
 _BY_CHANCE = 5
@@ -85,8 +85,7 @@ class Trail:
     @property
     def _new_texts(self) -> Sequence[str]:
         """Of the edits, the last first, as most editors make them."""
-        in_order = sorted(self._sent, key=lambda edit: (edit.range.start.line, edit.range.start.character))
-        return [edit.new_text for edit in reversed(in_order)]
+        return [edit.new_text for edit in reversed(in_order(self._sent))]
 
     @property
     def has_news(self) -> bool:
