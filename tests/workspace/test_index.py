@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import time
 from collections.abc import Mapping
@@ -96,6 +97,20 @@ def test_a_definition_is_told_with_its_whole_signature_on_one_line() -> None:
 )
 def test_each_language_has_its_definitions(path: str, text: str, wanted: str) -> None:
     assert " ".join(definition.name for definition in outline(path, text.encode("utf-8"))) == wanted
+
+
+def test_every_class_and_function_is_found_that_python_itself_finds() -> None:
+    """In the standard library's files, and where `def` and `class` stand in all places that are no definition."""
+    sources = [file.read_bytes() for file in sorted(Path(ast.__file__).parent.glob("*.py"))[::4]]
+    sources.append(
+        b"@a\n@b(class_=1)\nasync  def  f(): 'def g(): class H'; return {'def': lambda: 0}  # def i\n"
+        b"if x:\n\tclass C(D, metaclass=E):\n\t\tdef\\\n m(self): ...\n# class J\ndefault = classes = undef = 0\n"
+    )
+    for data in sources:
+        kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        wanted = {(node.lineno, node.name) for node in ast.walk(ast.parse(data)) if isinstance(node, kinds)}
+        found = {(d.line, d.name) for d in outline("a.py", data) if d.kind != "constant"}
+        assert found == wanted
 
 
 def test_without_a_grammar_lines_that_look_like_definitions_are_taken() -> None:

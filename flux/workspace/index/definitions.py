@@ -44,8 +44,8 @@ def is_source(data: bytes) -> bool:
 
 def names_used(data: bytes) -> array[int]:
     """The numbers of the different names in a text, in any order, also of those in comments and strings."""
-    found = set(map(crc32, set(data.translate(_SPACED).split())))
-    return array("I", found if len(found) <= MAX_NAMES else sorted(found)[:MAX_NAMES])
+    found = array("I", map(crc32, set(data.translate(_SPACED).split())))
+    return found if len(found) <= MAX_NAMES else array("I", sorted(found)[:MAX_NAMES])
 
 
 def number_of(name: str) -> int:

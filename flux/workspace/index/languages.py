@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,16 @@ DATA_KINDS = frozenset(("key", "selector", "element"))
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """Where a language's grammar is, and its definitions as (kind, pattern)."""
+    """Where a language's grammar is, and its definitions as (kind, pattern).
+
+    `words`: where given, a definition below the top of the file has one of them as a token of its own, so that only
+    those places are looked at. To look all over a tree takes a third of the time of parsing.
+    """
 
     package: str
     patterns: Sequence[tuple[str, str]]
     function: str = "language"
+    words: Sequence[str] = ()
 
     @property
     def is_data(self) -> bool:
@@ -109,12 +115,11 @@ class _Loaded:
     parser: Parser
     query: Query
     kinds: Sequence[str]
+    words: Sequence[str]
 
     def find(self, data: bytes) -> list[Found]:
-        from tree_sitter import QueryCursor
-
         found: list[Found] = []
-        for pattern, captures in QueryCursor(self.query).matches(self.parser.parse(data).root_node):
+        for pattern, captures in self._matches(self.parser.parse(data).root_node, data):
             node, name = captures["it"][0], captures["name"][0]
             start, end = name.start_byte, name.end_byte
             line: int = node.start_point[0]
@@ -122,6 +127,21 @@ class _Loaded:
                 (node.start_byte, node.end_byte, _text_end(node, data), self.kinds[pattern], data[start:end], line)
             )
         return found
+
+    def _matches(self, root: Node, data: bytes) -> Iterator[tuple[int, dict[str, list[Node]]]]:
+        from tree_sitter import QueryCursor
+
+        cursor = QueryCursor(self.query)
+        if not self.words:
+            yield from cursor.matches(root)
+            return
+        cursor.set_max_start_depth(0)
+        yield from cursor.matches(root)
+        for word in self.words:
+            for place in re.finditer(rb"%b\b" % word.encode("ascii"), data):  # one word at a time is ten times faster
+                token = root.descendant_for_byte_range(*place.span())
+                if token is not None and token.type == word and token.parent is not None:
+                    yield from cursor.matches(token.parent)
 
 
 @cache
@@ -136,7 +156,7 @@ def _loaded(grammar: Grammar) -> _Loaded | None:
     except (ImportError, AttributeError, ValueError, OSError) as e:  # not installed, of another ABI, damaged
         logger.warning("no grammar of %s: %s", grammar.package, e)
         return None
-    return _Loaded(Parser(language), query, [kind for kind, _ in grammar.patterns])
+    return _Loaded(Parser(language), query, [kind for kind, _ in grammar.patterns], grammar.words)
 
 
 def _text_end(node: Node, data: bytes) -> int:
@@ -217,6 +237,7 @@ _GRAMMARS: Mapping[str, Grammar] = {
             ("function", "(function_definition name: (identifier) @name) @it"),
             ("constant", "(module (expression_statement (assignment left: (identifier) @name)) @it)"),
         ),
+        words=("class", "def"),
     ),
     ".js .jsx .mjs .cjs": Grammar("tree_sitter_javascript", _JAVASCRIPT),
     ".ts .mts .cts": Grammar("tree_sitter_typescript", _TYPESCRIPT, "language_typescript"),
