@@ -157,6 +157,8 @@ class Pool:
         """Import and open the SDK in a thread the first time, and again after `close` or where it could not be done."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = self.loop.run_in_executor(None, self._open)
+            # asyncio logs an error that nobody asked for, as where the request that it was begun for never came.
+            self._opening.add_done_callback(lambda opening: opening.exception())
         return self._opening
 
     async def sdk(self) -> Sdk:

@@ -174,6 +174,25 @@ async def test_an_sdk_is_opened_once_for_all_and_again_where_it_could_not_be(ser
     await pool.release()
 
 
+async def test_an_sdk_that_cannot_be_opened_is_no_line_of_the_log_where_nobody_asks_for_it() -> None:
+    may_open = threading.Event()
+
+    def open_sdk(base_url: str, http: HttpOptions) -> Sdk:
+        assert may_open.wait(60)
+        raise ConfigError("No.")
+
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    pool = share(open_sdk, "http://127.0.0.1:1", Tls(), ())
+    opening = pool.begin()
+    await pool.release()
+    may_open.set()
+    await asyncio.wait([opening])
+    del opening
+    gc.collect()
+    assert told == []
+
+
 async def until_none_is_open(server: ReplayServer) -> None:
     """The server sees that its connections are closed a moment later."""
     if server.connections:
