@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.lsp_bench import Bench, bench, edit
+from tests.support.lsp_bench import Bench, Step, bench, edit
 from tests.support.lsp_client import NO_ANSWER, ResponseError
 
 CREATE = "window/workDoneProgress/create"
-SLOW = {"text": "thinking about it " * 30, "chunk": 6, "delay_s": 0.01}
+QUESTION = "window/showMessageRequest"
+HELD = {"text": "I change it.", "tool_calls": [edit("a.py", "3", "4")]}
+
+
+@asynccontextmanager
+async def held(tmp_path: Path, *steps: Step, **options: Any) -> AsyncIterator[Bench]:
+    """The first turn waits for a yes to its edit until `go_on`, however slow the machine is."""
+    given = {"settings": {"approval": "ask"}, **options}
+    answers = {QUESTION: lambda _: NO_ANSWER}
+    async with bench(tmp_path, HELD, *steps, buffers={"a.py": "3\n"}, options=given, answers=answers) as made:
+        yield made
+
+
+async def is_held(made: Bench) -> None:
+    await made.client.until(lambda: bool(made.client.sent(QUESTION)))
+
+
+def go_on(made: Bench) -> None:
+    [question] = [message for message in made.client.messages if message.method == QUESTION]
+    made.client.send({"id": question.id, "result": question.params["actions"][0]})
 
 
 def say(made: Bench, text: str, **more: object) -> asyncio.Future[Any]:
@@ -37,14 +58,15 @@ def asked(made: Bench) -> list[str]:
 
 
 async def test_a_queued_message_has_its_turn_and_a_steered_one_is_taken_along(tmp_path: Path) -> None:
-    steps = [SLOW, {"text": "As you say."}, {"text": "C"}]
-    async with bench(tmp_path, *steps, options={"turnEvents": True}) as made:
+    async with held(tmp_path, {"text": "As you say."}, {"text": "C"}, turnEvents=True) as made:
         first = say(made, "a")
-        await is_told(made, "text_delta")
+        await is_held(made)
         steered, queued = say(made, "rather b", meanwhile="steer"), say(made, "c", meanwhile="queue")
-        waiting = await is_told(made, "queue", state="queued")
+        await is_told(made, "queue", text="rather b")
+        waiting = await is_told(made, "queue", text="c")
         with pytest.raises(ResponseError, match="at work on another message"):
             await made.client.command("flux.chat.send", {"text": "d"})
+        go_on(made)
         results = await asyncio.gather(first, steered, queued)
         assert [each["status"] for each in results] == ["completed", "steered", "completed"]
         assert asked(made) == ["a", "rather b", "c"]
@@ -57,13 +79,10 @@ async def test_a_queued_message_has_its_turn_and_a_steered_one_is_taken_along(tm
 async def test_each_progress_that_is_made_begins_and_ends_also_where_messages_are_steered_queued_or_taken_back(
     tmp_path: Path,
 ) -> None:
-    steps = [{"tool_calls": [edit("a.py", "3", "4")]}, {"text": "As you say."}, {"text": "C"}]
-    options = {"turnEvents": True, "settings": {"approval": "ask"}}
-    async with bench(tmp_path, *steps, buffers={"a.py": "3\n"}, options=options) as made:
+    async with held(tmp_path, {"text": "As you say."}, {"text": "C"}, turnEvents=True) as made:
         client = made.client
-        client.answers["window/showMessageRequest"] = lambda _: NO_ANSWER
         first = say(made, "a")
-        await client.until(lambda: bool(client.sent("window/showMessageRequest")))
+        await is_held(made)
         waiting: list[asyncio.Future[Any]] = []
         for text, meanwhile in (("b", "steer"), ("c", "queue"), ("d", "queue"), ("e", "queue")):
             waiting.append(say(made, text, meanwhile=meanwhile))
@@ -72,8 +91,7 @@ async def test_each_progress_that_is_made_begins_and_ends_also_where_messages_ar
         # The button beside what waits takes the message back.
         client.notify("window/workDoneProgress/cancel", client.sent(CREATE)[3])
         await is_told(made, "queue", text="d", state="withdrawn")
-        [question] = [message for message in client.messages if message.method == "window/showMessageRequest"]
-        client.send({"id": question.id, "result": question.params["actions"][0]})
+        go_on(made)
         results = await asyncio.gather(first, *waiting)
         assert [each["status"] for each in results] == ["completed", "steered", "completed", "withdrawn", "withdrawn"]
         kinds: dict[str, list[str]] = {made["token"]: [] for made in client.sent(CREATE)}
@@ -91,14 +109,15 @@ async def test_two_first_messages_at_once_are_of_one_session(tmp_path: Path) -> 
 
 
 async def test_what_waits_is_taken_back_by_id_by_nothing_and_by_the_request_itself(tmp_path: Path) -> None:
-    async with bench(tmp_path, SLOW, {"text": "C"}, {"text": "E"}, options={"turnEvents": True}) as made:
+    async with held(tmp_path, {"text": "A"}, {"text": "C"}, {"text": "E"}, turnEvents=True) as made:
         first = say(made, "a")
-        await is_told(made, "text_delta")
+        await is_held(made)
         one, two = (say(made, text, meanwhile="queue") for text in ("b", "c"))
+        waiting = await is_told(made, "queue", text="b")
+        await is_told(made, "queue", text="c")
         params = {"command": "flux.chat.send", "arguments": [{"text": "d", "meanwhile": "queue"}]}
         request_id, three = made.client.begin_request("workspace/executeCommand", params)
         four = say(made, "e", meanwhile="queue")
-        waiting = await is_told(made, "queue", text="b")
         await is_told(made, "queue", text="e")
         by_id = {"message": waiting["message_id"]}
         assert await made.client.command("flux.chat.withdraw", by_id) == {"text": "b"}
@@ -106,16 +125,16 @@ async def test_what_waits_is_taken_back_by_id_by_nothing_and_by_the_request_itse
         with pytest.raises(ResponseError, match="cancelled"):
             await asyncio.wait_for(three, 5)
         assert (await asyncio.wait_for(one, 5))["status"] == "withdrawn"
-        assert not first.done()
-        assert [(await each)["text"] for each in (two, four)] == ["C", "E"]
+        go_on(made)
+        assert [(await each)["text"] for each in (first, two, four)] == ["I change it.\n\nA", "C", "E"]
         with pytest.raises(ResponseError, match="No such message waits"):
             await made.client.command("flux.chat.withdraw", by_id)
 
 
 async def test_who_sees_no_events_is_told_what_was_not_sent(tmp_path: Path) -> None:
-    async with bench(tmp_path, SLOW) as made:
+    async with held(tmp_path) as made:
         first = say(made, "a")
-        await made.client.until(lambda: bool(made.client.sent("$/progress")))
+        await is_held(made)
         waiting = say(made, "and b", meanwhile="queue")
         await made.client.command("flux.chat.list", {})
         assert len((await made.client.command("flux.turn.cancel", {}))["cancelled"]) == 1
