@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lsprotocol import types
 
@@ -23,17 +23,18 @@ _WORD = re.compile(r"\s*+(?:\w++|\S)?\s*+")
 
 
 class EditorText:
-    """A text with its places as an editor counts them. Costs a pass over the text."""
+    """A text with its places as an editor counts them. Costs a pass over the text, unless its `lines` are at hand."""
 
-    def __init__(self, text: str, counting: Counting) -> None:
+    def __init__(self, text: str, counting: Counting, lines: Sequence[str] | None = None) -> None:
         self._text = text
         self._counting = counting
-        self._theirs = LineIndex(text, counting.line_ends)
+        self._theirs = LineIndex(text, counting.line_ends, lines)
         self._ours = self._theirs if counting.line_ends == "any" else LineIndex(text)
 
     def range(self, given: types.Range) -> Range:
         """The range that an editor names, the right way round; past the end is the end."""
-        return Range(*sorted((self._position(given.start), self._position(given.end))))
+        start, end = self._position(given.start), self._position(given.end)
+        return Range(start, end) if start <= end else Range(end, start)
 
     def has_word_at_most(self, given: types.Range) -> bool:
         """Whether the range has a word, a character or less, and blanks."""

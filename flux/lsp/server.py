@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
-from pygls.protocol import default_converter
 
 from flux import __version__
 from flux.core.errors import ConfigError, FluxError, InvalidArguments
 from flux.core.living import lives
 from flux.core.log import start_logging
 from flux.lsp.clients import Client
+from flux.lsp.decoding import make_converter
 from flux.lsp.editor import LspEditor
 from flux.lsp.names import REVIEW_ACCEPT, REVIEW_REJECT, SET_SETTINGS
 from flux.lsp.protocol import FluxProtocol
@@ -83,7 +83,7 @@ class FluxServer(LanguageServer):
 
     def __init__(self, log_file: Path | None = None) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType] -- pygls passes its arguments on untyped
-            "flux", __version__, protocol_cls=FluxProtocol, converter_factory=default_converter
+            "flux", __version__, protocol_cls=FluxProtocol, converter_factory=make_converter
         )
         self.editor = LspEditor(self.protocol)
         self.settings = EditorSettings(self.editor, log_file)

@@ -72,7 +72,7 @@ class CodeActions:
             return []
         is_automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
         reason = _why_not(workspace, document)
-        text = EditorText(document.text, workspace.documents.counting)
+        text = EditorText(document.text, workspace.documents.counting, tuple(document.lines))
         problems = tuple(text.diagnostic(given) for given in params.context.diagnostics)
         known: Sequence[Diagnostic] = ()
         if not reason:
