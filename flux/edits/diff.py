@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from flux.core.text import split_lines
-from flux.edits.text_edit import TextEdit
+from flux.edits.text_edit import TextEdit, cut_to_change, joined_edits
 
 _CONTEXT_LINES = 3
+_LONG = 20_000  # code points, replaced and new; a rewrite of more lines is no change of words
+_WORDS = re.compile(r"\w+|\r\n|\W")
+_BY_CHANCE = 5
+"""Fewer equal characters than these between two changes say nothing."""
 _SMALL_GAP = 10_000  # pairs of lines; SequenceMatcher is cubic at worst
 
 
@@ -31,15 +36,38 @@ class _Run:
     after_end: int
 
 
-def text_edits_between(
-    before: str, after: str, split: Callable[[str], list[str]] = split_lines
-) -> tuple[TextEdit, ...]:
-    """Edits of whole lines, or other parts of `split`, that turn `before` into `after`, in order and not touching."""
-    old, new = split(before), split(after)
+def text_edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
+    """Edits of whole lines that turn `before` into `after`, in order and not touching."""
+    old, new = split_lines(before), split_lines(after)
+    return _edits_of(_changed_runs(old, new), old, new)
+
+
+def closest_edits(text: str, edit: TextEdit) -> tuple[TextEdit, ...]:
+    """What an edit of the text really changes, word by word in the lines that differ, in order and not touching."""
+    old, new = text[edit.start : edit.end], edit.new_text
+    lines = _moved(text_edits_between(old, new), edit.start)
+    return tuple(cut_to_change(text, part) for each in lines for part in _in_words(text, each))
+
+
+def _in_words(text: str, edit: TextEdit) -> Sequence[TextEdit]:
+    if edit.end - edit.start + len(edit.new_text) > _LONG:
+        return [edit]
+    old, new = _WORDS.findall(text[edit.start : edit.end]), _WORDS.findall(edit.new_text)
+    # Ends are not compared first: where one of two lines that end alike goes, the equal end would be the other's.
+    regions = _gaps_between_anchors(old, new, _Run(0, len(old), 0, len(new)))
+    parts = _moved(_edits_of(_changed_runs(old, new, regions), old, new), edit.start)
+    return joined_edits(text, parts, lambda between: len(between) >= _BY_CHANCE)
+
+
+def _moved(edits: Iterable[TextEdit], by: int) -> Iterator[TextEdit]:
+    return (TextEdit(edit.start + by, edit.end + by, edit.new_text) for edit in edits)
+
+
+def _edits_of(runs: Sequence[_Run], old: Sequence[str], new: Sequence[str]) -> tuple[TextEdit, ...]:
     starts = [0, *itertools.accumulate(map(len, old))]
     return tuple(
         TextEdit(starts[run.before_start], starts[run.before_end], "".join(new[run.after_start : run.after_end]))
-        for run in _changed_runs(old, new)
+        for run in runs
     )
 
 
@@ -114,10 +142,13 @@ def _diff_line(mark: str, line: str) -> str:
     return f"{mark}{line}" if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"
 
 
-def _changed_runs(old: Sequence[str], new: Sequence[str]) -> list[_Run]:
-    """The runs of changed lines in order, with at least one kept line between two of them."""
+def _changed_runs(old: Sequence[str], new: Sequence[str], within: Sequence[_Run] = ()) -> list[_Run]:
+    """The runs of changed lines in order, with at least one kept line between two of them.
+
+    `within`: regions in order outside of which nothing differs.
+    """
     runs: list[_Run] = []
-    regions = [_Run(0, len(old), 0, len(new))]
+    regions = list(reversed(within)) or [_Run(0, len(old), 0, len(new))]
     while regions:
         region = _without_equal_ends(old, new, regions.pop())
         removed, added = region.before_end - region.before_start, region.after_end - region.after_start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from flux.core.errors import OverlappingEdits
@@ -27,6 +27,19 @@ def cut_to_change(text: str, edit: TextEdit) -> TextEdit:
     head = _common_head_length(removed, added)
     tail = _common_head_length(removed[head:][::-1], added[head:][::-1])
     return _around_line_ends(text, edit.start + head, edit.end - tail, added[head : len(added) - tail])
+
+
+def joined_edits(text: str, edits: Iterable[TextEdit], is_apart: Callable[[str], bool]) -> list[TextEdit]:
+    """The edits of the text, given in order, and those as one between which the text does not keep them apart."""
+    joined: list[TextEdit] = []
+    for edit in edits:
+        between = text[joined[-1].end : edit.start] if joined else ""
+        if joined and not is_apart(between):
+            first = joined.pop()
+            joined.append(TextEdit(first.start, edit.end, first.new_text + between + edit.new_text))
+        else:
+            joined.append(edit)
+    return joined
 
 
 def _around_line_ends(text: str, start: int, end: int, new_text: str) -> TextEdit:

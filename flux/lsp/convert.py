@@ -17,8 +17,10 @@ from flux.core.text import (
     line_content,
     units_to_column,
 )
-from flux.edits.text_edit import TextEdit, cut_to_change
+from flux.edits.diff import closest_edits
+from flux.edits.text_edit import TextEdit, joined_edits, sorted_edits
 
+_LINE_END = re.compile("[\r\n]")
 _WORD = re.compile(r"\s*+(?:\w++|\S)?\s*+")
 
 
@@ -52,10 +54,17 @@ class EditorText:
         )
 
     def edits(self, edits: Iterable[TextEdit]) -> list[types.TextEdit]:
-        """Edits of the text for an editor: each cut down to what really changes."""
-        cut = (cut_to_change(self._text, edit) for edit in edits)
+        """Edits of the text for an editor, in order: what each really changes, with no line end kept inside of one.
+
+        Raises OverlappingEdits.
+        """
+        parts = joined_edits(
+            self._text,
+            (part for edit in sorted_edits(edits) for part in closest_edits(self._text, edit)),
+            lambda between: _LINE_END.search(between) is not None,
+        )
         return [
-            types.TextEdit(types.Range(self.place(edit.start), self.place(edit.end)), edit.new_text) for edit in cut
+            types.TextEdit(types.Range(self.place(part.start), self.place(part.end)), part.new_text) for part in parts
         ]
 
     def lines(self, start: int, end: int) -> tuple[int, int]:

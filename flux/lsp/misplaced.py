@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lsprotocol import types
@@ -65,7 +65,16 @@ def is_typed_apart(
         after = bisect_right(starts, end) + lines_between
         return (first >= 0 and change.end <= starts[first]) or (after < len(starts) and change.start >= starts[after])
 
-    return all(is_apart(change, place) for change in changes_apart(old, new) for place in places)
+    changes = [*changes_apart(old, new), *_unpaired_lines(old, new)]
+    return all(is_apart(change, place) for change in changes for place in places)
+
+
+def _unpaired_lines(old: str, new: str) -> Iterator[Change]:
+    """Lines that became more or fewer ones: nobody can say which of them came or went, where all end alike."""
+    for edit in text_edits_between(old, new):
+        replaced, growth = old[edit.start : edit.end], len(edit.new_text) - (edit.end - edit.start)
+        if replaced and edit.new_text and len(split_lines(replaced)) != len(split_lines(edit.new_text)):
+            yield Change(edit.start, edit.end, growth)
 
 
 def is_made_besides(made: str, before: str, now: str) -> bool:

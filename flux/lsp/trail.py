@@ -8,7 +8,6 @@ before, after and inside it stays. Pure; sends nothing.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,14 +15,10 @@ from typing import Literal
 from lsprotocol import types
 
 from flux.core.text import Counting, with_line_feeds
-from flux.edits.diff import text_edits_between
+from flux.edits.diff import closest_edits
 from flux.edits.text_edit import TextEdit, apply_edits, cut_to_change
 from flux.lsp.convert import offsets_of
 from flux.lsp.misplaced import explained, in_order, made_on
-
-_WORDS = re.compile(r"\w+|\r\n|\W")
-_BY_CHANCE = 5
-"""Fewer equal characters than these between two changes say nothing."""
 
 ContentChange = types.TextDocumentContentChangePartial | types.TextDocumentContentChangeWholeDocument
 
@@ -113,7 +108,7 @@ class Trail:
             for first in range(last - count, self._since - 1, -1):
                 before, after = self._texts[first], self._texts[first + count]
                 found = explained(self._sent, before, after, self._counting)
-                if found is not None:
+                if found is not None and self._only_on in {None, found[0]}:
                     self._take_apart(first, first + count, *found)
                     return
 
@@ -123,7 +118,8 @@ class Trail:
         after, later = self._texts[end], self._steps[end:]
         del self._steps[first:], self._texts[first + 1 :]
         for goal, is_ours in ((made_on, False), (made, True), (after, False)):
-            for edit in _edits_between(self._texts[-1], goal)[::-1]:
+            now = self._texts[-1]
+            for edit in reversed(closest_edits(now, TextEdit(0, len(now), goal))):
                 self._add(_Step(edit, is_ours))
         for step in later:
             self._add(step)
@@ -195,7 +191,7 @@ class Trail:
             if is_gone and _of_user(then) == _of_user(pieces):
                 pieces = then  # the user came back to an earlier text, by an undo of the editor: it is as it was then
             else:
-                for edit in _closely(text, step.edit):
+                for edit in reversed(closest_edits(text, step.edit)):
                     pieces = _with_edit(pieces, edit, is_ours=step.is_ours)
             seen[came_to] = (at + 1, pieces)
         return pieces
@@ -243,23 +239,3 @@ def _split(pieces: Sequence[_Piece], length: int) -> tuple[list[_Piece], list[_P
         head.append(piece)
         length -= size
     return head, []
-
-
-def _closely(text: str, edit: TextEdit) -> Sequence[TextEdit]:
-    """What the edit of the text really changes, the last first: editors join what was typed at some distance."""
-    shift = edit.start
-    parts = _edits_between(text[edit.start : edit.end], edit.new_text)
-    return [TextEdit(part.start + shift, part.end + shift, part.new_text) for part in reversed(parts)]
-
-
-def _edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
-    """What differs, word by word in the lines that do; a word or two between changes may be alike by chance."""
-    found: list[TextEdit] = []
-    for lines in text_edits_between(before, after):
-        for part in text_edits_between(before[lines.start : lines.end], lines.new_text, _WORDS.findall):
-            start, end, new = lines.start + part.start, lines.start + part.end, part.new_text
-            if found and start - found[-1].end < _BY_CHANCE:
-                last = found.pop()
-                start, new = last.start, last.new_text + before[last.end : start] + new
-            found.append(TextEdit(start, end, new))
-    return tuple(cut_to_change(before, edit) for edit in found)

@@ -11,7 +11,7 @@ import rich
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux.edits.diff import changed_line_counts, text_edits_between, unified_diff
+from flux.edits.diff import changed_line_counts, closest_edits, text_edits_between, unified_diff
 from flux.edits.text_edit import TextEdit, apply_edits
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "c\r\n", "\n", "d\r", "é\x0c\u2028\n"]), max_size=30)
@@ -23,6 +23,26 @@ def test_the_edits_turn_one_text_into_the_other(before: str, after: str) -> None
     edits = text_edits_between(before, after)
     assert apply_edits(before, edits) == after
     assert all(first.end < second.start for first, second in itertools.pairwise(edits))
+
+
+@given(TEXTS, TEXTS)
+def test_closer_edits_have_the_same_outcome(before: str, after: str) -> None:
+    edits = closest_edits(f"<{before}>", TextEdit(1, 1 + len(before), after))
+    assert apply_edits(f"<{before}>", edits) == f"<{after}>"
+    assert all(first.end < second.start for first, second in itertools.pairwise(edits))
+
+
+def test_the_line_that_goes_is_in_the_edit_and_not_the_end_of_the_one_above() -> None:
+    text = "    return first(a, bravo)\n    return second(c, delta)\n"
+    changed = TextEdit(0, len(text), "    return first(a, more, bravo)\n")
+    assert closest_edits(text, changed) == (TextEdit(20, 20, "more, "), TextEdit(27, 55, ""))
+
+
+def test_a_rewrite_of_many_lines_is_one_edit() -> None:
+    old, new = ("".join(f"{word} {i}\n" for i in range(3_000)) for word in ("old", "new"))
+    assert closest_edits(old, TextEdit(0, len(old), new)) == (
+        TextEdit(0, len(old) - len(" 2999\n"), new.removesuffix(" 2999\n")),
+    )
 
 
 def test_a_kept_line_between_two_changes_is_in_no_edit() -> None:

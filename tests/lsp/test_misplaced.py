@@ -56,6 +56,13 @@ def test_typing_lines_away_from_an_edit_leaves_it_in_its_place() -> None:
         assert explained([FOUR], TEXT, now, COUNTING) == (TEXT, MADE)
 
 
+def test_a_line_that_stayed_beside_typing_is_not_taken_for_typed_where_it_ends_like_that_line() -> None:
+    text = "one\n end\nline two end\nthree\nfour\n"
+    removal = edit(2, 0, "")
+    removal.range.end = types.Position(3, 0)
+    assert explained([removal], text, text.replace("one\n end", "one\ntyped end"), COUNTING) is None
+
+
 def test_typing_into_what_an_edit_wrote_is_apart_from_what_it_replaced() -> None:
     assert explained([FOUR], TEXT, MADE.replace("FOUR!", "FOtypedUR!"), COUNTING) == (TEXT, MADE)
 

@@ -203,6 +203,14 @@ def test_one_report_of_typing_and_the_edit() -> None:
     check([FOUR], [after], made_on=TEXT, users=TEXT.replace("four", "fourtyped"))
 
 
+def test_an_edit_that_goes_by_versions_was_made_on_no_other_text() -> None:
+    trail = Trail(TEXT, COUNTING)
+    trail.send([FOUR], only_on=TEXT)
+    trail.follow(types.TextDocumentContentChangeWholeDocument(f"a\n{TEXT}".replace("three", "FOURe")))
+    trail.explain()
+    assert trail.made_on is None
+
+
 @pytest.mark.parametrize("changes", [[], [typed(0, 0, "a\n")]])
 def test_what_was_not_reported_is_not_seen(changes: list[ContentChange]) -> None:
     trail = Trail(TEXT, COUNTING)
