@@ -97,7 +97,8 @@ class Conversation:
         return self._store.in_flight.begin_answer(self._session_id, self.turn_id, provider, model, price)
 
     def note_result(self, result: ToolResult) -> None:
-        """Store what a call answered, before the results of all calls of the answer are there."""
+        """Keep in mind what a call answered, before the results of all calls of the answer are there."""
+        self.memory.take(Message("tool", (result,)))
         self._store.in_flight.add_result(self._session_id, self.turn_id, result)
 
     def answer(self, calls: Sequence[ToolCall], results: Mapping[str, ToolResult]) -> None:

@@ -337,10 +337,12 @@ class Turn:
         return True
 
     async def _answer_side_by_side(self, calls: Sequence[ToolCall]) -> None:
+        """Run calls at once. Their results are told in their order, as a later one may point to what stands above."""
         try:
             async with asyncio.TaskGroup() as group:
-                for call in calls:
-                    group.create_task(self._answer(call, self.workspace))
+                running = [group.create_task(self._outcome(call, self.workspace)) for call in calls]
+                for call, outcome in zip(calls, running, strict=True):
+                    self._tell(call, await outcome)
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
@@ -353,16 +355,17 @@ class Turn:
         overlay = OverlayWorkspace(self.workspace)
         proposals: list[tuple[ToolCall, Proposal]] = []
         for call in calls:
-            proposal = await self._answer(call, overlay)
-            if proposal is None:
+            outcome = await self._outcome(call, overlay)
+            self._tell(call, outcome)
+            if not isinstance(outcome, Proposal):
                 continue
             try:
-                self._check_new_places(proposal.plan)
-                await overlay.apply(proposal.plan)
+                self._check_new_places(outcome.plan)
+                await overlay.apply(outcome.plan)
             except FluxError as error:
                 self._refuse(call, error)
             else:
-                proposals.append((call, proposal))
+                proposals.append((call, outcome))
         if not proposals:
             return
         plan = proposals[0][1].plan if len(proposals) == 1 else overlay.proposal(_label(proposals))
@@ -377,18 +380,23 @@ class Turn:
             for call, proposal in proposals:
                 self.emit(ToolAnswered(call.id, call.name, proposal.summary, self._results[call.id].content, False))
 
-    async def _answer(self, call: ToolCall, workspace: Workspace) -> Proposal | None:
-        """Run the call. What it found or why it was refused is its result; what it proposes is for the caller."""
+    async def _outcome(self, call: ToolCall, workspace: Workspace) -> Finding | Proposal | FluxError:
+        """What running the call comes to."""
         try:
-            outcome = await self._run(call, workspace)
+            return await self._run(call, workspace)
         except FluxError as error:
-            self._refuse(call, error)
-            return None
-        if isinstance(outcome, Proposal):
-            return outcome
-        result = self._record(call, self.conversation.memory.told_result(call, outcome.text), is_error=False)
-        self.emit(ToolAnswered(call.id, call.name, outcome.summary, result.content, is_error=False))
-        return None
+            return error
+
+    def _tell(self, call: ToolCall, outcome: Finding | Proposal | FluxError) -> None:
+        """What the call found or why it was refused is its result; of what it proposes nothing is told yet."""
+        match outcome:
+            case FluxError():
+                self._refuse(call, outcome)
+            case Finding(text, summary):
+                result = self._record(call, self.conversation.memory.told_result(call, text), is_error=False)
+                self.emit(ToolAnswered(call.id, call.name, summary, result.content, is_error=False))
+            case Proposal():
+                pass
 
     def _check_new_places(self, plan: EditPlan) -> None:
         """Raises StaleSnapshot for a file that would come where the user has just moved or removed one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +89,10 @@ async def user_message(
     near = await rules_near(workspace, sorted(seen), limit // 8)
     notices += near.notices
     items[rule_count:rule_count] = not_known(near.items, known)
-    items = [memory.told(item) for item in (*items, *(item for item in named.items if item not in items))]
-    items += await _pinned_files([path for path in pinned if focus is None or path != focus.path], workspace, memory)
+    items += [item for item in named.items if item not in items]
+    pins = [item for item in await _whole_files(pinned, workspace) if item not in items]
+    told = memory.told([*items, *pins])
+    items = [*told[: len(items)], *(item for item in told[len(items) :] if item.text != UNCHANGED)]
     if draw_map is not None:
         drawn = await draw_map(sorted(seen))
         items += [drawn] if drawn else []
@@ -100,15 +103,11 @@ async def user_message(
     return UserMessage(Message("user", (*named.images, *context, Text(text))), notices)
 
 
-async def _pinned_files(paths: Sequence[WorkspacePath], workspace: Workspace, memory: Memory) -> Sequence[ContextItem]:
-    """The pinned files that the model does not know as they are; what cannot be read is left out."""
+async def _whole_files(paths: Sequence[WorkspacePath], workspace: Workspace) -> Sequence[ContextItem]:
+    """These files; what cannot be read is left out."""
     items: list[ContextItem] = []
     for path in paths:
-        try:
+        with suppress(WorkspaceError):
             snapshot = await workspace.read(path)
-        except WorkspaceError:
-            continue
-        item = memory.told(ContextItem("file", str(path), snapshot.text[:MAX_CHARACTERS]))
-        if item.text != UNCHANGED:
-            items.append(item)
+            items.append(ContextItem("file", str(path), snapshot.text[:MAX_CHARACTERS]))
     return items

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flux.context.item import ContextItem, read_rendered
@@ -27,8 +28,14 @@ CHANGED = "[changed since it was shown above, by this difference:]"
 Subject = tuple[str, str]
 """What a text is of: `("file", path)`, or a tool's name and its arguments, or `files` and them."""
 SEVERAL = "files"
-_HEADING = re.compile(r"\[(?P<name>.+): (?P<lines>\d+) lines\]\n")
-"""What stands before each whole file in an answer of several: so many lines are its text."""
+_HEADING = re.compile(r"\[(?P<name>.+): (?P<lines>\d+) lines(?:, a part)?\]\n")
+"""What stands before each file in an answer of several: so many lines are its text."""
+_PART_HEADING = re.compile(r"\[(?P<path>.+) lines (?P<first>\d+)-(?P<last>\d+) of \d+\]\n")
+"""How a text begins that is of a part of a file"""
+_PART = re.compile(r"(?P<path>.+) lines? (?P<first>\d+)(?:-(?P<last>\d+))?")
+"""and how else that is said, in an item's origin."""
+QUOTED = 120
+"""So many characters of a line are enough to find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Shown:
     @property
     def is_pointer(self) -> bool:
         """It says only what has become of a text that stands above."""
-        texts = whole_files(self.text)[0].values() if self.subject[0] == SEVERAL else (self.text,)
+        texts = files_in(self.text)[0].values() if self.subject[0] == SEVERAL else (self.text,)
         return any(text.startswith((UNCHANGED, CHANGED)) for text in texts)
 
 
@@ -79,8 +86,8 @@ def subject_of(call: ToolCall) -> Subject:
     return call.name, json.dumps(given, sort_keys=True)
 
 
-def whole_files(text: str) -> tuple[Mapping[str, str], str]:
-    """The files at the beginning of an answer of several, by name, and all from the first on that is not whole."""
+def files_in(text: str) -> tuple[Mapping[str, str], str]:
+    """The files in an answer of several, by name, and what stands behind them."""
     lines = split_lines(text)
     files: dict[str, str] = {}
     at = 0
@@ -93,7 +100,7 @@ def whole_files(text: str) -> tuple[Mapping[str, str], str]:
 
 @dataclass(slots=True)
 class Memory:
-    """The newest whole text of each subject in a conversation."""
+    """The newest text of each subject in a conversation."""
 
     _texts: dict[Subject, str] = field(default_factory=dict[Subject, str])
     _calls: dict[str, ToolCall] = field(default_factory=dict[str, ToolCall])
@@ -107,41 +114,73 @@ class Memory:
             self._calls.clear()
             known = 0
         for message in messages[known:]:
-            for shown in shown_in(message, self._calls):
-                if shown.subject[0] == SEVERAL:
-                    for name, text in whole_files(shown.text)[0].items():
-                        if not text.startswith((UNCHANGED, CHANGED)):
-                            self._texts["file", name] = text
-                elif not shown.is_pointer:
-                    self._texts[shown.subject] = shown.text
+            self.take(message)
         self._seen = list(messages)
 
+    def take(self, message: Message) -> None:
+        """Remember what this shows too; it may come again, with the conversation."""
+        for shown in shown_in(message, self._calls):
+            if shown.subject[0] == SEVERAL:
+                for name, text in files_in(shown.text)[0].items():
+                    if not text.startswith((UNCHANGED, CHANGED)):
+                        self._texts["file", name] = text
+            elif not shown.is_pointer:
+                self._texts[shown.subject] = shown.text
+
     def files(self) -> Sequence[str]:
-        """The names of the files that are shown as a whole."""
+        """The names of the files that are shown."""
         return [name for kind, name in self._texts if kind == "file"]
 
-    def told(self, item: ContextItem) -> ContextItem:
-        """The item, with as much of its text as is not known yet."""
-        return replace(item, text=self._news((item.kind, item.origin), item.text)) if item.kind == "file" else item
+    def told(self, items: Iterable[ContextItem]) -> list[ContextItem]:
+        """The items of one message, each with as much of its text as is not known yet, be it from those before it."""
+        known = ChainMap[Subject, str]({}, self._texts)
+        told: list[ContextItem] = []
+        for item in items:
+            subject = (item.kind, item.origin)
+            if item.kind == "file":
+                told.append(replace(item, text=_news(known, subject, item.text)))
+                known[subject] = item.text
+            else:
+                told.append(replace(item, text=_pointer(known, subject, item.text) or item.text))
+        return told
 
     def told_result(self, call: ToolCall, text: str) -> str:
         """A call's result, with as much of it as is not known yet."""
         subject = subject_of(call)
         if subject[0] != SEVERAL:
-            return self._news(subject, text)
-        files, rest = whole_files(text)
-        told = [_under_heading(name, self._news(("file", name), whole)) for name, whole in files.items()]
+            return _news(self._texts, subject, text)
+        files, rest = files_in(text)
+        told = [_under_heading(name, _news(self._texts, ("file", name), whole)) for name, whole in files.items()]
         return "\n".join([*told, rest] if rest else told)
 
-    def _news(self, subject: Subject, text: str) -> str:
-        before = self._texts.get(subject)
-        if before is None or len(text) < WORTH_CHARACTERS:
-            return text
-        if before.rstrip("\n") == text.rstrip("\n"):
-            return UNCHANGED
-        lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "shown", "now", n=2, lineterm="")
-        difference = "\n".join(lines)
-        return f"{CHANGED}\n{difference}" if len(difference) < len(text) * DIFFERENCE_SHARE else text
+
+def _news(known: Mapping[Subject, str], subject: Subject, text: str) -> str:
+    """As much of the text as is not known yet."""
+    if pointer := _pointer(known, subject, text):
+        return pointer
+    before = known.get(subject)
+    if before is None or len(text) < WORTH_CHARACTERS:
+        return text
+    if before.rstrip("\n") == text.rstrip("\n"):
+        return UNCHANGED
+    lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "shown", "now", n=2, lineterm="")
+    difference = "\n".join(lines)
+    return f"{CHANGED}\n{difference}" if len(difference) < len(text) * DIFFERENCE_SHARE else text
+
+
+def _pointer(known: Mapping[Subject, str], subject: Subject, text: str) -> str:
+    """Says where the text stands, where it is a part of a file that is shown; else empty."""
+    heading = _PART_HEADING.match(text)
+    part = heading or _PART.fullmatch(subject[1])
+    whole = known.get(("file", part["path"])) if part else None
+    if part is None or whole is None or len(text) < WORTH_CHARACTERS:
+        return ""
+    first, last = int(part["first"]), int(part["last"] or part["first"])
+    lines = split_lines(text[heading.end() if heading else 0 :])[: last - first + 1]
+    if "".join(lines).rstrip("\n") != "".join(split_lines(whole)[first - 1 : last]).rstrip("\n"):
+        return ""
+    begin, end = (line.strip()[:QUOTED] for line in (lines[0], lines[-1]))
+    return f"{UNCHANGED}\nfrom: {begin}\nto: {end}"
 
 
 def _under_heading(name: str, text: str) -> str:

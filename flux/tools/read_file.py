@@ -48,18 +48,25 @@ class ReadFile:
             snapshot = await workspace.read(workspace.path(names[0]))
             return await _part(snapshot, arguments, MAX_CHARACTERS)
         room = MAX_CHARACTERS
-        told: list[str] = []
+        found: list[str] = []
+        refused: list[str] = []
         for number, name in enumerate(names):
             try:
                 snapshot = await workspace.read(workspace.path(name))
             except WorkspaceError as e:
-                told.append(f"[{name}: {e.message}]\n")
+                refused.append(f"[{name}: {e.message}]\n")
                 continue
             finding = await _part(snapshot, Arguments({}), max(room // (len(names) - number), 1000))
             room -= len(finding.text)
-            is_part = finding.text.startswith(f"[{snapshot.path} lines ")
-            told.append(finding.text if is_part else f"[{snapshot.path}: {finding.summary}]\n{finding.text}")
-        return Finding("\n".join(text.removesuffix("\n") + "\n" for text in told), f"{len(names)} files")
+            found.append(_under_heading(snapshot, finding.text))
+        return Finding("\n".join([*found, *refused]), f"{len(names)} files")
+
+
+def _under_heading(snapshot: FileSnapshot, text: str) -> str:
+    """With how many lines there are of it in front, so that a program can tell the next file from a line of this."""
+    part = "" if text == snapshot.text else ", a part"
+    text = text.removesuffix("\n") + "\n" if text else ""
+    return f"[{snapshot.path}: {len(split_lines(text)) - 1} lines{part}]\n{text}"
 
 
 def _names(arguments: Arguments) -> list[str]:
