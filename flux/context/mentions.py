@@ -21,10 +21,13 @@ from flux.core.errors import FileMissing, IsFolder, OutsideWorkspace, ToolTimedO
 from flux.core.messages import Image
 from flux.core.snapshot import WorkspacePath
 from flux.core.text import LineIndex
+from flux.workspace.paths import composed
 from flux.workspace.workspace import Workspace
 
 MAX_MENTIONS = 20
 MAX_LISTED = 200
+MAX_NOTICE = 400
+"""Characters: enough for three names of files."""
 _LINE_NUMBERS = r"(?::|#L)(?P<first>\d+)(?:-L?(?P<last>\d+)|:\d+)?"
 _MENTION = re.compile(
     r"""(?<![\w@/.+-])@(?:"(?P<quoted>[^"\n]+)"(?P<lines>(?::|#L)\d+(?:-L?\d+)?)?|(?P<word>\S+?)(?=\s|$|[,;|、，]+@))"""
@@ -77,7 +80,14 @@ async def mentioned(text: str, workspace: Workspace, limit: int, index: Index | 
             await _add_symbol(found, name.plain, workspace, index, share)
     if len(names) > MAX_MENTIONS:
         found.notices.append(f"Only the first {MAX_MENTIONS} of {len(names)} mentions were looked at.")
+    found.notices = list(map(_bounded, found.notices))
     return found
+
+
+def _bounded(notice: str) -> str:
+    """What the user is told, without the middle of what they wrote at length."""
+    half = MAX_NOTICE // 2
+    return notice if len(notice) <= MAX_NOTICE else f"{notice[:half]} […] {notice[-half:]}"
 
 
 def _names(text: str) -> Iterator[_Name]:
@@ -151,7 +161,8 @@ async def _add_path(found: Mentioned, name: _Name, workspace: Workspace, limit: 
         ends: list[str] = []
         for reading in name.readings:
             short = _without_lines(reading)
-            ends = ends or [file for file in files if file.endswith(f"/{short}")]
+            end = f"/{composed(short)}"
+            ends = ends or [file for file in files if composed(file).endswith(end)]
             if len(ends) == 1 and await _add_reading(found, ends[0] + reading.removeprefix(short), workspace, limit):
                 return True
     except WorkspaceError as e:

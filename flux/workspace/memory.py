@@ -133,8 +133,8 @@ class MemoryWorkspace:
         """What is on the pretended disk, None where nothing is."""
         return self._saved.get(self.path(name))
 
-    def _exists(self, absolute: str) -> bool:
-        wanted = Path(absolute)
+    def _exists(self, path: WorkspacePath) -> bool:
+        wanted = path.absolute()
         places = (path.absolute() for path in (*self._saved, *self._buffers))
         return any(wanted == place or wanted in place.parents for place in places)
 
@@ -147,7 +147,7 @@ class MemoryWorkspace:
         if path in self._buffers:
             return self._buffers[path]
         if path not in self._saved:
-            if self._exists(str(path.absolute())):
+            if self._exists(path):
                 raise IsFolder(f"{path} is a folder, not a file.", path=str(path), hint="List its files instead.")
             raise FileMissing(f"There is no file {path}.", path=str(path))
         decoded = decode(self._saved[path], str(path))

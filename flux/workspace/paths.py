@@ -1,7 +1,8 @@
 """Names of files as people and models write them, turned into paths inside a workspace folder, or refused.
 
 `locate` looks at names only; `resolve` also asks the file system: for symbolic links that lead out, for the spelling
-on file systems that ignore case. Does not convert `file:` URIs, nor know which files are secret.
+where case is ignored, or where an accent may be a character of its own (macOS) or not. Does not convert `file:` URIs,
+nor know which files are secret.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,22 +41,22 @@ def resolve(roots: Sequence[str], text: str) -> WorkspacePath:
 
     The file need not exist. Raises OutsideWorkspace also where a symbolic link leads out of every folder.
     """
-    path = locate(roots, text, os.path.lexists)
-    check_inside(roots, path)
-    return spelled_as_on_disk(path) if _ignores_case(path) else path
-
-
-def resolve_folder(roots: Sequence[str], text: str) -> WorkspacePath:
-    """Like `resolve`, for a folder; `relative` is `.` for a workspace folder itself."""
-    path = locate_folder(roots, text, os.path.lexists)
+    path = _as_on_disk(locate(roots, text, _is_on_disk))
     check_inside(roots, path)
     return path
 
 
-def locate(roots: Sequence[str], text: str, exists: Callable[[str], bool]) -> WorkspacePath:
+def resolve_folder(roots: Sequence[str], text: str) -> WorkspacePath:
+    """Like `resolve`, for a folder; `relative` is `.` for a workspace folder itself."""
+    path = _as_on_disk(locate_folder(roots, text, _is_on_disk))
+    check_inside(roots, path)
+    return path
+
+
+def locate(roots: Sequence[str], text: str, exists: Callable[[WorkspacePath], bool]) -> WorkspacePath:
     """The file that `text` names, by its name alone.
 
-    `exists` is asked, with absolute paths, only to find the folder of a name without label. Raises OutsideWorkspace.
+    `exists` is asked only to find the folder of a name without label. Raises OutsideWorkspace.
     """
     root, label, relative = _split(roots, text, exists)
     if not relative.strip():
@@ -62,7 +64,7 @@ def locate(roots: Sequence[str], text: str, exists: Callable[[str], bool]) -> Wo
     return WorkspacePath(root, relative, label)
 
 
-def locate_folder(roots: Sequence[str], text: str, exists: Callable[[str], bool]) -> WorkspacePath:
+def locate_folder(roots: Sequence[str], text: str, exists: Callable[[WorkspacePath], bool]) -> WorkspacePath:
     """Like `locate`, for a folder; `relative` is `.` for a workspace folder itself."""
     root, label, relative = _split(roots, text, exists)
     return WorkspacePath(root, relative or ".", label)
@@ -90,14 +92,22 @@ def check_is_no_link(path: WorkspacePath) -> None:
         )
 
 
-def spelled_as_on_disk(path: WorkspacePath) -> WorkspacePath:
-    """The one spelling under which snapshots, buffers and secret names are compared."""
+def composed(name: str) -> str:
+    """The one form of a name of those that look the same: with each accent in the character that it stands on."""
+    return unicodedata.normalize("NFC", name)
+
+
+def spelled_as_on_disk(path: WorkspacePath, alike: Callable[[str], str]) -> WorkspacePath:
+    """The one spelling under which snapshots, buffers and secret names are compared.
+
+    Names mean the same file where `alike` makes the same of them and none is there as it is written.
+    """
     folder = Path(path.root)
     parts: list[str] = []
     for part in path.relative.split("/"):
-        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
-        same = [name for name in names if name.casefold() == part.casefold()]
-        parts.append(part if part in names or not same else same[0])
+        names = _names_in(folder)
+        same = [name for name in names if alike(name) == alike(part)]
+        parts.append(part if part in names or not same else min(same))
         folder /= parts[-1]
     return WorkspacePath(path.root, "/".join(parts), path.label)
 
@@ -108,7 +118,7 @@ def is_windows_trick(relative: str) -> bool:
     return any(":" in part or part != part.rstrip(". ") or _WINDOWS_DEVICE.fullmatch(part) for part in parts)
 
 
-def _split(roots: Sequence[str], text: str, exists: Callable[[str], bool]) -> tuple[str, str, str]:
+def _split(roots: Sequence[str], text: str, exists: Callable[[WorkspacePath], bool]) -> tuple[str, str, str]:
     """(root, label, relative); `relative` is empty for the root itself."""
     _check_characters(text)
     name = text.replace("\\", "/") if _IS_WINDOWS else text
@@ -125,7 +135,7 @@ def _split(roots: Sequence[str], text: str, exists: Callable[[str], bool]) -> tu
         root = roots[labels.index(parts[0])]
         return root, parts[0], "/".join(parts[1:])
     relative = "/".join(parts)
-    holders = [i for i, root in enumerate(roots) if exists(os.path.join(root, relative))]  # noqa: PTH118
+    holders = [i for i, root in enumerate(roots) if exists(WorkspacePath(root, relative))]
     if len(holders) != 1:
         raise OutsideWorkspace(
             f"{text!r} is in {len(holders) or 'none'} of the workspace's {len(roots)} folders.",
@@ -191,6 +201,23 @@ def _is_same_folder(folder: Path, root: Path) -> bool:
 def _is_below(path: str, folder: str) -> bool:
     path, folder = os.path.normcase(path), os.path.normcase(folder)
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _as_on_disk(path: WorkspacePath) -> WorkspacePath:
+    if _ignores_case(path):
+        return spelled_as_on_disk(path, lambda name: composed(name).casefold())
+    return path if path.relative.isascii() else spelled_as_on_disk(path, composed)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:  # none there, or it may not be listed
+        return []
+
+
+def _is_on_disk(path: WorkspacePath) -> bool:
+    return os.path.lexists(_as_on_disk(path).absolute())
 
 
 def _ignores_case(path: WorkspacePath) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -150,3 +152,24 @@ async def test_problems_changes_and_open_files_by_their_words() -> None:
     assert "line 1: error: no oss" in (await user_message("@diagnostics", workspace)).message.text()
     assert '<file from="a.py">\nimport oss' in (await user_message("@open", workspace)).message.text()
     assert '<git_changes from="git">\nnone' in (await user_message("@diff", workspace)).message.text()
+
+
+@pytest.mark.parametrize("there", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+async def test_a_name_is_found_however_its_accents_are_made(
+    tmp_path: Path, there: Literal["NFC", "NFD"], written: Literal["NFC", "NFD"]
+) -> None:
+    file = tmp_path / unicodedata.normalize(there, "src/café.py")
+    file.parent.mkdir()
+    file.write_text("espresso\n", encoding="utf-8")
+    for words in ("@src/café.py", "@café.py, please", "@café.py:1"):
+        built = await user_message(unicodedata.normalize(written, words), DiskWorkspace([tmp_path]))
+        assert "espresso" in built.message.text()
+        assert not built.notices
+
+
+async def test_a_name_of_thousands_of_characters_is_told_in_short() -> None:
+    (notice,) = (await built(f"See @src/{'x' * 6000}.py, please")).notices
+    assert len(notice) < 500
+    assert notice.startswith("There is no file @src/xxx")
+    assert notice.endswith("xxx.py, so none was sent along.")

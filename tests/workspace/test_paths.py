@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -12,6 +14,9 @@ from hypothesis import strategies as st
 from flux.core.errors import OutsideWorkspace
 from flux.core.snapshot import WorkspacePath
 from flux.workspace.paths import is_windows_trick, resolve, resolve_folder, root_labels, spelled_as_on_disk
+
+Form = Literal["NFC", "NFD"]
+FORMS: tuple[Form, ...] = ("NFC", "NFD")
 
 
 @pytest.fixture
@@ -85,8 +90,45 @@ def test_where_case_does_not_matter_a_file_has_the_one_spelling_of_the_disk(tmp_
     (tmp_path / "Src").mkdir()
     (tmp_path / "Src" / "README.md").touch()
     path = WorkspacePath(str(tmp_path), "src/readme.MD")
-    assert spelled_as_on_disk(path).relative == "Src/README.md"
-    assert spelled_as_on_disk(WorkspacePath(str(tmp_path), "SRC/new/A.py")).relative == "Src/new/A.py"
+    assert spelled_as_on_disk(path, str.casefold).relative == "Src/README.md"
+    assert spelled_as_on_disk(WorkspacePath(str(tmp_path), "SRC/new/A.py"), str.casefold).relative == "Src/new/A.py"
+
+
+@pytest.mark.parametrize(("there", "written"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_an_accent_may_be_written_in_either_form(tmp_path: Path, there: Form, written: Form) -> None:
+    """macOS keeps `é` as two characters in some names, and keyboards make it one."""
+    roots = [tmp_path / "one", tmp_path / "two"]
+    name = "Räume/café.py"
+    file = roots[1] / unicodedata.normalize(there, name)
+    for root in (*roots, file.parent):
+        root.mkdir()
+    file.touch()
+    wanted = WorkspacePath(str(roots[1]), unicodedata.normalize(there, name), "two")
+    asked = unicodedata.normalize(written, name)
+    assert resolve(list(map(str, roots)), asked) == wanted
+    assert resolve(list(map(str, roots)), str(roots[1] / asked)) == wanted
+    folder = str(Path(asked).parent)
+    assert resolve_folder([str(roots[1])], folder).relative == str(Path(wanted.relative).parent)
+    assert resolve([str(roots[1])], f"{folder}/new.py").relative == f"{Path(wanted.relative).parent}/new.py"
+
+
+def test_of_two_names_that_look_the_same_each_is_the_one_that_is_written(tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "café.py") for form in FORMS]
+    for name in names:
+        (tmp_path / name).touch()
+    assert [resolve([str(tmp_path)], name).relative in names for name in names] == [True, True]
+    if len(list(tmp_path.iterdir())) == 2:  # where they are two files at all
+        assert [resolve([str(tmp_path)], name).relative for name in names] == names
+
+
+def test_a_link_that_leads_out_is_refused_in_every_spelling_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / unicodedata.normalize("NFD", "café.py")).symlink_to(tmp_path / "secret")
+    for form in FORMS:
+        with pytest.raises(OutsideWorkspace, match="link"):
+            resolve([str(root)], unicodedata.normalize(form, "café.py"))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
