@@ -1,4 +1,4 @@
-"""Files beside Flux in VS Code: moved in its explorer, where the way back finds them, and watched on the disk."""
+"""Files beside Flux in VS Code: moved and removed in its explorer, which tells of it, and watched on the disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.editors.test_neovim import edit
 from tests.support.code_server import run_story
 from tests.support.editors import ROOT, prepare
 
-STORY, WATCHED = (ROOT / "tests/editors/vscode" / name for name in ("files.js", "watched.js"))
+STORY, REMOVED, WATCHED = (ROOT / "tests/editors/vscode" / name for name in ("files.js", "removed.js", "watched.js"))
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(400)]
 
@@ -41,6 +41,43 @@ def test_a_move_that_nobody_tells_of_fails_the_story(tmp_path: Path) -> None:
     done = run(tmp_path, beside=True)
     assert done.returncode != 0
     assert "FAIL what was done to it is taken back in b.py" in done.stdout
+
+
+def run_removed(folder: Path, *, beside: bool) -> subprocess.CompletedProcess[str]:
+    """The model writes what was removed, once its user has said yes to another change, and must be told why not."""
+    cat, ocelot, lynx = (f"{name} = 1\n" for name in ("cat", "ocelot", "lynx"))
+    removed = ("a.py", "old/x.py")
+    environ = prepare(
+        folder,
+        {"a.py": cat, "b.py": cat, "old/x.py": cat},
+        [
+            {"tool_calls": [edit(cat, ocelot, path) for path in ("b.py", *removed)]},
+            {"text": "Done."},
+            {"tool_calls": [edit(ocelot, lynx, "b.py")]},
+            {"tool_calls": [{"name": "write_file", "arguments": {"path": path, "text": cat}} for path in removed]},
+            {"text": "As you wish.", "expect": [f"The user removed {path}." for path in removed]},
+        ],
+    )
+    return run_story(
+        REMOVED,
+        folder,
+        environ,
+        {"flux.approval": "ask"},
+        FLUX_TEST_BESIDE="1" if beside else "",
+        FLUX_TEST_SHOTS=os.environ.get("FLUX_TEST_SHOTS") or str(folder),
+        FLUX_TEST_BOUND_MS="30000",
+    )
+
+
+def test_what_the_explorer_removed_comes_up_again_neither_by_a_turn_nor_by_its_undo(tmp_path: Path) -> None:
+    done = run_removed(tmp_path, beside=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_removal_that_nobody_tells_of_fails_the_story(tmp_path: Path) -> None:
+    done = run_removed(tmp_path, beside=True)
+    assert done.returncode != 0
+    assert "FAIL what was removed does not come up again" in done.stdout
 
 
 def write_own(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
