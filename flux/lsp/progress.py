@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lsprotocol import types
 
+from flux.agent.countdown import Countdown
 from flux.agent.events import (
     ApprovalAsked,
     EditApplied,
@@ -56,10 +57,10 @@ class ProgressReporter:
     _written: int = 0
     _thought: int = 0
     _has_begun: bool = False
-    _ticking: asyncio.TimerHandle | None = None
+    _countdown: Countdown | None = None
 
     def show(self, event: TurnEvent) -> None:
-        self._stop_ticking()
+        self._stop_countdown()
         match event:
             case MessageQueued(state="queued"):
                 self._say("waits for the turn before it")
@@ -88,7 +89,7 @@ class ProgressReporter:
             case EditsProposed(hunks=hunks):
                 self._say(f"{len(hunks)} to review")
             case Retrying(reason=reason, wait_s=wait_s):
-                self._count_down(reason, asyncio.get_running_loop().time() + wait_s)
+                self._countdown = Countdown(wait_s, lambda left_s: self._say_left(reason, left_s))
             case Noticed(text=text):
                 self._say(text)
             case UsageReported(usage=usage, cost=cost) if usage.total_tokens:
@@ -98,7 +99,7 @@ class ProgressReporter:
 
     def end(self) -> None:
         """Nothing more comes, whether or not there was a turn."""
-        self._stop_ticking()
+        self._stop_countdown()
         if self._has_begun:
             self.editor.report_progress(self.token, types.WorkDoneProgressEnd(message=self.summary()))
 
@@ -108,13 +109,8 @@ class ProgressReporter:
             self._said_at = now
             self._say(f"{what} ({characters:,} characters)")
 
-    def _count_down(self, reason: str, until_s: float) -> None:
-        """Tell the seconds that are left, each second until the next event of the turn."""
-        loop = asyncio.get_running_loop()
-        left_s = round(until_s - loop.time())
+    def _say_left(self, reason: str, left_s: int) -> None:
         self._say(f"{reason}: retry in {left_s} s" if left_s > 0 else f"{reason}: trying again")
-        if left_s > 0:
-            self._ticking = loop.call_at(until_s - left_s + 1, self._count_down, reason, until_s)
 
     def _say(self, message: str) -> None:
         if self._has_begun:
@@ -124,9 +120,9 @@ class ProgressReporter:
         self._has_begun = True
         self.editor.report_progress(self.token, value)
 
-    def _stop_ticking(self) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
+    def _stop_countdown(self) -> None:
+        if self._countdown is not None:
+            self._countdown.stop()
 
 
 def doing(titles: Collection[str]) -> str:

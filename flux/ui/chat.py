@@ -180,6 +180,7 @@ class _Chat:
             elif line:
                 await self._turn(line)
         except FluxError as error:
+            self._renderer.stop()
             print(painted(f"! {error}", "red", sys.stdout))
 
     async def _turn(self, text: str) -> None:

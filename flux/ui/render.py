@@ -1,9 +1,10 @@
-"""Turn events as lines on a terminal. Plain text with a little colour, nothing that moves."""
+"""Turn events as lines on a terminal. Plain text with a little colour; nothing moves but the seconds of a wait."""
 
 from __future__ import annotations
 
 from typing import TextIO, assert_never
 
+from flux.agent.countdown import Countdown
 from flux.agent.events import (
     ApprovalAsked,
     EditApplied,
@@ -65,10 +66,12 @@ class Renderer:
         self._shown_diff = ""
         self._thought: list[str] = []
         self._share = 0.0
+        self._countdown: Countdown | None = None
         self.thoughts = ""
         """What the model thought in the last turn in which it did."""
 
     def show(self, event: TurnEvent) -> None:
+        self.stop()
         if self._thought and not isinstance(event, ReasoningStreamed):
             self._fold_thought()
         match event:
@@ -95,7 +98,7 @@ class Renderer:
                 self._say(text, "dim")
                 self._say(f"! {words} · /compact undo takes it back", "yellow")
             case Retrying():
-                self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
+                self._wait(event)
             case MessageQueued():
                 self._say(f"  {event.state}: {one_line(event.text)}", "dim")
             case TurnEnded():
@@ -110,6 +113,25 @@ class Renderer:
                 pass
             case _:
                 assert_never(event)
+
+    def stop(self) -> None:
+        """Nothing moves any more until the next event."""
+        if self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+            self._aside.write("\n")
+
+    def _wait(self, event: Retrying) -> None:
+        if self._aside.isatty():
+            self._say(f"! {event.reason}", "yellow")
+            self._countdown = Countdown(event.wait_s, self._show_left)
+        else:
+            self._say(f"! {event.reason}; trying again in {event.wait_s:.0f} s", "yellow")
+
+    def _show_left(self, left_s: int) -> None:
+        words = f"trying again in {left_s} s" if left_s > 0 else "trying again"
+        self._aside.write(f"\r\x1b[K{painted(f'  {words}', 'dim', self._aside)}")
+        self._aside.flush()
 
     def _fold_thought(self) -> None:
         """One line stands for a thought; all of it can be asked for."""
