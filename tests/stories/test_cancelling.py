@@ -91,13 +91,14 @@ async def test_an_edit_that_is_answered_after_its_turn_was_cancelled_is_taken_ba
             assert (await made.run(*steps(edit("c.py", f"line {word}", word)))).unsaved == ["c.py"]
             late = held.pop()
             answered = answer(late.params)
-            made.type("a.py", "line five")
+            # Of typing Emacs tells so late that nobody knows on which text it made the edit.
+            is_unclear = rules is Eglot and word == "three"
+            if is_unclear or rules is not Eglot:
+                made.type("a.py", "line five")
             made.editor.flush()
             client.send({"id": late.id, "result": answered})
-            # Emacs tells of typing so late that nobody knows on which text it made the edit.
-            told = "the editor made a change in a.py (line 4" if rules is Eglot else "after you had cancelled"
+            told = "the editor made a change in a.py (line 4" if is_unclear else "after you had cancelled"
             await client.until(lambda told=told: told in client.sent("window/showMessage")[-1]["message"])
-            if rules is Eglot:
-                break
-            made.check({"c.py": TEXT.replace("line ", "", len(took_s))})
+            if not is_unclear:
+                made.check({"c.py": TEXT.replace("line ", "", len(took_s))})
         assert min(took_s) < SILENT_S, took_s
