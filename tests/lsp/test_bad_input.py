@@ -37,6 +37,9 @@ async def check_answers(made: Bench, *sent: tuple[bytes, Any, int]) -> None:
 
 
 async def test_what_is_no_message_of_json_rpc_is_answered(tmp_path: Path) -> None:
+    at = {"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}}
+    menu = {"textDocument": {"uri": "file:///a.py"}, "range": at, "context": {"diagnostics": [{"range": 3}]}}
+    offering = {"jsonrpc": "2.0", "id": 104, "method": "textDocument/codeAction", "params": menu}
     async with bench(tmp_path) as made:
         await check_answers(
             made,
@@ -51,6 +54,7 @@ async def test_what_is_no_message_of_json_rpc_is_answered(tmp_path: Path) -> Non
             (framed(b'{"jsonrpc": "1.0", "id": 101, "method": "shutdown"}'), 101, INVALID_REQUEST),
             (framed(b'{"id": 102, "method": "shutdown"}'), 102, INVALID_REQUEST),
             (framed(b'{"jsonrpc": "2.0", "id": 103, "method": "workspace/executeCommand"}'), 103, INVALID_PARAMS),
+            (framed(json.dumps(offering).encode()), 104, INVALID_PARAMS),
             (framed(b'{"jsonrpc": "2.0", "id": "x", "method": "no/such"}'), "x", -32601),
         )
 

@@ -213,7 +213,7 @@ async def test_an_own_action_may_answer_or_write_a_new_file_and_nothing_else(tmp
         assert tools_of(made, 1) == ["read_file", "write_file", *LOOKING[1:]]
 
 
-async def test_an_own_action_has_its_kinds_languages_and_role(tmp_path: Path) -> None:
+async def test_an_own_action_has_its_kinds_and_languages(tmp_path: Path) -> None:
     own = tmp_path / "config"
     write_action(own, "a", 'title = "silence: ${problems}"\nprompt = "Go."\nkinds = ["quickfix", "refactor.inline"]\n')
     write_action(own, "b", 'title = "sort"\nprompt = "Go."\nkinds = ["source.sort"]\nlanguages = ["*.TXT"]\n')
@@ -228,6 +228,19 @@ async def test_an_own_action_has_its_kinds_languages_and_role(tmp_path: Path) ->
         assert inline == [("Flux: silence: a", "refactor.inline")]
         assert ("Flux: sort", "source.sort") in await menu("b.txt")
         assert "Flux: sort" not in dict(await menu("a.py"))
+
+
+async def test_an_own_action_is_done_by_the_model_of_its_role(tmp_path: Path) -> None:
+    write_action(
+        tmp_path / "config", "a", 'title = "review"\nprompt = "Go."\nrole = "summary"\noutput = "explanation"\n'
+    )
+    roles = {"settings": {"roles.summary": "scripted/small", "roles.edit": "scripted/large"}}
+    async with bench(
+        tmp_path, {"text": "Good."}, {"text": "It computes."}, buffers={"a.py": AREA}, options=roles
+    ) as made:
+        await choose(made, "Flux: review")
+        await choose(made, "Flux: explain area")
+        assert [request["model"] for request in made.requests()] == ["small", "large"]
 
 
 async def test_the_actions_of_a_folder_wait_for_the_users_yes(tmp_path: Path) -> None:

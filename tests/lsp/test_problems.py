@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.lsp_bench import Bench, bench, edit
-from tests.support.lsp_client import lsp_range
+from tests.support.lsp_client import NO_ANSWER, lsp_range
 
 BEFORE = "import os\nimport sys\n\nprint(os.name)\n"
 UNUSED = (1, "`sys` imported but unused", 2)
@@ -23,9 +23,7 @@ def problem(line: int, message: str, severity: int = 1) -> dict[str, Any]:
     }
 
 
-async def check(
-    tmp_path: Path, before: Sequence[object] | None, after: Mapping[str, object] | None, told: str, **options: object
-) -> Bench:
+async def check(tmp_path: Path, before: Sequence[object] | None, after: object, told: str, **options: object) -> Bench:
     """An edit that puts a line above all: what the editor shows then is answered, what the model is told is `told`."""
     script = ({"tool_calls": [edit("a.py", "import os", "import json\nimport os")]}, {"text": "Done."})
     asked: list[dict[str, Any]] = []
@@ -87,6 +85,7 @@ async def test_nothing_is_told_where_nothing_came_or_nothing_is_new(tmp_path: Pa
             ([problem(*UNUSED)], {"diagnostics": [problem(2, "`sys` imported but unused", 2)]}),
             (None, None),
             ([], {"diagnostics": [{"range": "wrong"}]}),
+            ([], NO_ANSWER),
         ]
     ):
         await check(tmp_path / str(number), before, after, "")
