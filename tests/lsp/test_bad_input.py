@@ -124,6 +124,18 @@ async def test_after_a_change_that_could_not_be_read_the_file_is_not_edited(tmp_
         await check_unknown(made)
 
 
+async def test_after_its_whole_text_a_file_is_edited_again(tmp_path: Path) -> None:
+    async with bench(tmp_path, *EDIT, *EDIT, buffers={"a.py": AREA}) as made:
+        uri = made.uri("a.py")
+        for version, changes in ((2, [{}]), (3, [{"text": AREA}])):
+            document = {"uri": uri, "version": version}
+            made.client.notify("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
+            made.client.buffers[uri].version = version
+            done = await made.client.command("flux.edit", {"uri": uri, "instruction": "x"})
+            assert done["paths"] == (["a.py"] if version == 3 else [])
+        assert made.buffers() == {"a.py": CHANGED}
+
+
 OPENINGS = {
     "textDocument/didOpen": lambda uri: {"textDocument": {"uri": uri, "version": 1}},
     "notebookDocument/didOpen": lambda uri: {"notebookDocument": {"uri": uri, "version": 1}},
