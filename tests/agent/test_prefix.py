@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from flux.agent.session_store import SessionStore
+from flux.agent.session_store import Preface, SessionStore
 from flux.context.item import Focus
 from flux.context.shown import CHANGED, UNCHANGED
 from flux.core.limits import ModelLimits
+from flux.core.messages import ToolSpec
 from flux.llm.base_provider import ModelRequest
 from flux.llm.scripted_provider import Fault, ScriptedProvider, Step
+from flux.tools.registry import builtin_tools
 from flux.workspace.disk import DiskWorkspace
 from tests.agent.test_same_bytes import WIRES, without_marks
 from tests.support.talks import call, context_of, end, open_session, send, step
@@ -65,6 +67,18 @@ async def test_over_calls_errors_undo_a_restart_and_a_resume(tmp_path: Path, wir
     check_prefix(wire, [*first.requests, *second.requests])
     assert again.fitted.rewrites("s1") == []
     again.close()
+
+
+async def test_instructions_and_tools_stay_as_they_were_when_the_session_began(tmp_path: Path) -> None:
+    """Also where a later Flux has others."""
+    store = SessionStore(None)
+    store.create("s1", str(tmp_path))
+    provider = ScriptedProvider([step("Yes.")])
+    earlier = Preface("As it was.", tuple(ToolSpec(name, "Earlier words.", {}) for name in builtin_tools()))
+    store.add_preface("s1", earlier)
+    await send(open_session(DiskWorkspace([tmp_path]), provider, store=store), "Go on")
+    assert (provider.requests[0].system, provider.requests[0].tools) == (earlier.system, earlier.tools)
+    assert store.fitted.rewrites("s1") == []
 
 
 async def test_a_file_that_is_there_already_is_pointed_to_or_told_by_its_difference(tmp_path: Path) -> None:

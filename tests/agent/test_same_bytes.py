@@ -67,6 +67,20 @@ def test_what_was_sent_is_the_beginning_of_what_is_sent_after_a_restart(
     again.close()
 
 
+def test_what_went_out_is_kept_and_not_made_anew(tmp_path: Path) -> None:
+    """A later Flux might make other bytes of the same message."""
+    store = SessionStore(tmp_path / "sessions.db")
+    store.create("s1", "/w")
+    talk = Conversation(store, "s1")
+    talk.begin_turn("t1", user_message("first"))
+    talk.encoded["wire", talk.messages[0]] = b"as it went out"
+    store.close()
+    again = SessionStore(tmp_path / "sessions.db")
+    messages = again.live_messages("s1")
+    assert dict(Conversation(again, "s1", messages).encoded) == {("wire", messages[0]): b"as it went out"}
+    again.close()
+
+
 def sent(store: SessionStore, talk: Conversation, wire: str) -> bytes:
     preface = store.preface("s1")
     assert preface is not None

@@ -37,6 +37,21 @@ def test_what_was_reported_is_taken_and_only_the_rest_is_estimated() -> None:
     assert made.size(PREFACE, [user_message(WORDS), ANSWER]).reported == 0, "another conversation, though an equal one"
 
 
+def test_what_was_counted_once_is_not_counted_again() -> None:
+    class Noting(EstimatedCounter):
+        def kinds(self, text: str) -> TokenKinds:
+            counted.append(text)
+            return super().kinds(text)
+
+    counted: list[str] = []
+    made, talk = Tally(SessionStore(None).fitted, "s"), [user_message(f"{number}\n") for number in range(50)]
+    made.use("p", "m", Noting())
+    made.size(PREFACE, talk)
+    counted.clear()
+    assert made.size(PREFACE, [*talk, ANSWER]).tokens > made.size(PREFACE, talk[1:]).tokens
+    assert counted == ["Well."]
+
+
 def test_an_estimate_is_corrected_by_reports_and_the_next_session_knows() -> None:
     store = SessionStore(None)
     store.create("s", "/w")

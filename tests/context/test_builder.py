@@ -13,8 +13,11 @@ from flux.context.rules import known_rules
 from flux.context.shown import UNCHANGED, Memory
 from flux.core.diagnostics import Diagnostic, Severity
 from flux.core.text import Position, Range
+from flux.edits.plan import EditFile, EditPlan
+from flux.edits.text_edit import TextEdit
 from flux.workspace.disk import DiskWorkspace
 from flux.workspace.memory import MemoryWorkspace
+from flux.workspace.overlay import OverlayWorkspace
 
 TEXT = "import os\n\n\ndef f():\n    return oss.name\n"
 
@@ -80,6 +83,20 @@ async def test_the_first_message_has_the_rules_and_the_uncommitted_changes(tmp_p
     assert later.text() == "Go."
 
 
+async def test_what_was_not_saved_counts_as_an_uncommitted_change(tmp_path: Path) -> None:
+    repository = git.Repo.init(tmp_path)
+    (tmp_path / "a.py").write_text(TEXT, encoding="utf-8")
+    repository.index.add(["a.py"])
+    repository.index.commit("first")
+    workspace = OverlayWorkspace(DiskWorkspace([tmp_path]))
+    snapshot = await workspace.read(workspace.path("a.py"))
+    at = TEXT.index("oss")
+    await workspace.apply(EditPlan("typed", (EditFile(snapshot, (TextEdit(at, at + 3, "os"),)),)))
+    for words, is_first in (("Go.", True), ("See @diff", False)):
+        message = (await user_message(words, workspace, is_first=is_first)).message
+        assert "-    return oss.name\n+    return os.name" in message.text()
+
+
 async def test_changes_that_cannot_be_had_are_told_once(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(TEXT, encoding="utf-8")
     git.Repo.init(tmp_path).index.add(["a.py"])
@@ -113,7 +130,7 @@ async def test_of_a_long_file_the_definition_around_the_selection_is_whole() -> 
     text = "".join(f"def f{number}():\n" + "    x = 1\n" * 30 + "\n\n" for number in range(300))
     workspace = MemoryWorkspace({"long.py": text})
     at = Range(Position(100 * 33 + 29, 0), Position(100 * 33 + 29, 3))
-    shown = (await user_message("?", workspace, Focus(workspace.path("long.py"), at), limit=600)).message.text()
+    shown = (await user_message("?", workspace, Focus(workspace.path("long.py"), at), limit=400)).message.text()
     assert "def f100():\n" + "    x = 1\n" * 30 in shown
 
 

@@ -60,9 +60,9 @@ def test_the_oldest_results_become_one_line_each_and_the_newest_stays() -> None:
 
 
 def test_an_outdated_version_of_a_file_goes_before_what_is_older_and_still_true() -> None:
-    messages = turn(1) + turn(2, path="a.py") + turn(3, path="a.py") + turn(4)
-    assert results(check(messages, 4000))[:3] == [LINE, OUTDATED, "r" * 1000]
-    assert results(check(messages, 4100 * 10 // 6 - 1000))[:2] != [LINE, LINE]
+    messages = turn(1) + turn(2, "r" * 5000, "a.py") + turn(3, path="a.py") + turn(4)
+    whole = "r" * 1000
+    assert results(check(messages, 8000)) == [whole, OUTDATED.replace("1000", "5000"), whole, whole]
 
 
 def test_a_file_that_went_along_is_outdated_by_a_call_that_read_it() -> None:

@@ -72,6 +72,11 @@ async def test_search_finds_lines_by_text_and_by_expression() -> None:
     assert await look("search", pattern="nowhere") == "[no matches]"
 
 
+async def test_more_lines_than_are_shown_are_told() -> None:
+    found = (await look("search", MemoryWorkspace({"a.py": "here\n" * 300}), pattern="here")).splitlines()
+    assert (len(found), found[199:]) == (201, ["a.py:200: here", "[more than 200 lines; narrow the search]"])
+
+
 @pytest.mark.parametrize(("pattern", "error"), [("", InvalidArguments), ("(", InvalidArguments)])
 async def test_a_pattern_that_is_none_is_refused(pattern: str, error: type[FluxError]) -> None:
     with pytest.raises(error):

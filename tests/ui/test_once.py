@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def test_the_answer_goes_to_standard_output_and_all_else_to_standard_error(shell
     assert "· edit circle.py\n--- a/circle.py\n+++ b/circle.py\n" in ended.err
     assert ended.err.count("+    return 3.14 * r**2") == 1
     assert "2,000 tokens in, 100 out, " in ended.err
+    assert re.search(r"\d+% of the window used\n", ended.err)
     assert shell.read() == FIXED
 
 

@@ -239,7 +239,8 @@ def test_an_unsaved_text_stands_over_the_disk_and_goes_again(tmp_path: Path) -> 
 
 
 def test_a_line_of_a_megabyte_and_a_generated_file_of_fifty_are_left_out(tmp_path: Path) -> None:
-    write(tmp_path, {"min.js": "function f(){}" * 80_000, "a.js": "function kept() {}\n", "bin.py": b"def f(): \0\n"})
+    write(tmp_path, {"min.js": "function f(){}" * 80_000, "bundle.js": "function g(){}\n" + "function h(){}" * 5_000})
+    write(tmp_path, {"a.js": "function kept() {}\n", "bin.py": b"def f(): \0\n"})
     with (tmp_path / "big.py").open("wb") as file:
         file.write(b"def big(): pass\n")
         file.truncate(50_000_000)
