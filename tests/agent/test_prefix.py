@@ -81,6 +81,21 @@ async def test_instructions_and_tools_stay_as_they_were_when_the_session_began(t
     assert store.fitted.rewrites("s1") == []
 
 
+async def test_what_was_cleared_does_not_come_back_with_a_resume(tmp_path: Path) -> None:
+    provider, store = ScriptedProvider([step("Yes.")] * 2), SessionStore(tmp_path / "sessions.db")
+    session = open_session(DiskWorkspace([tmp_path]), provider, store=store)
+    await send(session, "Forget me")
+    session.clear_history()
+    store.close()
+
+    again = SessionStore(tmp_path / "sessions.db")
+    await send(open_session(DiskWorkspace([tmp_path]), provider, store=again), "Hello")
+    assert [message.text() for message in provider.requests[-1].messages] == ["Hello"]
+    assert [rewrite.reason for rewrite in again.fitted.rewrites("s1")] == ["The conversation was cleared."]
+    assert [message.text() for message in again.history("s1")] == ["Forget me", "Yes.", "Hello", "Yes."]
+    again.close()
+
+
 async def test_a_file_that_is_there_already_is_pointed_to_or_told_by_its_difference(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(SOURCE, encoding="utf-8")
     provider = ScriptedProvider(

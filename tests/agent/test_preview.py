@@ -49,6 +49,13 @@ async def test_the_preview_is_the_request_that_is_then_sent(tmp_path: Path) -> N
     assert provider.requests[-1] == second.request
     assert kinds(second)[-4:] == ["answer", "file", "note", "words"]
     assert second.tokens > first.tokens > 1000
+    lines = list(second.lines())
+    items = [(f"{item.tokens:,}", item.kind, *item.origin.split()) for item in second.items]
+    assert [tuple(line.split()) for line in lines[: len(items)]] == items
+    share = f"{second.tokens / 191_808:.0%} of the 191,808 that scripted takes"
+    assert lines[len(items)].split(maxsplit=1) == [f"{second.tokens:,}", f"tokens in all, {share}"]
+    cost = f"${second.tokens * 2 / 1e6:.4f} for the input, where nothing of it is in the provider's cache"
+    assert [line.strip() for line in lines[len(items) + 1 :]] == [cost]
 
 
 async def test_what_pruning_would_take_out_is_shown_and_nothing_is_taken_out(tmp_path: Path) -> None:

@@ -45,6 +45,17 @@ async def test_a_name_that_is_nowhere_is_told_with_names_like_it(index: SymbolIn
     await check(index, "[zzz is neither defined nor used in the indexed files.]", name="zzz")
 
 
+async def test_of_very_many_places_the_first_are_told_and_that_there_are_more(index: SymbolIndex) -> None:
+    defining = {f"d{number:02}.py": "def everywhere(): ...\n" for number in range(60)}
+    workspace = MemoryWorkspace({**defining, "uses.py": "everywhere()\n" * 200})
+    outcome = await builtin_tools(index)["symbols"].call(Arguments({"name": "everywhere"}), workspace)
+    assert isinstance(outcome, Finding)
+    lines = outcome.text.splitlines()
+    more = [line for line in lines if line.startswith("[")]
+    assert more == ["[10 more definitions]", "[more than 100 uses; search in a folder shows the rest]"]
+    assert len(lines) < 50 + 100 + 5
+
+
 async def test_a_file_is_told_by_its_outline(index: SymbolIndex) -> None:
     await check(index, "1: class Circle:\n2:   def area(self):", path="shapes/circle.py")
     await check(index, "[no definitions in notes.txt]", path="notes.txt")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +23,7 @@ from flux.workspace.index.plain import plain_outline
 from flux.workspace.index.project import FIRST_LOOK_FROM, Project
 from flux.workspace.index.store import Store
 from flux.workspace.index.tree import MAX_ENTRIES
-from flux.workspace.index.worker import Worker
+from flux.workspace.index.worker import NICE, Worker
 from flux.workspace.memory import MemoryWorkspace
 from flux.workspace.overlay import OverlayWorkspace
 
@@ -302,6 +305,22 @@ async def test_the_process_answers_over_several_folders_with_their_names(tmp_pat
         index.close()
     with pytest.raises(ToolTimedOut):
         await index.definitions(workspace, "shared")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is started at low priority, which POSIX cannot")
+def test_the_process_leaves_the_processor_to_others(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "flux.workspace.index.worker", "-"]
+    question = {"id": 1, "ask": "near", "name": "x", "roots": [str(tmp_path)], "texts": [{}], "within_s": 0}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(question).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(own + NICE, 19)
+        process.stdin.close()
+        assert process.wait(20) == 0
 
 
 async def test_buffers_and_proposals_are_seen_by_the_process(tmp_path: Path) -> None:
