@@ -116,6 +116,12 @@ def test_every_class_and_function_is_found_that_python_itself_finds() -> None:
         assert found == wanted
 
 
+def test_a_file_full_of_comments_about_definitions_is_read_at_once() -> None:
+    began = time.monotonic()
+    assert outline("a.py", b"# def and class\nx = 1\n" * 20_000)[-1].name == "x"
+    assert time.monotonic() - began < 5.0
+
+
 def test_without_a_grammar_lines_that_look_like_definitions_are_taken() -> None:
     found = plain_outline("a.py", b"class A:\n    async def f(self):\n        x = 1\n\ndef g():\n    pass\n")
     assert [(d.line, d.level, d.name) for d in found] == [(1, 0, "A"), (2, 1, "f"), (5, 0, "g")]
