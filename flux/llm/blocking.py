@@ -10,9 +10,8 @@ import asyncio
 import atexit
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
-from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 from flux.core.config import Settings
 from flux.llm import provider_factory
@@ -48,6 +47,40 @@ class _Background:
             self.loop.close()
 
 
+class _Work(Generic[_T]):
+    """A coroutine on the loop's thread, for which another waits.
+
+    It waits for a bare lock, as an interrupt may come in the middle of what takes and gives back any other: a future
+    would then stay locked, and cancelling it would hang.
+    """
+
+    def __init__(self, waited: Coroutine[Any, Any, _T], loop: asyncio.AbstractEventLoop) -> None:
+        self.is_done = threading.Lock()
+        self.is_done.acquire()
+        self._waited = waited
+        self._loop = loop
+        self._task: asyncio.Task[_T] | None = None
+
+    def begin(self) -> None:
+        self._task = self._loop.create_task(self._waited)
+        self._task.add_done_callback(self._end)
+
+    def cancel(self) -> None:
+        if self._task is None:
+            self._waited.close()
+        else:
+            self._task.cancel()
+
+    def result(self) -> _T:
+        assert self._task is not None, "is not done"
+        return self._task.result()
+
+    def _end(self, task: asyncio.Task[_T]) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at, also where nobody waits any more
+        self.is_done.release()
+
+
 _starting = threading.Lock()
 _background: _Background | None = None
 
@@ -61,14 +94,15 @@ def run(waited: Coroutine[Any, Any, _T]) -> _T:
     if threading.current_thread() is background.thread:
         waited.close()
         raise RuntimeError("flux.llm.blocking cannot be used inside its own event loop: use flux.llm there.")
-    future: Future[_T] = asyncio.run_coroutine_threadsafe(waited, background.loop)
+    work = _Work(waited, background.loop)
     try:
-        while not wait([future], INTERRUPTIBLE_S).done:
+        background.loop.call_soon_threadsafe(work.begin)
+        while not work.is_done.acquire(timeout=INTERRUPTIBLE_S):
             pass  # on Windows an interrupt is only seen between two waits
-        return future.result()
     except BaseException:
-        future.cancel()
+        background.loop.call_soon_threadsafe(work.cancel)
         raise
+    return work.result()
 
 
 def iterate(items: AsyncGenerator[_T]) -> Generator[_T]:

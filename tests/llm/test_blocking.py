@@ -86,6 +86,38 @@ def test_an_interrupt_ends_the_wait_and_cancels_what_was_waited_for() -> None:
     assert (sorted(done.stdout.split()), done.returncode) == (["True", "cancelled", "interrupted"], 0), done.stderr
 
 
+def test_an_interrupt_at_any_moment_cancels_what_was_waited_for() -> None:
+    done = in_a_program("""
+        import _thread, asyncio, random, threading
+        from flux.llm import blocking
+
+        blocking.INTERRUPTIBLE_S = 0.0001  # it looks often, and an interrupt is seen in the middle of that
+
+        async def for_ever(ended):
+            looking = asyncio.ensure_future(look())
+            asyncio.get_running_loop().call_later(random.random() * 0.003, _thread.interrupt_main)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                looking.cancel()
+                ended.set()
+
+        async def look():
+            while True:
+                await asyncio.sleep(0)
+
+        cancelled = 0
+        for _ in range(1_500):
+            ended = threading.Event()
+            try:
+                blocking.run(for_ever(ended))
+            except KeyboardInterrupt:
+                cancelled += ended.wait(5)
+        print(cancelled)
+        """)
+    assert (done.stdout, done.stderr) == ("1500\n", "")
+
+
 def test_a_program_that_closes_nothing_ends_in_order() -> None:
     done = in_a_program("""
         from flux.llm.blocking import create_provider
