@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import posixpath
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -80,7 +81,7 @@ def subject_of(call: ToolCall) -> Subject:
     except ValueError:
         return call.name, arguments
     if call.name == "read_file" and set(given) == {"path"}:
-        return "file", str(given["path"])
+        return "file", posixpath.normpath(str(given["path"]))
     if call.name == "read_file" and "paths" in given:
         return SEVERAL, arguments
     return call.name, json.dumps(given, sort_keys=True)

@@ -51,6 +51,7 @@ async def test_calls_of_one_answer_for_the_same_file_show_it_once_in_the_first_o
         call("read_file", "c2", path="a.py"),
         call("read_file", "c3", paths=["b.py", "a.py"]),
         call("read_file", "c4", path="b.py", start_line=1, end_line=90),
+        call("read_file", "c5", path="./a.py"),
     ]
     provider = ScriptedProvider([step("", *calls), step("Read.")])
     await send(open_session(FirstIsLast({"a.py": source("a"), "b.py": source("b")}), provider), "Read them")
