@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,18 @@ def run(folder: Path, *, beside: bool) -> subprocess.CompletedProcess[str]:
     environ = prepare(
         folder, {"a.py": "cat = 1\ndog = 2\n"}, [{"tool_calls": [edit("cat = 1\n", "ocelot = 1\n")]}, {"text": "Done."}]
     )
+    return in_explorer(STORY, folder, environ, "auto", beside=beside)
+
+
+def in_explorer(
+    story: Path, folder: Path, environ: Mapping[str, str], approval: str, *, beside: bool
+) -> subprocess.CompletedProcess[str]:
+    """What its user does in the explorer, or something else beside VS Code."""
     return run_story(
-        STORY,
+        story,
         folder,
         environ,
-        {"flux.approval": "auto"},
+        {"flux.approval": approval},
         FLUX_TEST_BESIDE="1" if beside else "",
         FLUX_TEST_SHOTS=os.environ.get("FLUX_TEST_SHOTS") or str(folder),
         FLUX_TEST_BOUND_MS="30000",
@@ -58,15 +66,7 @@ def run_removed(folder: Path, *, beside: bool) -> subprocess.CompletedProcess[st
             {"text": "As you wish.", "expect": [f"The user removed {path}." for path in removed]},
         ],
     )
-    return run_story(
-        REMOVED,
-        folder,
-        environ,
-        {"flux.approval": "ask"},
-        FLUX_TEST_BESIDE="1" if beside else "",
-        FLUX_TEST_SHOTS=os.environ.get("FLUX_TEST_SHOTS") or str(folder),
-        FLUX_TEST_BOUND_MS="30000",
-    )
+    return in_explorer(REMOVED, folder, environ, "ask", beside=beside)
 
 
 def test_what_the_explorer_removed_comes_up_again_neither_by_a_turn_nor_by_its_undo(tmp_path: Path) -> None:
